@@ -1,0 +1,1 @@
+//! Tenant namespaces and rights, on the hub API and in members.

@@ -1,0 +1,1 @@
+//! Hub API watches, index, work queue, election, binding writes, loops, shutdown.

@@ -1,0 +1,1 @@
+//! Members: join, connect, probe, watch, discovery, facts.

@@ -1,0 +1,1 @@
+//! Apply, prune, drift, status.

@@ -1,0 +1,1 @@
+//! What touches a socket, or decides whether a write may start.

@@ -1,0 +1,1 @@
+//! How an object is, and how its members sum up.

@@ -1,0 +1,1 @@
+//! Which members a template runs in, and why not in the others.

@@ -1,0 +1,1 @@
+//! From a template to the exact bytes one member should hold.

@@ -1,0 +1,4 @@
+//! What people and machines see.
+
+pub mod cli;
+pub mod server;

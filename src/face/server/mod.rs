@@ -1,0 +1,1 @@
+//! HTTP: liveness, readiness, metrics.

@@ -1,0 +1,1 @@
+//! The custom resources of the group `hanse.dev`, as `manifests/crds/` publishes them.

@@ -1,0 +1,1 @@
+//! Bounded CEL: expressions that people write in policies, with a limit on what one may cost.

@@ -1,0 +1,1 @@
+//! The fleet as a value: small fact rows about members, and the immutable snapshot every decision reads.

@@ -1,0 +1,1 @@
+//! What the hub must understand of pods: label selectors, taints, requests.

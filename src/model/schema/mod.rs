@@ -1,0 +1,1 @@
+//! OpenAPI schemas of kinds, checking values against them, and the field sets of managedFields.

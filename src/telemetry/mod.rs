@@ -1,0 +1,1 @@
+//! Tracing and the metric registry: the one place for metric names.
