@@ -10,6 +10,7 @@ mod cluster;
 mod column;
 mod condition;
 mod crd;
+pub mod mark;
 mod placement;
 mod policy;
 mod reason;
