@@ -40,3 +40,6 @@ pub const VERSION: &str = "v1alpha1";
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+#[cfg(test)]
+mod tests;
