@@ -203,7 +203,7 @@ async fn one_is_silent(fleet: Fleet) {
     let asked = Instant::now();
     client.apiserver_version().await.expect_err("it is silent");
     assert!(
-        asked.elapsed() >= patience,
+        asked.elapsed() > patience / 2,
         "silence, not a refusal: {:?}",
         asked.elapsed()
     );

@@ -10,11 +10,8 @@
 //! one cluster's allocation leaks into another); no process outlives the one that started it; nothing is waited for
 //! by sleeping a fixed time. It is included by path from tests, benches and examples, so it uses nothing of `hanse`.
 
-#![allow(
-    dead_code,
-    unreachable_pub,
-    reason = "each test, bench and example includes all of it and uses a part"
-)]
+#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test, bench and example uses a part")]
+#![allow(missing_debug_implementations, reason = "a kube client has none")]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod certificates;
