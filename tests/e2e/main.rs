@@ -22,6 +22,9 @@ use std::process::ExitCode;
 use scenario::Stage;
 
 fn main() -> ExitCode {
+    if std::env::var_os(harness_scenarios::VICTIM).is_some() {
+        Stage::new().block_on(harness_scenarios::be_the_victim());
+    }
     let mut arguments = libtest_mimic::Arguments::from_args();
     // Scenarios mostly wait, so a few more run at once than there are CPUs; each costs the API servers some memory.
     arguments.test_threads.get_or_insert(4);
