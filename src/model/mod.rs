@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod hash;
 pub mod kind;
 pub mod manifest;
+pub mod mark;
 pub mod name;
 pub mod pod;
 pub mod quantity;
