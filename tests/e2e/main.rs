@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod custom_resources;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
@@ -29,8 +30,10 @@ fn main() -> ExitCode {
     // Scenarios mostly wait, so a few more run at once than there are CPUs; each costs the API servers some memory.
     arguments.test_threads.get_or_insert(4);
     let stage = Stage::new();
-    let trials = harness_scenarios::scenarios()
+    let scenarios = [harness_scenarios::scenarios(), custom_resources::scenarios()];
+    let trials = scenarios
         .into_iter()
+        .flatten()
         .map(|scenario| scenario.on(&stage))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
