@@ -11,6 +11,7 @@
 //! too much is refused before.
 
 mod bound;
+mod escape;
 mod program;
 #[cfg(test)]
 mod tests;
