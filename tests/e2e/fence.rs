@@ -1,0 +1,227 @@
+//! The fence of PROTOCOL §1: what the hub's own token can and cannot do in a member.
+//!
+//! Two worlds are tried. First with the rights that `hub join` makes: RBAC and fence together. Then with nearly every
+//! right given to the hub and to all tenants, as a careless owner might: there the fence alone has to hold.
+
+mod alone;
+mod joined;
+mod rows;
+
+use std::time::Duration;
+
+use http::Request;
+use kube::Client;
+use kube::client::Body;
+use rows::{Expect, Row, Who};
+use serde_json::Value;
+
+/// In the order `hub join` applies them: the fence stands before the first right is given.
+const NAMESPACES: &str = include_str!("../../manifests/member/10-namespaces.yaml");
+const FENCE: [&str; 4] = [
+    include_str!("../../manifests/member/20-fence-namespaces.yaml"),
+    include_str!("../../manifests/member/21-fence-objects.yaml"),
+    include_str!("../../manifests/member/22-fence-rbac.yaml"),
+    include_str!("../../manifests/member/23-fence-admin-roles.yaml"),
+];
+const RIGHTS: [&str; 3] = [
+    include_str!("../../manifests/member/30-roles.yaml"),
+    include_str!("../../manifests/member/40-identity.yaml"),
+    include_str!("../../manifests/member/50-bindings.yaml"),
+];
+
+/// Longer than any informer needs; reaching it is a failure, not a slow machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The member owner and the hub, each with a credential of its own.
+struct Member {
+    owner: Client,
+    hub: Client,
+}
+
+/// Everything the hub must do in a member passes, and everything it must not is refused by RBAC or the fence.
+pub(crate) async fn the_hubs_token_does_what_it_must_and_nothing_else(owner: kube::Config) {
+    let member = Member::join(owner).await;
+    let mut failed = Vec::new();
+    let mut tried = 0;
+    for (world, rows) in [
+        ("prepare", joined::foreign_things()),
+        ("must pass", joined::legitimate()),
+        ("must be refused", joined::beyond_the_rights()),
+    ] {
+        tried += rows.len();
+        member.try_all(world, rows, &mut failed).await;
+    }
+    member.give_everything_away().await;
+    for (world, rows) in [
+        ("the fence alone, must pass", alone::legitimate()),
+        ("the fence alone, must be refused", alone::beyond()),
+        ("taken away again", alone::removal()),
+    ] {
+        tried += rows.len();
+        member.try_all(world, rows, &mut failed).await;
+    }
+    member.tenants_namespace_ends().await;
+    assert!(
+        failed.is_empty(),
+        "{} of {tried} rows failed:\n{}",
+        failed.len(),
+        failed.join("\n")
+    );
+    println!("fence: {tried} rows held");
+}
+
+impl Member {
+    async fn join(config: kube::Config) -> Self {
+        let owner = client(config.clone());
+        apply(&owner, NAMESPACES).await;
+        for file in FENCE {
+            apply(&owner, file).await;
+        }
+        until("the fence stands", async || {
+            let (code, message) = send(&owner, &rows::probe()).await;
+            code == 403 && message.contains("stands, join version 1")
+        })
+        .await;
+        for file in RIGHTS {
+            apply(&owner, file).await;
+        }
+        until("the tenant's role is aggregated", async || {
+            let (_, role) = send(&owner, &rows::read_tenant_role()).await;
+            role.contains("configmaps") && role.contains("deployments")
+        })
+        .await;
+        let (code, reply) = send(&owner, &rows::first_token()).await;
+        assert_eq!(code, 201, "failed to ask for the hub's token: {reply}");
+        let reply: Value = serde_json::from_str(&reply).expect("a TokenRequest");
+        let token = reply["status"]["token"].as_str().expect("a token").to_owned();
+        let mut hub = kube::Config::new(config.cluster_url.clone());
+        hub.root_cert = config.root_cert;
+        hub.auth_info.token = Some(token.into());
+        Self {
+            owner,
+            hub: client(hub),
+        }
+    }
+
+    async fn try_all(&self, world: &str, rows: Vec<Row>, failed: &mut Vec<String>) {
+        for row in rows {
+            // A right or a label just given is in force some milliseconds later; a refusal never turns into a pass.
+            let mut answer = self.attempt(&row).await;
+            let patient = matches!(row.expect, Expect::Passes);
+            for _ in 0..20 {
+                if !patient || answer.0 != 403 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                answer = self.attempt(&row).await;
+            }
+            let (code, message) = answer;
+            if !row.expect.holds(code, &message) {
+                failed.push(format!(
+                    "  {world}: {}: expected {:?}, got {code}: {}",
+                    row.does,
+                    row.expect,
+                    message.chars().take(400).collect::<String>()
+                ));
+            }
+        }
+    }
+
+    async fn attempt(&self, row: &Row) -> (u16, String) {
+        send(
+            if matches!(row.who, Who::Owner) {
+                &self.owner
+            } else {
+                &self.hub
+            },
+            row,
+        )
+        .await
+    }
+
+    /// Every verb but impersonation (which would leave the identity the fence knows) on everything, to the hub and to
+    /// every tenant.
+    async fn give_everything_away(&self) {
+        apply(&self.owner, rows::EVERYTHING).await;
+        until("everything is given away", async || {
+            let (code, _) = self.attempt(&rows::read_secrets_everywhere()).await;
+            code == 200
+        })
+        .await;
+    }
+
+    /// Policies that refuse deletes can hold a namespace for ever; this one must not.
+    async fn tenants_namespace_ends(&self) {
+        until("the deleted namespace has gone", async || {
+            let (code, _) = self.attempt(&rows::read_namespace("retail")).await;
+            code == 404
+        })
+        .await;
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test is an attacker: it must not go through the hub's own client"
+)]
+fn client(config: kube::Config) -> Client {
+    Client::try_from(config).expect("a client")
+}
+
+/// Sends one row; the answer is the status code and the message, or the body when it passed.
+async fn send(client: &Client, row: &Row) -> (u16, String) {
+    let mut request = Request::builder()
+        .method(row.method())
+        .uri(&row.path)
+        .header("Content-Type", row.media_type());
+    match row.who {
+        Who::Owner | Who::Hub => {}
+        Who::Acting(user) => request = request.header("Impersonate-User", user),
+        Who::ActingIn(user, group) => {
+            request = request
+                .header("Impersonate-User", user)
+                .header("Impersonate-Group", group);
+        }
+    }
+    let body = if row.body.is_null() {
+        Vec::new()
+    } else {
+        row.body.to_string().into_bytes()
+    };
+    let response = client
+        .send(request.body(Body::from(body)).expect("a request"))
+        .await
+        .expect("an answer from the member");
+    let code = response.status().as_u16();
+    let body = response.into_body().collect_bytes().await.expect("a whole body");
+    let text = String::from_utf8_lossy(&body).into_owned();
+    if code < 400 {
+        return (code, text);
+    }
+    let message = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|status| status["message"].as_str().map(ToOwned::to_owned))
+        .unwrap_or(text);
+    (code, message)
+}
+
+/// Applies every document of a file as the member's owner.
+async fn apply(owner: &Client, yaml: &str) {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("a manifest that parses");
+    for document in documents {
+        let row = rows::applied_by_owner(&document);
+        let (code, message) = send(owner, &row).await;
+        assert!(code < 300, "failed to apply {}: {code}: {message}", row.path);
+    }
+}
+
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !done().await {
+        assert!(
+            tokio::time::Instant::now() < end,
+            "waited {PATIENCE:?} in vain: {what}"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
