@@ -7,13 +7,18 @@ mod alone;
 mod joined;
 mod rows;
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use http::Request;
-use kube::Client;
 use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use rows::{Expect, Row, Who};
 use serde_json::Value;
+
+use crate::harness::{Fleet, FleetOptions};
+use crate::scenario::Scenario;
 
 /// In the order `hub join` applies them: the fence stands before the first right is given.
 const NAMESPACES: &str = include_str!("../../manifests/member/10-namespaces.yaml");
@@ -36,11 +41,25 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Member {
     owner: Client,
     hub: Client,
+    /// From the last policy applied until it refused.
+    fenced_after: Duration,
 }
 
-/// Everything the hub must do in a member passes, and everything it must not is refused by RBAC or the fence.
-pub(crate) async fn the_hubs_token_does_what_it_must_and_nothing_else(owner: kube::Config) {
-    let member = Member::join(owner).await;
+pub(crate) fn scenarios() -> Vec<Scenario> {
+    let options = FleetOptions {
+        members: 1,
+        nodes_per_member: 1,
+        ..FleetOptions::default()
+    };
+    vec![Scenario::alone(
+        "the_hubs_token_does_what_it_must_in_a_member_and_nothing_else",
+        options,
+        the_fence_holds,
+    )]
+}
+
+async fn the_fence_holds(fleet: Fleet) {
+    let member = Member::join(fleet.members()[0].kubeconfig()).await;
     let mut failed = Vec::new();
     let mut tried = 0;
     for (world, rows) in [
@@ -67,21 +86,30 @@ pub(crate) async fn the_hubs_token_does_what_it_must_and_nothing_else(owner: kub
         failed.len(),
         failed.join("\n")
     );
-    println!("fence: {tried} rows held");
+    eprintln!(
+        "the fence stood after {:?}; {tried} rows held",
+        member.fenced_after
+    );
 }
 
 impl Member {
-    async fn join(config: kube::Config) -> Self {
+    async fn join(kubeconfig: &Path) -> Self {
+        let kubeconfig = Kubeconfig::read_from(kubeconfig).expect("the member's kubeconfig");
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .expect("its config");
         let owner = client(config.clone());
         apply(&owner, NAMESPACES).await;
         for file in FENCE {
             apply(&owner, file).await;
         }
+        let applied = Instant::now();
         until("the fence stands", async || {
             let (code, message) = send(&owner, &rows::probe()).await;
             code == 403 && message.contains("stands, join version 1")
         })
         .await;
+        let fenced_after = applied.elapsed();
         for file in RIGHTS {
             apply(&owner, file).await;
         }
@@ -94,12 +122,13 @@ impl Member {
         assert_eq!(code, 201, "failed to ask for the hub's token: {reply}");
         let reply: Value = serde_json::from_str(&reply).expect("a TokenRequest");
         let token = reply["status"]["token"].as_str().expect("a token").to_owned();
-        let mut hub = kube::Config::new(config.cluster_url.clone());
+        let mut hub = Config::new(config.cluster_url.clone());
         hub.root_cert = config.root_cert;
         hub.auth_info.token = Some(token.into());
         Self {
             owner,
             hub: client(hub),
+            fenced_after,
         }
     }
 
@@ -160,11 +189,11 @@ impl Member {
     }
 }
 
-#[expect(
+#[allow(
     clippy::disallowed_methods,
     reason = "the test is an attacker: it must not go through the hub's own client"
 )]
-fn client(config: kube::Config) -> Client {
+fn client(config: Config) -> Client {
     Client::try_from(config).expect("a client")
 }
 

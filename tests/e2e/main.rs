@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     let stage = Stage::new();
     let trials = harness_scenarios::scenarios()
         .into_iter()
+        .chain(fence::scenarios())
         .map(|scenario| scenario.on(&stage))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -2,7 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::rows::*;
+use super::rows::{
+    ADMIN, Expect, RBAC, Row, SHOP, Verb, Who, bind, cluster_scoped, config_map, create_namespace, delete,
+    deployment, get, identity, labels, ours, patch_namespace, pod, role_binding, row, token, token_for,
+};
+use Expect::{Passes, Refused};
+use Verb::{Create, Delete, Patch};
+use Who::{Acting, ActingIn, Hub, Owner};
 
 /// What is in the member before the hub comes, made by its owner.
 #[rustfmt::skip] // a table reads best with a row a line
@@ -10,8 +16,8 @@ pub(super) fn foreign_things() -> Vec<Row> {
     let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "hub-claim"},
         "spec": {"holderIdentity": "hub-1"}});
     vec![
-        create_namespace("a foreign namespace", Owner, "foreign", json!({"team": "theirs"}), Passes),
-        create_namespace("a namespace to offer", Owner, "offered", json!({"team": "theirs"}), Passes),
+        create_namespace("a foreign namespace", Owner, "foreign", &json!({"team": "theirs"}), Passes),
+        create_namespace("a namespace to offer", Owner, "offered", &json!({"team": "theirs"}), Passes),
         patch_namespace("the offer", Owner, "offered", &json!({"annotations": {"hanse.dev/adopt": "shop"}}),
             Passes),
         config_map("a foreign ConfigMap", Owner, "foreign", "theirs", Passes),
@@ -28,11 +34,11 @@ pub(super) fn foreign_things() -> Vec<Row> {
 pub(super) fn legitimate() -> Vec<Row> {
     let claim = "/apis/coordination.k8s.io/v1/namespaces/hanse-system/leases/hub-claim";
     let mut rows = vec![
-        create_namespace("makes a tenant's namespace", Hub, "shop", ours(), Passes),
-        create_namespace("makes another tenant's namespace", Hub, "retail", labels("retail", "restricted"), Passes),
-        create_namespace("makes a namespace of administrators", Hub, "platform", labels("hanse-admin", "baseline"),
+        create_namespace("makes a tenant's namespace", Hub, "shop", &ours(), Passes),
+        create_namespace("makes another tenant's namespace", Hub, "retail", &labels("retail", "restricted"), Passes),
+        create_namespace("makes a namespace of administrators", Hub, "platform", &labels("hanse-admin", "baseline"),
             Passes),
-        create_namespace("makes a guest namespace", Hub, "hanse-guests-eu-1-shop", ours(), Passes),
+        create_namespace("makes a guest namespace", Hub, "hanse-guests-eu-1-shop", &ours(), Passes),
         patch_namespace("stamps its namespace", Hub, "shop", &json!({"annotations": {"hanse.dev/hub": "one"}}),
             Passes),
         patch_namespace("raises pod security", Hub, "shop",
@@ -148,14 +154,14 @@ pub(super) fn beyond_the_rights() -> Vec<Row> {
             "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}]), Refused("never system:")),
         // Namespaces.
         create_namespace("makes a namespace without our label", Hub, "bad",
-            json!({"pod-security.kubernetes.io/enforce": "baseline"}),
+            &json!({"pod-security.kubernetes.io/enforce": "baseline"}),
             Refused("only with the label hanse.dev/tenant")),
-        create_namespace("makes a namespace without pod security", Hub, "bad", json!({"hanse.dev/tenant": "shop"}),
+        create_namespace("makes a namespace without pod security", Hub, "bad", &json!({"hanse.dev/tenant": "shop"}),
             Refused("baseline or restricted")),
-        create_namespace("makes a privileged namespace", Hub, "bad", labels("shop", "privileged"),
+        create_namespace("makes a privileged namespace", Hub, "bad", &labels("shop", "privileged"),
             Refused("baseline or restricted")),
-        create_namespace("makes kube-shop", Hub, "kube-shop", ours(), Refused("never the hub's")),
-        create_namespace("makes hanse-shop", Hub, "hanse-shop", ours(), Refused("never the hub's")),
+        create_namespace("makes kube-shop", Hub, "kube-shop", &ours(), Refused("never the hub's")),
+        create_namespace("makes hanse-shop", Hub, "hanse-shop", &ours(), Refused("never the hub's")),
         row("makes kube-… with a generated name", Hub, Create, "/api/v1/namespaces", json!({"apiVersion": "v1",
             "kind": "Namespace", "metadata": {"generateName": "kube-", "labels": ours()}}),
             Refused("never the hub's")),

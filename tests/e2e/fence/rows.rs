@@ -69,7 +69,7 @@ impl Row {
 
 use Expect::{Passes, Refused};
 use Verb::{Apply, Create, Delete, Get, Patch};
-use Who::{Acting, ActingIn, Hub, Owner};
+use Who::{Acting, Hub, Owner};
 
 pub(super) const SHOP: Who = Acting("system:serviceaccount:hanse-tenants:shop");
 pub(super) const ADMIN: Who = Acting("system:serviceaccount:hanse-tenants:hanse-admin");
@@ -125,7 +125,7 @@ pub(super) fn create_namespace(
     does: &'static str,
     who: Who,
     name: &str,
-    labels: Value,
+    labels: &Value,
     expect: Expect,
 ) -> Row {
     let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
@@ -186,7 +186,7 @@ pub(super) fn pod(
     )
 }
 
-fn deployment(does: &'static str, who: Who, namespace: &str, expect: Expect) -> Row {
+pub(super) fn deployment(does: &'static str, who: Who, namespace: &str, expect: Expect) -> Row {
     let body = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
         "selector": {"matchLabels": {"app": "web"}},
         "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}}}});
