@@ -4,6 +4,7 @@
 //! right given to the hub and to all tenants, as a careless owner might: there the fence alone has to hold.
 
 mod alone;
+mod hub_api;
 mod joined;
 mod rows;
 
@@ -51,11 +52,77 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         nodes_per_member: 1,
         ..FleetOptions::default()
     };
-    vec![Scenario::alone(
-        "the_hubs_token_does_what_it_must_in_a_member_and_nothing_else",
-        options,
-        the_fence_holds,
-    )]
+    vec![
+        Scenario::plain(
+            "the_fence_comes_first_and_all_that_join_makes_carries_its_version",
+            files_are_in_order,
+        ),
+        Scenario::alone(
+            "the_hubs_token_does_what_it_must_in_a_member_and_nothing_else",
+            options,
+            the_fence_holds,
+        ),
+        Scenario::shared(
+            "the_hub_is_no_administrator_of_its_own_api",
+            hub_api::rights_are_bounded,
+        ),
+    ]
+}
+
+/// `hub join` applies the files in the order of their names, and finds what it made by its labels.
+async fn files_are_in_order() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/member");
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .expect("manifests/member")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    let prefixes: Vec<&str> = names.iter().filter_map(|name| name.split('-').next()).collect();
+    assert_eq!(
+        prefixes,
+        ["10", "20", "21", "22", "23", "30", "40", "50"],
+        "a file that no test applies: {names:?}"
+    );
+
+    let texts = [NAMESPACES].into_iter().chain(FENCE).chain(RIGHTS);
+    let documents: Vec<Value> = texts
+        .flat_map(|text| serde_saphyr::from_multiple::<Value>(text).expect("a manifest that parses"))
+        .collect();
+    let mut seen_rights = false;
+    for document in &documents {
+        let labels = &document["metadata"]["labels"];
+        let kind = document["kind"].as_str().unwrap_or_default();
+        let name = document["metadata"]["name"].as_str().unwrap_or_default();
+        assert_eq!(labels["hanse.dev/join-version"], "1", "{kind} {name}");
+        assert_eq!(labels["hanse.dev/managed-by"], "hanse", "{kind} {name}");
+        seen_rights |= kind.ends_with("RoleBinding");
+        assert!(
+            !(seen_rights && kind.starts_with("Validating")),
+            "{kind} {name} comes after a right"
+        );
+        if kind == "ValidatingAdmissionPolicy" {
+            assert_eq!(document["spec"]["failurePolicy"], "Fail", "{name}");
+            for rule in document["spec"]["validations"].as_array().expect("validations") {
+                assert_eq!(
+                    rule["reason"], "Forbidden",
+                    "without it the answer is 422: {name}"
+                );
+            }
+        }
+        if kind == "ValidatingAdmissionPolicyBinding" {
+            assert_eq!(
+                document["spec"]["validationActions"],
+                serde_json::json!(["Deny"]),
+                "{name}"
+            );
+        }
+    }
 }
 
 async fn the_fence_holds(fleet: Fleet) {
