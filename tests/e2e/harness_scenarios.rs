@@ -1,21 +1,26 @@
 //! The harness proves itself before it judges the hub.
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, Service, ServiceAccount};
 use kube::Client;
 use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::harness::{Fleet, FleetOptions, Usage, eventually, is_running};
+use crate::harness::{Fleet, FleetOptions, HubCommand, Need, NotYet, Usage, eventually, is_running, kubectl};
 use crate::scenario::Scenario;
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let small = || FleetOptions {
-        members: 2,
+    let with = |members| FleetOptions {
+        members,
         nodes_per_member: 1,
         ..FleetOptions::default()
     };
@@ -33,21 +38,35 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "no_two_clusters_share_service_addresses_or_node_ports",
             allocations_differ,
         ),
+        Scenario::shared(
+            "pods_end_complete_or_stay_unready_as_they_are_told",
+            pods_do_as_told,
+        ),
         Scenario::shared("the_audit_log_names_who_wrote_what", writes_are_named),
+        Scenario::shared("kubectl_works_with_the_kubeconfigs", kubectl_works).needs(Need::Kubectl),
         Scenario::alone(
             "a_stopped_api_server_is_silent_and_the_others_are_not",
-            small(),
+            with(2),
             one_is_silent,
         ),
         Scenario::alone(
             "an_api_server_restarts_on_its_port_with_its_objects",
-            small(),
+            with(1),
             one_restarts,
         ),
         Scenario::alone(
             "no_process_and_no_folder_outlives_its_fleet",
-            small(),
+            with(2),
             nothing_is_left,
+        ),
+        Scenario::plain(
+            "no_process_and_no_folder_outlives_a_killed_test",
+            nothing_survives_sigkill,
+        )
+        .needs(Need::Kubernetes),
+        Scenario::plain(
+            "a_hub_process_is_started_restarted_and_ended",
+            a_hub_process_is_driven,
         ),
     ]
 }
@@ -266,6 +285,195 @@ async fn nothing_is_left(fleet: Fleet) {
         "{} is left",
         folder.display()
     );
+}
+
+/// The environment variable that turns this test program into the victim of `nothing_survives_sigkill`.
+pub(crate) const VICTIM: &str = "HANSE_E2E_VICTIM";
+
+/// Starts a fleet, says on stdout what must not survive, and waits for its end.
+#[allow(clippy::print_stdout, reason = "the other side reads it")]
+pub(crate) async fn be_the_victim() {
+    let fleet = Fleet::start(FleetOptions {
+        members: 0,
+        ..FleetOptions::default()
+    })
+    .await
+    .unwrap();
+    println!("{}", json!({"pids": fleet.pids(), "folder": fleet.folder()}));
+    std::future::pending::<()>().await;
+}
+
+async fn nothing_survives_sigkill() {
+    let mut victim = Command::new(std::env::current_exe().unwrap())
+        .env(VICTIM, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = victim.stdout.take().unwrap();
+    let line = tokio::task::spawn_blocking(|| BufReader::new(output).lines().next())
+        .await
+        .unwrap();
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+
+    let said: Value = serde_json::from_str(&line.expect("the victim's fleet starts").unwrap()).unwrap();
+    let pids: Vec<u32> = serde_json::from_value(said["pids"].clone()).unwrap();
+    assert_eq!(pids.len(), 3);
+    eventually(Duration::from_secs(2), "its programs are gone", async || {
+        let left: Vec<_> = pids.iter().filter(|pid| is_running(**pid)).collect();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("still running: {left:?}").into())
+        }
+    })
+    .await;
+    if std::env::var_os("HANSE_KEEP").is_some() {
+        return;
+    }
+    let folder = PathBuf::from(said["folder"].as_str().unwrap());
+    eventually(Duration::from_secs(3), "its folder is gone", async || {
+        if folder.exists() {
+            Err(format!("{} is there", folder.display()).into())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+}
+
+/// A stand-in for the hub: what is proven is the driver.
+async fn a_hub_process_is_driven() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("hub");
+    let text = r#"#!/bin/sh
+case "$1" in
+serve)
+    trap 'echo drained; exit 3' TERM
+    echo "INFO listening on 127.0.0.1:$$ args=[$*]"
+    while :; do sleep 0.05; done ;;
+*)
+    cat; echo "$*" >&2; exit 2 ;;
+esac
+"#;
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let hub = HubCommand::new(&script).against(Path::new("/hub.kubeconfig"));
+
+    let answer = hub
+        .run_with_input(&["apply", "-f", "-"], "kind: Tenant")
+        .await
+        .unwrap();
+    assert_eq!((answer.code, &*answer.stdout), (2, "kind: Tenant"));
+    assert_eq!(answer.stderr, "apply -f - --kubeconfig /hub.kubeconfig\n");
+
+    let mut serve = hub
+        .serve("serve", folder.path(), &["--log-format", "text"])
+        .await
+        .unwrap();
+    assert_eq!(serve.address(), format!("127.0.0.1:{}", serve.pid()));
+    assert!(
+        serve
+            .log()
+            .contains("--listen 127.0.0.1:0 --kubeconfig /hub.kubeconfig --log-format text")
+    );
+    let first = serve.pid();
+    serve.kill();
+    assert!(!is_running(first));
+    serve.restart().await.unwrap();
+    assert_ne!(serve.pid(), first);
+    assert_eq!(serve.address(), format!("127.0.0.1:{}", serve.pid()));
+    assert_eq!(serve.terminate(Duration::from_secs(5)).await.unwrap(), 3);
+    assert!(serve.log().ends_with("drained\n"));
+}
+
+async fn pods_do_as_told(fleet: &Fleet) {
+    let client = fleet.members()[2].admin();
+    let namespace = make_namespace(fleet, &client, "told").await;
+    // A bare pod needs the namespace's ServiceAccount, which a controller makes.
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
+    eventually(
+        Duration::from_secs(2),
+        "the ServiceAccount is there",
+        async || Ok(accounts.get("default").await?),
+    )
+    .await;
+
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &namespace);
+    let template = json!({"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "example.com/c:1"}]}});
+    let job = object(json!({"metadata": {"name": "once"}, "spec": {"template": template}}));
+    jobs.create(&PostParams::default(), &job).await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(client, &namespace);
+    for (name, annotation) in [
+        ("unready", "test.hanse.dev/never-ready"),
+        ("stubborn", "test.hanse.dev/uses-grace"),
+    ] {
+        let pod = object(json!({
+            "metadata": {"name": name, "annotations": {annotation: "true"}},
+            "spec": {"terminationGracePeriodSeconds": 2, "containers": [{"name": "c", "image": "example.com/c:1"}]},
+        }));
+        pods.create(&PostParams::default(), &pod).await.unwrap();
+    }
+    let condition = async |name: &str| {
+        let status = pods.get(name).await?.status.unwrap_or_default();
+        let ready = status
+            .conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition.type_ == "Ready");
+        Ok::<_, NotYet>((
+            status.phase.unwrap_or_default(),
+            ready.map(|ready| ready.status).unwrap_or_default(),
+        ))
+    };
+    for (name, ready) in [("unready", "False"), ("stubborn", "True")] {
+        eventually(
+            Duration::from_secs(3),
+            &format!("{name} runs"),
+            async || match condition(name).await? {
+                (phase, seen) if phase == "Running" && seen == ready => Ok(()),
+                other => Err(format!("{other:?}").into()),
+            },
+        )
+        .await;
+    }
+    eventually(Duration::from_secs(5), "the Job is complete", async || match jobs
+        .get("once")
+        .await?
+        .status
+        .and_then(|status| status.succeeded)
+    {
+        Some(1) => Ok(()),
+        other => Err(format!("succeeded {other:?}").into()),
+    })
+    .await;
+
+    let asked = Instant::now();
+    pods.delete("stubborn", &DeleteParams::default()).await.unwrap();
+    eventually(Duration::from_secs(4), "stubborn is gone", async || {
+        match pods.get_opt("stubborn").await? {
+            None => Ok(()),
+            Some(_) => Err("it is there".into()),
+        }
+    })
+    .await;
+    // Deletion timestamps are whole seconds, so the grace of 2 s ends up to 1 s early.
+    assert!(
+        asked.elapsed() >= Duration::from_millis(900),
+        "it used its grace: {:?}",
+        asked.elapsed()
+    );
+}
+
+async fn kubectl_works(fleet: &Fleet) {
+    for plane in fleet.control_planes() {
+        let answer = kubectl(
+            plane.kubeconfig(),
+            &["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"],
+        );
+        let answer = answer.await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer.stdout), "admin", "{answer:?}");
+    }
 }
 
 async fn make_namespace(fleet: &Fleet, client: &Client, prefix: &str) -> String {

@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod custom_resources;
 mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
@@ -23,13 +24,17 @@ use std::process::ExitCode;
 use scenario::Stage;
 
 fn main() -> ExitCode {
+    if std::env::var_os(harness_scenarios::VICTIM).is_some() {
+        Stage::new().block_on(harness_scenarios::be_the_victim());
+    }
     let mut arguments = libtest_mimic::Arguments::from_args();
     // Scenarios mostly wait, so a few more run at once than there are CPUs; each costs the API servers some memory.
     arguments.test_threads.get_or_insert(4);
     let stage = Stage::new();
-    let trials = harness_scenarios::scenarios()
+    let scenarios = [harness_scenarios::scenarios(), custom_resources::scenarios(), fence::scenarios()];
+    let trials = scenarios
         .into_iter()
-        .chain(fence::scenarios())
+        .flatten()
         .map(|scenario| scenario.on(&stage))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

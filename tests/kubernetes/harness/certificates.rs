@@ -75,7 +75,7 @@ impl Authority {
     }
 }
 
-/// The key that signs ServiceAccount tokens.
+/// The key that signs the tokens of service accounts.
 pub(super) fn signing_key() -> Result<KeyPair, Error> {
     Ok(KeyPair::generate()?)
 }

@@ -32,11 +32,14 @@ pub(super) struct Plan {
     programs: Programs,
 }
 
-/// The only controllers that run on a hub API: namespaces end, garbage is collected, quota counted, ServiceAccounts
-/// and aggregated roles filled. A Deployment there stays a template.
+/// The only controllers that run on a hub API: namespaces end, garbage is collected, quota counted, service
+/// accounts and aggregated roles filled. A Deployment there stays a template.
 const HUB_CONTROLLERS: &str = "namespace-controller,garbage-collector-controller,resourcequota-controller,\
      serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,\
      clusterrole-aggregation-controller";
+
+/// Where members stand, in turn. The zones of a region are `REGION-a`, `-b` and `-c`.
+const REGIONS: [&str; 3] = ["eu-west", "us-east", "ap-south"];
 
 /// Of requests that change nothing, nothing is kept.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
@@ -103,6 +106,10 @@ impl Plan {
 
     pub(super) fn url(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn region(&self) -> &'static str {
+        REGIONS[usize::from(self.index.saturating_sub(1)) % REGIONS.len()]
     }
 
     pub(super) fn service_cidr(&self) -> String {

@@ -104,6 +104,11 @@ impl ControlPlane {
         client(self.name(), self.kubeconfig(), timeout).await
     }
 
+    /// `topology.kubernetes.io/region` of its nodes; members take turns.
+    pub fn region(&self) -> &'static str {
+        self.plan.region()
+    }
+
     pub fn service_cidr(&self) -> String {
         self.plan.service_cidr()
     }
@@ -146,34 +151,27 @@ impl ControlPlane {
                 .map_err(NotYet::from)?;
             match self.admin.request_text(request).await {
                 Ok(_) => Ok(Ok(())),
-                Err(seen) => {
-                    let mut server = self.api_server.lock();
-                    let ended = server.exit_status().map(|status| Error::Ended {
-                        name: server.name().to_owned(),
-                        status,
-                        last_words: server.last_words(),
-                    });
-                    ended.map_or_else(|| Err(NotYet::from(seen)), |error| Ok(Err(error)))
-                }
+                // A server that has ended will not become ready: that is an answer too.
+                Err(seen) => self
+                    .api_server
+                    .lock()
+                    .must_run()
+                    .map_or_else(|ended| Ok(Err(ended)), |()| Err(seen.into())),
             }
         };
-        match poll(READY_WITHIN, look).await {
-            Ok(answer) => answer,
-            Err(NotYet(last)) => Err(self.not_ready(&self.api_server.lock(), last)),
-        }
+        let answer = poll(READY_WITHIN, look).await;
+        answer.unwrap_or_else(|last| Err(self.api_server.lock().not_ready(READY_WITHIN, last)))
     }
 
-    /// Makes `count` nodes of one size over the zones a, b, c of `region` and waits until pods can go there.
-    pub(super) async fn make_nodes(&self, count: usize, size: &NodeSize, region: &str) -> Result<(), Error> {
+    /// Makes `count` nodes of one size over the zones a, b, c of its region and waits until pods can go there.
+    pub(super) async fn make_nodes(&self, count: usize, size: &NodeSize) -> Result<(), Error> {
         let nodes: Api<Node> = Api::all(self.admin());
         let failed = |source| Error::Api {
             name: self.name().to_owned(),
             source: Box::new(source),
         };
         let parameters = PostParams::default();
-        let made: Vec<Node> = (1..=count)
-            .map(|number| self.node(number, size, region))
-            .collect();
+        let made: Vec<Node> = (1..=count).map(|number| self.node(number, size)).collect();
         try_join_all(made.iter().map(|node| nodes.create(&parameters, node)))
             .await
             .map_err(failed)?;
@@ -190,15 +188,17 @@ impl ControlPlane {
                 Err(NotYet(format!("not ready: {}", waiting.join(", "))))
             }
         };
-        let outcome = poll(READY_WITHIN, look).await;
-        outcome.map_err(|NotYet(last)| match self.others.last() {
-            Some(kwok) => self.not_ready(kwok, last),
-            None => self.not_ready(&self.api_server.lock(), last),
-        })
+        poll(READY_WITHIN, look)
+            .await
+            .map_err(|last| match self.others.last() {
+                Some(kwok) => kwok.not_ready(READY_WITHIN, last),
+                None => self.api_server.lock().not_ready(READY_WITHIN, last),
+            })
     }
 
-    fn node(&self, number: usize, size: &NodeSize, region: &str) -> Node {
+    fn node(&self, number: usize, size: &NodeSize) -> Node {
         let name = format!("{}-node-{number}", self.name());
+        let region = self.region();
         let zone = ["a", "b", "c"][(number - 1) % 3];
         let amounts =
             json!({"cpu": size.cpu, "memory": size.memory, "pods": size.pods, "ephemeral-storage": "100Gi"});
@@ -225,16 +225,6 @@ impl ControlPlane {
             },
         });
         serde_json::from_value(node).unwrap_or_default()
-    }
-
-    fn not_ready(&self, process: &Process, last: String) -> Error {
-        let last_words = process.last_words();
-        Error::NotReady {
-            name: process.name().to_owned(),
-            within: READY_WITHIN,
-            last,
-            last_words,
-        }
     }
 
     /// What the API server alone uses.

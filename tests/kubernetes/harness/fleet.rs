@@ -53,9 +53,6 @@ impl Default for FleetOptions {
     }
 }
 
-/// Where members stand, in turn. Its zones are `REGION-a`, `-b` and `-c`.
-const REGIONS: [&str; 3] = ["eu-west", "us-east", "ap-south"];
-
 /// A running fleet. Dropping it ends every process and removes its folder, unless `HANSE_KEEP` is set.
 pub struct Fleet {
     // In this order they end: readers before the store, all before their folder.
@@ -85,10 +82,7 @@ impl Fleet {
             let index = u8::try_from(number).unwrap_or(u8::MAX);
             let plan = plan(Role::Member, index, &format!("member-{number}"))?;
             let member = ControlPlane::start(plan, store.clone()).await?;
-            let region = REGIONS[(number - 1) % REGIONS.len()];
-            member
-                .make_nodes(options.nodes_per_member, &options.node, region)
-                .await?;
+            member.make_nodes(options.nodes_per_member, &options.node).await?;
             Ok(member)
         };
         let hub = async { ControlPlane::start(plan(Role::Hub, 0, "hub")?, store.clone()).await };

@@ -108,6 +108,19 @@ impl HubCommand {
 }
 
 impl Answer {
+    /// Itself when the command succeeded.
+    pub fn done(self, command: &str) -> Result<Self, Error> {
+        if self.code == 0 {
+            return Ok(self);
+        }
+        let words = format!("{}{}", self.stdout, self.stderr);
+        Err(Error::Refused {
+            command: command.to_owned(),
+            code: self.code,
+            words,
+        })
+    }
+
     /// The standard output of a command that must succeed; panics with all it said otherwise.
     #[track_caller]
     #[allow(clippy::panic, reason = "a test fails by panicking")]
@@ -158,28 +171,14 @@ impl HubProcess {
             if let Some(address) = address_in(&text) {
                 return Ok(Ok(address));
             }
-            let mut process = process.lock();
-            match process.exit_status() {
-                Some(status) => {
-                    let (name, last_words) = (process.name().to_owned(), process.last_words());
-                    Ok(Err(Error::Ended {
-                        name,
-                        status,
-                        last_words,
-                    }))
-                }
-                None => Err(NotYet::from("it has not said where it listens")),
-            }
+            let unheard = || Err(NotYet::from("it has not said where it listens"));
+            process
+                .lock()
+                .must_run()
+                .map_or_else(|ended| Ok(Err(ended)), |()| unheard())
         };
-        poll(LISTENS_WITHIN, look).await.unwrap_or_else(|NotYet(last)| {
-            let (name, last_words) = (self.name.clone(), self.process.last_words());
-            Err(Error::NotReady {
-                name,
-                within: LISTENS_WITHIN,
-                last,
-                last_words,
-            })
-        })
+        let answer = poll(LISTENS_WITHIN, look).await;
+        answer.unwrap_or_else(|last| Err(self.process.not_ready(LISTENS_WITHIN, last)))
     }
 
     /// `127.0.0.1:PORT`, where it serves health and metrics. It changes with a restart.
@@ -190,6 +189,11 @@ impl HubProcess {
     /// All it has logged, over restarts.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The end of its log, for error messages.
+    pub fn last_words(&self) -> String {
+        self.process.last_words()
     }
 
     pub fn pid(&self) -> u32 {
@@ -219,15 +223,9 @@ impl HubProcess {
                 .exit_status()
                 .ok_or_else(|| NotYet::from("it still runs after SIGTERM"))
         };
-        poll(bound, look).await.map_err(|NotYet(last)| {
-            let (name, last_words) = (self.name.clone(), self.process.last_words());
-            Error::NotReady {
-                name,
-                within: bound,
-                last,
-                last_words,
-            }
-        })
+        poll(bound, look)
+            .await
+            .map_err(|last| self.process.not_ready(bound, last))
     }
 
     /// Kills it if it runs, starts it again with the same arguments and waits until it listens.

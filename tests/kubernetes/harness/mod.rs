@@ -10,13 +10,19 @@
 //! one cluster's allocation leaks into another); no process outlives the one that started it; nothing is waited for
 //! by sleeping a fixed time. It is included by path from tests, benches and examples, so it uses nothing of `hanse`.
 
-#![allow(dead_code, unused_imports, unreachable_pub, reason = "each test, bench and example uses a part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "each test, bench and example uses a part"
+)]
 #![allow(missing_debug_implementations, reason = "a kube client has none")]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod certificates;
 mod commands;
 mod control_plane;
+mod federation;
 mod fleet;
 mod hub;
 mod ports;
@@ -29,6 +35,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use control_plane::{ControlPlane, Write};
+pub use federation::Federation;
 pub use fleet::{Fleet, FleetOptions, NodeSize};
 pub use hub::{Answer, HubCommand, HubProcess};
 pub use process::{Signal, Usage, is_running};
@@ -42,6 +49,12 @@ pub enum Error {
     Missing(String),
     #[error("failed to start {name}")]
     Start { name: String, source: io::Error },
+    #[error("{command} failed with {code}:\n{words}")]
+    Refused {
+        command: String,
+        code: i32,
+        words: String,
+    },
     #[error("failed to signal {name}")]
     Signal { name: String, source: io::Error },
     #[error("{name} ended with status {status}; its last words:\n{last_words}")]

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Error;
+use super::{Error, NotYet};
 
 /// `$1` is the log, the rest the command. Prints the program's pid, ends with the program's exit status.
 const SUPERVISOR: &str = r#"
@@ -158,6 +158,28 @@ impl Process {
     /// CPU time since its start and resident memory now; zero when it is gone.
     pub fn usage(&self) -> Usage {
         Usage::of(self.pid).unwrap_or_default()
+    }
+
+    /// Fails, with its last words, when the program has ended.
+    pub(super) fn must_run(&mut self) -> Result<(), Error> {
+        let Some(status) = self.exit_status() else {
+            return Ok(());
+        };
+        Err(Error::Ended {
+            name: self.name.clone(),
+            status,
+            last_words: self.last_words(),
+        })
+    }
+
+    /// The error for a wait that was in vain.
+    pub(super) fn not_ready(&self, within: Duration, NotYet(last): NotYet) -> Error {
+        Error::NotReady {
+            name: self.name.clone(),
+            within,
+            last,
+            last_words: self.last_words(),
+        }
     }
 
     /// The last lines of its log, for error messages.

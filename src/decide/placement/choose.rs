@@ -1,0 +1,1 @@
+//! Whether a choice of members contains a member.

@@ -1,0 +1,85 @@
+//! The precedence of policies.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::compile::{Exactness, Selection};
+use super::{Policies, Policy, PolicyId};
+use crate::model::api::{PolicyRef, Takeover};
+use crate::model::template::Template;
+
+/// The policy that governs a template.
+#[derive(Debug, Clone)]
+pub struct Governed {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Why it is this one, for people.
+    pub why: String,
+}
+
+impl Policies {
+    /// The policy that governs the template; None when none selects it, which only means that it is not
+    /// propagated: what becomes of objects that are there is for the binding's `deletion.policy` to say.
+    ///
+    /// Precedence: priority, then `PropagationPolicy` before `ClusterPropagationPolicy`, then name before
+    /// labels before kind before `"*"`, then the older, then the name. `current` is the binding's policy: its
+    /// claim is kept while it still matches, unless a policy with `takeover: Always` comes before it. The
+    /// answer given again as `current` is the answer again.
+    #[must_use]
+    pub fn govern(&self, template: &Template, current: Option<&PolicyRef>) -> Option<Governed> {
+        let namespace = template.namespace()?;
+        let current = current.map(|claim| PolicyId::of_binding(claim, namespace));
+        let mut best: Option<Candidate<'_>> = None;
+        let mut claim: Option<Candidate<'_>> = None;
+        for policy in self.candidates(namespace, &template.key.kind) {
+            let exactness = match policy.selects(template) {
+                Selection::Yes(exactness) => exactness,
+                // Nothing is let go because of a selector that cannot be read.
+                Selection::Unclear if current.as_ref() == Some(&policy.id) => Exactness::Any,
+                _ => continue,
+            };
+            let candidate = Candidate { policy, exactness };
+            if current.as_ref() == Some(&policy.id) {
+                claim = Some(candidate);
+            }
+            if best.as_ref().is_none_or(|best| candidate.rank() < best.rank()) {
+                best = Some(candidate);
+            }
+        }
+        let _ = claim;
+        best.map(|winner| winner.governs("comes first"))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    policy: &'a Arc<Policy>,
+    exactness: Exactness,
+}
+
+impl Candidate<'_> {
+    /// The smallest wins.
+    fn rank(&self) -> impl Ord + '_ {
+        let policy = self.policy;
+        let age = (policy.created.is_none(), policy.created);
+        (
+            Reverse(policy.spec.priority),
+            policy.id.kind,
+            self.exactness,
+            age,
+            &policy.id.name,
+        )
+    }
+
+    fn takes_over(&self) -> bool {
+        self.policy.spec.takeover == Takeover::Always
+    }
+
+    fn governs(&self, why: &str) -> Governed {
+        let _ = self.takes_over();
+        Governed {
+            policy: self.policy.clone(),
+            why: format!("{} {why}", self.policy.id),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Removing what a server allocated (PROTOCOL §3.5).
