@@ -137,6 +137,7 @@ async fn the_fence_holds(fleet: Fleet) {
         tried += rows.len();
         member.try_all(world, rows, &mut failed).await;
     }
+    member.every_kind_can_be_listed(&mut failed).await;
     member.give_everything_away().await;
     for (world, rows) in [
         ("the fence alone, must pass", alone::legitimate()),
@@ -248,6 +249,44 @@ impl Member {
             code == 200
         })
         .await;
+    }
+
+    /// Whether a namespace is empty can be told only if every kind in it can be listed, by the hub or as the tenant.
+    async fn every_kind_can_be_listed(&self, failed: &mut Vec<String>) {
+        let mut lists = vec![(
+            "/api/v1".to_owned(),
+            self.owner.list_core_api_resources("v1").await.expect("kinds"),
+        )];
+        for group in self.owner.list_api_groups().await.expect("groups").groups {
+            let version = group
+                .preferred_version
+                .expect("a preferred version")
+                .group_version;
+            let kinds = self
+                .owner
+                .list_api_group_resources(&version)
+                .await
+                .expect("kinds of a group");
+            lists.push((format!("/apis/{version}"), kinds));
+        }
+        for (prefix, kinds) in lists {
+            for kind in kinds
+                .resources
+                .iter()
+                .filter(|kind| kind.namespaced && kind.verbs.iter().any(|v| v == "list"))
+            {
+                let path = format!("{prefix}/namespaces/shop/{}", kind.name);
+                let by_hub = self
+                    .attempt(&rows::get("lists", Who::Hub, &path, Expect::Passes))
+                    .await;
+                let by_tenant = self
+                    .attempt(&rows::get("lists", rows::SHOP, &path, Expect::Passes))
+                    .await;
+                if by_hub.0 >= 400 && by_tenant.0 >= 400 {
+                    failed.push(format!("  must pass: lists {path}: {}", by_hub.1));
+                }
+            }
+        }
     }
 
     /// Policies that refuse deletes can hold a namespace for ever; this one must not.
