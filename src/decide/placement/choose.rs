@@ -65,12 +65,18 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Facts of a member that is not heard of are old or missing: then an expression cannot say no.
+/// Whether what is known of the member is known now, and of that member: facts of one that is silent are old,
+/// those of one that is held may be another cluster's.
+pub(super) fn is_known(member: &Member) -> bool {
+    matches!(member.reach, Reach::Reachable | Reach::Suspect) && member.held.is_none()
+}
+
+/// An expression on facts that may be wrong cannot say no.
 fn evaluate(text: &str, program: &Program, member: &Member) -> Answer {
     let name = &member.name;
-    if matches!(member.reach, Reach::Unknown | Reach::Unreachable) {
+    if !is_known(member) {
         return Answer::Unsure(format!(
-            "{name} is not heard of, so it cannot be told whether {text}"
+            "{name} is not heard of or held, so it cannot be told whether {text}"
         ));
     }
     match program.evaluate_bool(&[("cluster", &as_object(member))]) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use super::choose::{Answer, Choice};
+use super::choose::{Answer, Choice, is_known};
 use super::{Filter, Reason};
 use crate::model::api::{BindingCluster, ClusterSelector, Placement, RequiredBy};
 use crate::model::fleet::{Held, Member, Reach, Snapshot};
@@ -139,14 +139,15 @@ impl<'a> Planner<'a> {
 
     fn api_enabled(&self, member: &Member) -> Answer {
         let (name, kind) = (&member.name, &self.kind);
-        let current = matches!(member.reach, Reach::Reachable | Reach::Suspect);
         match member.apis.kind(kind) {
             Some(served) if served.is_manageable() => Answer::Yes,
-            Some(served) if current => Answer::No(format!(
+            Some(served) if is_known(member) => Answer::No(format!(
                 "{name} serves {kind} only for {}: list, watch and create are needed",
                 served.verbs.join(", ")
             )),
-            None if current && member.apis.complete => Answer::No(format!("{name} does not serve {kind}")),
+            None if is_known(member) && member.apis.complete => {
+                Answer::No(format!("{name} does not serve {kind}"))
+            }
             _ => Answer::Unsure(format!("it is not known whether {name} serves {kind}")),
         }
     }
@@ -178,6 +179,12 @@ fn held(member: &Member) -> Answer {
         )),
         Some(Held::Claimed { by }) => Answer::Unsure(format!("{name} is held: hub {by} claims it")),
         Some(Held::Unclaimed) => Answer::Unsure(format!("{name} is held: it has no claim of this hub")),
+        Some(Held::Unauthorized) => {
+            Answer::Unsure(format!("{name} is held: it refuses the hub's credential"))
+        }
+        Some(Held::Duplicate { of }) => {
+            Answer::Unsure(format!("{name} is held: it is the same cluster as {of}"))
+        }
     }
 }
 

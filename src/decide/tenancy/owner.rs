@@ -10,6 +10,12 @@ use crate::model::name::{NamespaceName, TenantName};
 /// The value of the label `hanse.dev/tenant` on administrators' namespaces, and the name they act under.
 pub const ADMIN: &str = "hanse-admin";
 
+/// Whether it stands for the administrators, who have no Tenant object.
+#[must_use]
+pub fn is_admin(tenant: &TenantRef) -> bool {
+    tenant.name == ADMIN
+}
+
 /// All tenants, and what each of them has.
 #[derive(Debug, Clone, Default)]
 pub struct Tenants {
