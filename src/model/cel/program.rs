@@ -9,7 +9,8 @@ use kube_cel::cel::{Context, Value as CelValue};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::bound::{self, COST_LIMIT};
+use super::bound;
+use super::cost::{self, COST_LIMIT};
 use super::escape;
 use super::value::{from_cel, kind_of, to_cel};
 
@@ -133,7 +134,7 @@ impl Program {
     }
 
     fn run(&self, variables: &[(&str, &Value)], skip_null: bool) -> Result<CelValue, Error> {
-        let cost = bound::estimate(&self.expression, variables);
+        let cost = cost::estimate(&self.expression, variables);
         if cost > COST_LIMIT {
             return Err(Error::TooCostly { cost });
         }
