@@ -1,1 +1,21 @@
 //! OpenAPI schemas of kinds, checking values against them, and the field sets of managedFields.
+//!
+//! ```text
+//! OpenAPI v3 document ─┐
+//! CRD ─────────────────┴─► Schemas ─kind(group, version, kind)─► SchemaRef ─check(value)─► Vec<Problem>
+//! fieldsV1 ─► FieldSet ─prune(value)─► only the fields that the set owns
+//! ```
+
+mod check;
+mod fields;
+mod open;
+mod problem;
+mod prune;
+#[cfg(test)]
+mod tests;
+
+pub use check::check;
+pub use fields::{FieldSet, Step};
+pub use open::{Error, SchemaRef, Schemas};
+pub use problem::{Problem, ProblemKind};
+pub use prune::prune;

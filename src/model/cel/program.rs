@@ -1,0 +1,188 @@
+//! Compiling and running one expression.
+
+use std::sync::LazyLock;
+
+use kube_cel::KubeCelExt;
+use kube_cel::cel::common::ast::IdedExpr;
+use kube_cel::cel::parser::Parser;
+use kube_cel::cel::{Context, Value as CelValue};
+use serde_json::Value;
+use thiserror::Error;
+
+use super::bound::{self, COST_LIMIT};
+use super::value::{from_cel, kind_of, to_cel};
+
+/// The longest expression, in bytes.
+const LENGTH_LIMIT: usize = 4096;
+
+/// How deep brackets may nest in the text: checked before the parser recurses.
+const BRACKET_LIMIT: usize = 24;
+
+/// Why an expression cannot be compiled or evaluated.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Error {
+    #[error("failed to compile the expression: it has {length} bytes, at most {LENGTH_LIMIT} are allowed")]
+    TooLong { length: usize },
+    #[error("failed to compile the expression: it nests too deeply")]
+    TooDeep,
+    /// Line and column count from 1 within the expression.
+    #[error("failed to compile the expression at {line}:{column}: {message}")]
+    Syntax {
+        line: usize,
+        column: usize,
+        message: String,
+    },
+    #[error("failed to compile the expression: there is no variable {name:?}")]
+    UnknownVariable { name: String, known: Vec<String> },
+    #[error("failed to compile the expression: there is no function {name:?}")]
+    UnknownFunction { name: String },
+    #[error(
+        "failed to evaluate the expression: it could take {cost} steps on this object, at most {COST_LIMIT} are allowed"
+    )]
+    TooCostly { cost: u64 },
+    #[error("failed to evaluate the expression: {message}")]
+    Evaluate { message: String },
+    #[error("failed to evaluate the expression: it gives a {found}, not true or false")]
+    NotBool { found: &'static str },
+}
+
+impl Error {
+    /// What to do about it, when that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownVariable { known, .. } => Some(format!("available here: {}", known.join(", "))),
+            Self::TooCostly { .. } => Some("loop over smaller lists, or nest fewer loops".to_owned()),
+            Self::TooLong { .. } | Self::TooDeep => Some("split it into several expressions".to_owned()),
+            Self::NotBool { .. } => Some("compare the value with something".to_owned()),
+            Self::Evaluate { message } if message.starts_with("No such key") => {
+                Some("test for the field first: has(x.field) && …".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Where in the expression, line and column from 1, when that is known.
+    #[must_use]
+    pub fn position(&self) -> Option<(usize, usize)> {
+        match self {
+            Self::Syntax { line, column, .. } => Some((*line, *column)),
+            _ => None,
+        }
+    }
+}
+
+/// An expression that was checked and can be evaluated many times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Program {
+    expression: IdedExpr,
+    text: String,
+}
+
+impl Program {
+    /// Compiles an expression that may use these variables.
+    pub fn compile(text: &str, variables: &[&str]) -> Result<Self, Error> {
+        if text.len() > LENGTH_LIMIT {
+            return Err(Error::TooLong { length: text.len() });
+        }
+        if bracket_depth(text) > BRACKET_LIMIT {
+            return Err(Error::TooDeep);
+        }
+        let expression = Parser::new().parse(text).map_err(|errors| syntax(&errors))?;
+        bound::check(&expression, variables)?;
+        Ok(Self {
+            expression,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The expression as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value of the expression. Variables that were declared and are not given here count as unknown.
+    pub fn evaluate(&self, variables: &[(&str, &Value)]) -> Result<Value, Error> {
+        from_cel(&self.run(variables, false)?)
+    }
+
+    /// The same for conditions; anything but true or false is an error.
+    pub fn evaluate_bool(&self, variables: &[(&str, &Value)]) -> Result<bool, Error> {
+        boolean(&self.run(variables, false)?)
+    }
+
+    /// As the API server runs rules of a schema: a field that is null counts as absent.
+    pub(in crate::model) fn holds(&self, variables: &[(&str, &Value)]) -> Result<bool, Error> {
+        boolean(&self.run(variables, true)?)
+    }
+
+    fn run(&self, variables: &[(&str, &Value)], skip_null: bool) -> Result<CelValue, Error> {
+        let cost = bound::estimate(&self.expression, variables);
+        if cost > COST_LIMIT {
+            return Err(Error::TooCostly { cost });
+        }
+        let mut context = FUNCTIONS.new_inner_scope();
+        for (name, value) in variables {
+            context.add_variable_from_value(*name, to_cel(value, skip_null));
+        }
+        CelValue::resolve(&self.expression, &context).map_err(|error| Error::Evaluate {
+            message: shorten(&error.to_string()),
+        })
+    }
+}
+
+/// All functions, registered once.
+static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
+
+fn boolean(value: &CelValue) -> Result<bool, Error> {
+    match value {
+        CelValue::Bool(value) => Ok(*value),
+        other => Err(Error::NotBool {
+            found: kind_of(other),
+        }),
+    }
+}
+
+fn syntax(errors: &kube_cel::cel::ParseErrors) -> Error {
+    let Some(first) = errors.errors.first() else {
+        return Error::Syntax {
+            line: 1,
+            column: 1,
+            message: "it cannot be parsed".to_owned(),
+        };
+    };
+    if first.msg.to_lowercase().contains("recursion") {
+        return Error::TooDeep;
+    }
+    let from_one = |number: isize| usize::try_from(number).unwrap_or(1).max(1);
+    Error::Syntax {
+        line: from_one(first.pos.0),
+        column: from_one(first.pos.1),
+        message: shorten(&first.msg),
+    }
+}
+
+/// Messages of the evaluator print whole values; what a person reads is bounded.
+fn shorten(message: &str) -> String {
+    const LIMIT: usize = 200;
+    match message.char_indices().nth(LIMIT) {
+        Some((cut, _)) => format!("{}…", &message[..cut]),
+        None => message.to_owned(),
+    }
+}
+
+/// The deepest nesting of brackets. Brackets in strings count too: that errs on the safe side.
+fn bracket_depth(text: &str) -> usize {
+    let mut depth = 0usize;
+    let mut deepest = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
