@@ -25,57 +25,7 @@ use crate::model::name::{
     category = "hanse",
     status = "WorkloadBindingStatus",
     derive = "PartialEq",
-    doc = "The decision for one template: which members, how many replicas, and why. Written by the hub, read by people.",
-    printcolumn(
-        name = "Kind",
-        type_ = "string",
-        json_path = ".spec.template.kind",
-        description = "Kind of the template"
-    ),
-    printcolumn(
-        name = "Template",
-        type_ = "string",
-        json_path = ".spec.template.name",
-        description = "Name of the template"
-    ),
-    printcolumn(
-        name = "Clusters",
-        type_ = "string",
-        json_path = ".status.placed",
-        description = "Members where it is applied, of those decided for"
-    ),
-    printcolumn(
-        name = "Applied",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Applied")].status"#,
-        description = "Whether every member holds what the template says"
-    ),
-    printcolumn(
-        name = "Available",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Available")].status"#,
-        description = "Whether it serves in every member"
-    ),
-    printcolumn(
-        name = "Drifted",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Drifted")].status"#,
-        description = "Whether a member differs by somebody's edit",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Policy",
-        type_ = "string",
-        json_path = ".spec.policy.name",
-        description = "The policy that governs it",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since it was first decided"
-    )
+    doc = "The decision for one template: which members, how many replicas, and why. Written by the hub, read by people."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadBindingSpec {

@@ -26,51 +26,7 @@ pub type Resources = BTreeMap<String, Amount>;
     category = "hanse",
     status = "ClusterStatus",
     derive = "PartialEq",
-    doc = "A member: a Kubernetes cluster that the hub places objects in.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether objects can be placed there now; Unknown when the member was not heard of"
-    ),
-    printcolumn(
-        name = "Reachable",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Reachable")].status"#,
-        description = "Whether the last probe was answered"
-    ),
-    printcolumn(
-        name = "Version",
-        type_ = "string",
-        json_path = ".status.kubernetesVersion",
-        description = "Kubernetes version of the member"
-    ),
-    printcolumn(
-        name = "Nodes",
-        type_ = "integer",
-        json_path = ".status.nodes.ready",
-        description = "Nodes that are Ready"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why Ready is what it is",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Region",
-        type_ = "string",
-        json_path = ".spec.region",
-        description = "Region, if the spec names it",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the member joined"
-    )
+    doc = "A member: a Kubernetes cluster that the hub places objects in."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSpec {
@@ -90,7 +46,10 @@ pub struct ClusterSpec {
     pub provider: Option<String>,
     /// Taints that keep workloads without a toleration away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key", "effect"])
+    )]
     pub taints: Vec<Taint>,
     /// What other members' pods may use here when they overflow. Absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -103,3 +103,64 @@ pub fn remove_condition(conditions: &mut Vec<Condition>, type_: ConditionType) -
     conditions.retain(|condition| condition.type_ != type_.as_str());
     conditions.len() != before
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(second: i64) -> Timestamp {
+        Timestamp::constant(second, 500_000_000)
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_status() {
+        let mut conditions = Vec::new();
+        let mut set = |status, reason, generation, second| {
+            let changed = set_condition(
+                &mut conditions,
+                ConditionType::Ready,
+                status,
+                reason,
+                "",
+                Some(generation),
+                at(second),
+            );
+            (changed, conditions[0].last_transition_time.0.as_second())
+        };
+        assert_eq!(set(ConditionStatus::True, Reason::AsDesired, 1, 10), (true, 10));
+        assert_eq!(set(ConditionStatus::True, Reason::AsDesired, 1, 20), (false, 10));
+        assert_eq!(set(ConditionStatus::True, Reason::AsDesired, 2, 30), (true, 10));
+        assert_eq!(
+            set(ConditionStatus::False, Reason::ProbeFailed, 2, 40),
+            (true, 40)
+        );
+        assert_eq!(
+            set(ConditionStatus::False, Reason::Unreachable, 2, 50),
+            (true, 40)
+        );
+    }
+
+    #[test]
+    fn a_condition_keeps_the_bounds_of_the_api_server() {
+        let mut conditions = Vec::new();
+        let message = "é".repeat(MESSAGE_MAX);
+        let ready = ConditionType::Ready;
+        set_condition(
+            &mut conditions,
+            ready,
+            true.into(),
+            Reason::AsDesired,
+            &message,
+            None,
+            at(1),
+        );
+        assert_eq!(conditions[0].message.len(), MESSAGE_MAX);
+        assert!(is_true(&conditions, ready));
+        assert_eq!(
+            conditions[0].last_transition_time.0.subsec_nanosecond(),
+            0,
+            "cut to the second it is stored at"
+        );
+        assert!(remove_condition(&mut conditions, ready) && conditions.is_empty());
+    }
+}

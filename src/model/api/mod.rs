@@ -7,20 +7,26 @@
 
 mod binding;
 mod cluster;
+mod column;
 mod condition;
+mod crd;
 mod placement;
 mod policy;
 mod reason;
+mod refusal;
+mod rule;
 mod selector;
 mod tenant;
 
 pub use binding::*;
 pub use cluster::*;
 pub use condition::{ConditionStatus, find_condition, is_true, remove_condition, set_condition};
+pub use crd::{crds, render};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 pub use placement::*;
 pub use policy::*;
 pub use reason::{ConditionType, Reason};
+pub use refusal::{NotImplemented, not_implemented};
 pub use selector::{ClusterSelector, ResourceSelector};
 pub use tenant::*;
 

@@ -23,32 +23,7 @@ use crate::model::name::ClusterName;
     category = "hanse",
     status = "PolicyStatus",
     derive = "PartialEq",
-    doc = "Which templates of its namespace go to which members, and how they are kept there.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the policy is in force"
-    ),
-    printcolumn(
-        name = "Bindings",
-        type_ = "integer",
-        json_path = ".status.bindings",
-        description = "Templates it governs"
-    ),
-    printcolumn(
-        name = "Priority",
-        type_ = "integer",
-        json_path = ".spec.priority",
-        description = "Precedence over other policies that select the same template",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the policy was made"
-    )
+    doc = "Which templates of its namespace go to which members, and how they are kept there."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PropagationPolicySpec {
@@ -101,32 +76,7 @@ pub struct PropagationPolicySpec {
     category = "hanse",
     status = "PolicyStatus",
     derive = "PartialEq",
-    doc = "Which templates of any hub namespace but kube-*, default and hanse-* go to which members. In a tenant's namespace it acts as that tenant, elsewhere as hanse-admin.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether the policy is in force"
-    ),
-    printcolumn(
-        name = "Bindings",
-        type_ = "integer",
-        json_path = ".status.bindings",
-        description = "Templates it governs"
-    ),
-    printcolumn(
-        name = "Priority",
-        type_ = "integer",
-        json_path = ".spec.priority",
-        description = "Precedence over other policies that select the same template",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the policy was made"
-    )
+    doc = "Which templates of any hub namespace but kube-*, default and hanse-* go to which members. In a tenant's namespace it acts as that tenant, elsewhere as hanse-admin."
 )]
 #[serde(transparent)]
 pub struct ClusterPropagationPolicySpec {
@@ -238,7 +188,10 @@ pub struct IgnoreFields {
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
     /// JSON pointers (RFC 6901) into the object.
-    #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 1024)))]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 1024), regex(pattern = "^/"))
+    )]
     pub pointers: Vec<String>,
 }
 

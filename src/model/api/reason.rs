@@ -156,3 +156,22 @@ words! {
         Suspended,
     }
 }
+
+/// The reference page `docs/reference/reasons.md`.
+#[cfg(test)]
+pub(super) fn reference() -> String {
+    use std::fmt::Write as _;
+
+    let mut page = String::from(
+        "# Conditions and reasons\n\n<!-- Generated from src/model/api/reason.rs by `make crds`; not edited by hand. -->\n\n\
+         ## Condition types\n\n| type | meaning |\n|---|---|\n",
+    );
+    for type_ in ConditionType::ALL {
+        let _ = writeln!(page, "| `{type_}` | {} |", type_.meaning());
+    }
+    page.push_str("\n## Reasons\n\n| reason | meaning |\n|---|---|\n");
+    for reason in Reason::ALL {
+        let _ = writeln!(page, "| `{reason}` | {} |", reason.meaning());
+    }
+    page
+}

@@ -24,32 +24,7 @@ use crate::model::quantity::Amount;
     category = "hanse",
     status = "TenantStatus",
     derive = "PartialEq",
-    doc = "A team: its owners, its namespaces in the hub and in members, and the members it may use.",
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].status"#,
-        description = "Whether its namespaces and rights are in place in every member it may use"
-    ),
-    printcolumn(
-        name = "Namespaces",
-        type_ = "string",
-        json_path = ".spec.namespaces",
-        description = "The namespaces that are the tenant's"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        description = "Why Ready is what it is",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Time since the tenant was made"
-    )
+    doc = "A team: its owners, its namespaces in the hub and in members, and the members it may use."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TenantSpec {
