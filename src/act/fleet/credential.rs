@@ -1,0 +1,110 @@
+//! The hub's own credential for a member: a bound token, kept as a kubeconfig in a Secret of the hub API.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1::ServiceAccount,
+};
+use kube::{Api, Client, Config, Error as KubeError, api::PostParams};
+use serde_json::json;
+
+use crate::model::{clock::Timestamp, mark, name::ClusterName};
+
+/// What is asked for; the member grants what it allows.
+const ASKED_SECONDS: i64 = 30 * 24 * 3_600;
+/// The ServiceAccount the hub is in a member.
+pub(super) const SERVICE_ACCOUNT: &str = "hub";
+/// Annotation of the Secret: when the token in it ends.
+pub const TOKEN_EXPIRES: &str = "hanse.dev/token-expires";
+/// Annotation of the Secret: how many seconds the member granted.
+pub const TOKEN_LIFETIME: &str = "hanse.dev/token-lifetime";
+
+/// A token and the time it was granted for.
+pub(super) struct Token {
+    pub(super) text: String,
+    pub(super) expires: Timestamp,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
+/// Asks the member for a token of the hub's identity.
+pub(super) async fn request_token(member: &Client) -> Result<Token, KubeError> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), mark::SYSTEM_NAMESPACE);
+    let request = TokenRequest {
+        spec: Some(TokenRequestSpec { expiration_seconds: Some(ASKED_SECONDS), ..TokenRequestSpec::default() }),
+        ..TokenRequest::default()
+    };
+    let granted = accounts.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await?;
+    let status = granted.status.unwrap_or_default();
+    match (status.token, status.expiration_timestamp) {
+        (Some(text), Some(expires)) => Ok(Token { text, expires: expires.0 }),
+        _ => Err(KubeError::Service("the member granted no token".into())),
+    }
+}
+
+/// The name of the Secret with a member's credential.
+#[must_use]
+pub fn secret_name(cluster: &ClusterName) -> String {
+    format!("member-{cluster}")
+}
+
+/// A kubeconfig of the same server and authority as `config`, with the token and nothing else.
+pub(super) fn kubeconfig(cluster: &ClusterName, config: &Config, token: &str) -> String {
+    let mut server = json!({"server": config.cluster_url.to_string().trim_end_matches('/')});
+    if let Some(certificates) = &config.root_cert {
+        let pem: String = certificates.iter().map(|der| pem(der)).collect();
+        server["certificate-authority-data"] = json!(STANDARD.encode(pem));
+    }
+    if let Some(name) = &config.tls_server_name {
+        server["tls-server-name"] = json!(name);
+    }
+    if config.accept_invalid_certs {
+        server["insecure-skip-tls-verify"] = json!(true);
+    }
+    if let Some(proxy) = &config.proxy_url {
+        server["proxy-url"] = json!(proxy.to_string());
+    }
+    // JSON is YAML, and needs no quoting rules.
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": cluster, "cluster": server}],
+        "users": [{"name": "hub", "user": {"token": token}}],
+        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": "hub"}}],
+        "current-context": cluster,
+    })
+    .to_string()
+}
+
+fn pem(der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in body.as_bytes().chunks(64) {
+        text.push_str(&String::from_utf8_lossy(line));
+        text.push('\n');
+    }
+    text.push_str("-----END CERTIFICATE-----\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::act::fleet::{Allow, vet_kubeconfig};
+
+    #[tokio::test]
+    async fn what_join_stores_is_accepted_by_the_hub_without_any_allowance() {
+        let mut config = Config::new("https://10.0.0.1:6443/".parse().unwrap());
+        config.root_cert = Some(vec![vec![7; 100]]);
+        config.tls_server_name = Some("kubernetes".to_owned());
+        let text = kubeconfig(&"eu-1".parse().unwrap(), &config, "t");
+        let read = vet_kubeconfig(&text, None, Allow::default()).await.unwrap();
+        assert_eq!(read.cluster_url.host(), Some("10.0.0.1"));
+        assert_eq!(read.root_cert, config.root_cert);
+        assert_eq!(read.tls_server_name, config.tls_server_name);
+    }
+}
