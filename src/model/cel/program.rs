@@ -9,7 +9,9 @@ use kube_cel::cel::{Context, Value as CelValue};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::bound::{self, COST_LIMIT};
+use super::bound;
+use super::cost::{self, COST_LIMIT};
+use super::escape;
 use super::value::{from_cel, kind_of, to_cel};
 
 /// The longest expression, in bytes.
@@ -96,6 +98,20 @@ impl Program {
         })
     }
 
+    /// Compiles a rule of a schema: it may use `self` and `oldSelf`, and names fields in the escaped form that
+    /// Kubernetes gives to those CEL cannot spell (`__namespace__`, `x__dash__y`).
+    pub(in crate::model) fn compile_rule(text: &str) -> Result<Self, Error> {
+        let mut program = Self::compile(text, &["self", "oldSelf"])?;
+        escape::undo(&mut program.expression);
+        Ok(program)
+    }
+
+    /// Whether the expression uses a variable.
+    #[must_use]
+    pub fn uses(&self, variable: &str) -> bool {
+        self.expression.references().has_variable(variable)
+    }
+
     /// The expression as it was written.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -118,7 +134,7 @@ impl Program {
     }
 
     fn run(&self, variables: &[(&str, &Value)], skip_null: bool) -> Result<CelValue, Error> {
-        let cost = bound::estimate(&self.expression, variables);
+        let cost = cost::estimate(&self.expression, variables);
         if cost > COST_LIMIT {
             return Err(Error::TooCostly { cost });
         }

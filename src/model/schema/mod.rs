@@ -7,7 +7,10 @@
 //! ```
 
 mod check;
+mod compile;
+mod defaults;
 mod fields;
+mod node;
 mod open;
 mod problem;
 mod prune;
