@@ -21,8 +21,10 @@ impl Claim {
     #[must_use]
     pub fn parse(holder: &str) -> Option<Self> {
         let (hub, api) = holder.split_once('/')?;
-        (!hub.is_empty() && !api.is_empty() && !api.contains('/'))
-            .then(|| Self { hub: hub.to_owned(), api: api.to_owned() })
+        (!hub.is_empty() && !api.is_empty() && !api.contains('/')).then(|| Self {
+            hub: hub.to_owned(),
+            api: api.to_owned(),
+        })
     }
 
     /// The field manager of this hub in members and on the hub API: `hanse-<first 8 of hub id>`.
@@ -37,7 +39,9 @@ impl Claim {
         match holder {
             None | Some("") => Some(Held::Unclaimed),
             Some(holder) if Self::parse(holder).as_ref() == Some(self) => None,
-            Some(holder) => Some(Held::Claimed { by: holder.to_owned() }),
+            Some(holder) => Some(Held::Claimed {
+                by: holder.to_owned(),
+            }),
         }
     }
 }
@@ -60,8 +64,14 @@ mod tests {
     #[case::a_restored_copy(Some("h1/a2"), Some(Held::Claimed { by: "h1/a2".into() }))]
     #[case::not_a_claim(Some("h1"), Some(Held::Claimed { by: "h1".into() }))]
     #[case::never_joined(None, Some(Held::Unclaimed))]
-    fn a_member_is_held_unless_its_claim_is_exactly_ours(#[case] holder: Option<&str>, #[case] held: Option<Held>) {
-        let ours = Claim { hub: "h1".into(), api: "a1".into() };
+    fn a_member_is_held_unless_its_claim_is_exactly_ours(
+        #[case] holder: Option<&str>,
+        #[case] held: Option<Held>,
+    ) {
+        let ours = Claim {
+            hub: "h1".into(),
+            api: "a1".into(),
+        };
         assert_eq!(ours.judge(holder), held);
         assert_eq!(Claim::parse(&ours.to_string()), Some(ours));
     }

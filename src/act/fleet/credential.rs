@@ -14,11 +14,6 @@ use crate::model::{clock::Timestamp, mark, name::ClusterName};
 const ASKED_SECONDS: i64 = 30 * 24 * 3_600;
 /// The ServiceAccount the hub is in a member.
 pub(super) const SERVICE_ACCOUNT: &str = "hub";
-/// Annotation of the Secret: when the token in it ends.
-pub const TOKEN_EXPIRES: &str = "hanse.dev/token-expires";
-/// Annotation of the Secret: how many seconds the member granted.
-pub const TOKEN_LIFETIME: &str = "hanse.dev/token-lifetime";
-
 /// A token and the time it was granted for.
 pub(super) struct Token {
     pub(super) text: String,

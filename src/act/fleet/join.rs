@@ -25,7 +25,8 @@ use serde_json::{Value, json};
 
 use super::{
     Allow, Claim,
-    credential::{self, TOKEN_EXPIRES, TOKEN_LIFETIME, kubeconfig, request_token, secret_name},
+    TokenTimes,
+    credential::{kubeconfig, request_token, secret_name},
     footprint::{JOIN_VERSION, MANAGER, Part, describe, put},
     kubeconfig::ALLOW,
 };
@@ -33,7 +34,7 @@ use crate::{
     act::wire,
     model::{
         api::Cluster,
-        clock::{Timestamp, format_seconds, parse_timestamp},
+        clock::Timestamp,
         fleet::Held,
         mark,
         name::ClusterName,
@@ -337,18 +338,13 @@ async fn store_token(joiner: &Joiner<'_>, refresh: bool, now: Timestamp) -> Resu
     }
     let token = request_token(joiner.member).await.map_err(member("request a token for the hub"))?;
     let text = kubeconfig(joiner.name, joiner.config, &token.text);
-    let lifetime = token.expires.as_second() - now.as_second();
     let body = json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
             "name": name,
             "labels": {mark::MANAGED_BY: mark::HANSE},
-            "annotations": {
-                ALLOW: joiner.allow.annotation(),
-                TOKEN_EXPIRES: format_seconds(token.expires),
-                TOKEN_LIFETIME: lifetime.to_string(),
-            },
+            "annotations": {ALLOW: joiner.allow.annotation()},
         },
         "type": "Opaque",
         "data": {"kubeconfig": ByteString(text.into_bytes())},
@@ -362,10 +358,9 @@ async fn store_token(joiner: &Joiner<'_>, refresh: bool, now: Timestamp) -> Resu
 
 /// When the token in the Secret ends, if it is for this address and lasts a while.
 fn still_good(joiner: &Joiner<'_>, secret: &Secret, now: Timestamp) -> Option<Timestamp> {
-    let expires = secret.metadata.annotations.as_ref()?.get(TOKEN_EXPIRES)?;
-    let expires = parse_timestamp(expires).ok()?;
     let stored: Value = serde_json::from_slice(&secret.data.as_ref()?.get("kubeconfig")?.0).ok()?;
     let token = stored.pointer("/users/0/user/token")?.as_str()?;
+    let expires = TokenTimes::read(token)?.expires;
     let same = stored.to_string() == kubeconfig(joiner.name, joiner.config, token);
     (same && expires.as_second() - now.as_second() > TOKEN_KEEPS).then_some(expires)
 }
@@ -398,10 +393,4 @@ async fn register(joiner: &Joiner<'_>, wishes: &Wishes) -> Result<(), JoinError>
         clusters.patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&body)).await
     };
     written.map(drop).map_err(hub("register the Cluster"))
-}
-
-/// The user name of the hub in members, for commands that people type.
-#[must_use]
-pub fn hub_user() -> String {
-    format!("system:serviceaccount:{}:{}", mark::SYSTEM_NAMESPACE, credential::SERVICE_ACCOUNT)
 }

@@ -1,19 +1,56 @@
-//! Members: join, connect, probe, watch, discovery, facts.
+//! Members: connecting to them, watching over them, and folding what they hold into small rows.
+//!
+//! ```text
+//! Cluster ─set─► Fleet ─► supervise ─► probe · identity · claim ─┐
+//!  (engine)                  │          nodes · pods · kinds ────┼─► Snapshot (what decisions read)
+//!                         Transport     objects · autoscalers ───┴─► MemberHandle (rows, for propagate)
+//!                                             └─► Change ─► engine
+//! ```
+//!
+//! Rows are never dropped because something could not be read: an object is gone when a watch said so or a
+//! complete list does not have it, a kind when a complete discovery does not have it.
 
 mod claim;
+mod context;
 mod credential;
+mod discovery;
 mod error;
+mod facts;
+#[expect(
+    clippy::module_inception,
+    reason = "the file holds the type that gives the room its name"
+)]
+mod fleet;
 mod footprint;
 mod join;
 mod kubeconfig;
 mod leave;
+mod member;
+mod objects;
+mod openapi;
+mod probe;
+mod scalers;
+mod slim;
+mod status;
+mod supervise;
 mod takeover;
+mod token;
+mod transport;
+mod watch;
+mod watches;
+mod watchman;
 
 pub use claim::Claim;
-pub use credential::{TOKEN_EXPIRES, TOKEN_LIFETIME, secret_name};
+pub use context::Change;
+pub use credential::secret_name;
 pub use error::Error;
+pub use fleet::{Fleet, FleetConfig};
 pub use footprint::JOIN_VERSION;
-pub use join::{JoinError, Joined, Joiner, Wishes, hub_user, join, read_claim};
+pub use join::{JoinError, Joined, Joiner, Wishes, join, read_claim};
 pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};
 pub use leave::{Drain, drain, footprint_commands, forget, forget_secret, remove_footprint};
+pub use member::MemberHandle;
 pub use takeover::takeover;
+pub use token::TokenTimes;
+pub use transport::{KubeconfigTransport, Link, Transport};
+pub use watches::WatchScope;

@@ -13,7 +13,7 @@ pub struct Snapshot {
 }
 
 /// What is known of one member.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Member {
     /// Name of its `Cluster` object.
     pub name: ClusterName,
@@ -70,6 +70,17 @@ impl Member {
         }
     }
 
+    /// Whether everything a decision looks at is equal: all but the numbers that move with every pod.
+    #[must_use]
+    pub fn decides_alike(&self, other: &Self) -> bool {
+        let numbers = |member: &Self| Self {
+            requested: Resources::default(),
+            largest_gap: Resources::default(),
+            ..member.clone()
+        };
+        numbers(self) == numbers(other)
+    }
+
     /// Whether the hub may write there now.
     #[must_use]
     pub fn is_writable(&self) -> bool {
@@ -108,6 +119,13 @@ pub enum Held {
     },
     /// Nothing claims it: it was not joined, or the claim was removed.
     Unclaimed,
+    /// It answers and does not accept the hub's credential.
+    Unauthorized,
+    /// Another registered member has the same identity: two names for one cluster.
+    Duplicate {
+        /// The name that was there first.
+        of: ClusterName,
+    },
 }
 
 /// Nodes of a member.

@@ -4,9 +4,11 @@
 //! was last seen, and [`Reach`] whether that may still be believed: old numbers are never shown as new.
 
 mod apis;
+mod key;
 mod member;
 mod row;
 
 pub use apis::{ApiKind, Apis};
+pub use key::BindingKey;
 pub use member::{Held, Member, Nodes, Reach, Resources, Snapshot};
 pub use row::ObjectRow;
