@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions: what the types derive, plus rules, columns and what API servers expect.
+//! The `CustomResourceDefinition`s: what the types derive, plus rules, columns and what API servers expect.
 
 use std::collections::BTreeMap;
 

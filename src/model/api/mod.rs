@@ -10,6 +10,7 @@ mod cluster;
 mod column;
 mod condition;
 mod crd;
+pub mod mark;
 mod placement;
 mod policy;
 mod reason;
@@ -39,3 +40,6 @@ pub const VERSION: &str = "v1alpha1";
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+
+#[cfg(test)]
+mod tests;

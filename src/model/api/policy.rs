@@ -76,7 +76,8 @@ pub struct PropagationPolicySpec {
     category = "hanse",
     status = "PolicyStatus",
     derive = "PartialEq",
-    doc = "Which templates of any hub namespace but kube-*, default and hanse-* go to which members. In a tenant's namespace it acts as that tenant, elsewhere as hanse-admin."
+    doc = "Which templates of any hub namespace but kube-*, default and hanse-* go to which members. \
+           In a tenant's namespace it acts as that tenant, elsewhere as hanse-admin."
 )]
 #[serde(transparent)]
 pub struct ClusterPropagationPolicySpec {
@@ -100,7 +101,7 @@ pub enum Dependencies {
     /// Only what a policy selects.
     #[default]
     Ignore,
-    /// Also the ConfigMaps, Secrets, ServiceAccounts and claims that the rendered object names.
+    /// Also the `ConfigMaps`, Secrets, `ServiceAccounts` and claims that the rendered object names.
     Follow,
 }
 

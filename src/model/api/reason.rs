@@ -50,15 +50,15 @@ words! {
         Joined,
         /// Cluster: the hub writes nothing there until a person has decided.
         Held,
-        /// WorkloadBinding: members were decided for.
+        /// `WorkloadBinding`: members were decided for.
         Scheduled,
-        /// WorkloadBinding: every member decided for holds what the template says.
+        /// `WorkloadBinding`: every member decided for holds what the template says.
         Applied,
-        /// WorkloadBinding: it serves in every member decided for.
+        /// `WorkloadBinding`: it serves in every member decided for.
         Available,
-        /// WorkloadBinding: a change is on its way in some member.
+        /// `WorkloadBinding`: a change is on its way in some member.
         Progressing,
-        /// WorkloadBinding: somebody edited it in a member, and that is not repaired yet.
+        /// `WorkloadBinding`: somebody edited it in a member, and that is not repaired yet.
         Drifted,
     }
 }
@@ -126,7 +126,7 @@ words! {
         InvalidForMember,
         /// The member's policy or quota refused the object.
         Refused,
-        /// The tenant's identity has no right to it in the member; the message has the ClusterRole to create.
+        /// The tenant's identity has no right to it in the member; the message has the `ClusterRole` to create.
         Forbidden,
         /// An object of that name that is not ours is in the way, or another binding writes the same object.
         Conflict,

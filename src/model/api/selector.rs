@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::name::{ClusterName, ObjectName};
 
-/// A choice of members. All parts are ANDed; empty means all members the tenant may use.
+/// A choice of members. All parts must hold; empty means all members the tenant may use.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSelector {

@@ -66,10 +66,10 @@ pub struct TenantSpec {
 pub struct Owner {
     /// What sort of subject.
     pub kind: OwnerKind,
-    /// Name of the user, group or ServiceAccount.
+    /// Name of the user, group or `ServiceAccount`.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
-    /// Namespace of a ServiceAccount; absent for users and groups.
+    /// Namespace of a `ServiceAccount`; absent for users and groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<NamespaceName>,
 }
@@ -81,7 +81,7 @@ pub enum OwnerKind {
     User,
     /// A group.
     Group,
-    /// A ServiceAccount of the hub API.
+    /// A `ServiceAccount` of the hub API.
     ServiceAccount,
 }
 
