@@ -22,7 +22,9 @@ pub(super) struct Token {
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("Token")
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 
@@ -30,13 +32,21 @@ impl std::fmt::Debug for Token {
 pub(super) async fn request_token(member: &Client) -> Result<Token, KubeError> {
     let accounts: Api<ServiceAccount> = Api::namespaced(member.clone(), mark::SYSTEM_NAMESPACE);
     let request = TokenRequest {
-        spec: Some(TokenRequestSpec { expiration_seconds: Some(ASKED_SECONDS), ..TokenRequestSpec::default() }),
+        spec: Some(TokenRequestSpec {
+            expiration_seconds: Some(ASKED_SECONDS),
+            ..TokenRequestSpec::default()
+        }),
         ..TokenRequest::default()
     };
-    let granted = accounts.create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request).await?;
+    let granted = accounts
+        .create_token_request(SERVICE_ACCOUNT, &PostParams::default(), &request)
+        .await?;
     let status = granted.status.unwrap_or_default();
     match (status.token, status.expiration_timestamp) {
-        (Some(text), Some(expires)) => Ok(Token { text, expires: expires.0 }),
+        (Some(text), Some(expires)) => Ok(Token {
+            text,
+            expires: expires.0,
+        }),
         _ => Err(KubeError::Service("the member granted no token".into())),
     }
 }

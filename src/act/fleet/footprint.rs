@@ -58,7 +58,10 @@ impl Part {
 /// The place of an object that is embedded here.
 pub(super) fn api_of(client: &Client, object: &DynamicObject) -> Api<DynamicObject> {
     let types = object.types.clone().unwrap_or_default();
-    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+    let (group, version) = types
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", &types.api_version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
     match &object.metadata.namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
@@ -75,7 +78,10 @@ pub(super) fn describe(object: &DynamicObject) -> String {
 /// Makes an object as it is written here, or brings it back to that.
 pub(super) async fn put(client: &Client, object: &DynamicObject) -> Result<(), KubeError> {
     let name = object.metadata.name.clone().unwrap_or_default();
-    api_of(client, object).patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await.map(drop)
+    api_of(client, object)
+        .patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object))
+        .await
+        .map(drop)
 }
 
 /// Deletes an object that join made, exactly the one that was looked at. False when it is somebody else's.
@@ -86,11 +92,25 @@ pub(super) async fn take_away(client: &Client, object: &DynamicObject) -> Result
         return Ok(true);
     };
     let labels = found.metadata.labels.unwrap_or_default();
-    if labels.get(mark::MANAGED_BY).is_none_or(|by| by != mark::HANSE) || !labels.contains_key(mark::JOIN_VERSION) {
+    if labels.get(mark::MANAGED_BY).is_none_or(|by| by != mark::HANSE)
+        || !labels.contains_key(mark::JOIN_VERSION)
+    {
         return Ok(false);
     }
-    let exactly = Preconditions { uid: found.metadata.uid, resource_version: found.metadata.resource_version };
-    match api.delete(&name, &DeleteParams { preconditions: Some(exactly), ..DeleteParams::background() }).await {
+    let exactly = Preconditions {
+        uid: found.metadata.uid,
+        resource_version: found.metadata.resource_version,
+    };
+    match api
+        .delete(
+            &name,
+            &DeleteParams {
+                preconditions: Some(exactly),
+                ..DeleteParams::background()
+            },
+        )
+        .await
+    {
         Err(KubeError::Api(status)) if status.code == 404 => Ok(true),
         Err(error) => Err(error),
         Ok(_) => Ok(true),
@@ -103,10 +123,19 @@ mod tests {
 
     #[test]
     fn every_embedded_manifest_is_read_and_carries_the_join_version() {
-        for part in [Part::Namespaces, Part::Fence, Part::Roles, Part::Identity, Part::Rights] {
+        for part in [
+            Part::Namespaces,
+            Part::Fence,
+            Part::Roles,
+            Part::Identity,
+            Part::Rights,
+        ] {
             for (file, text) in part.texts() {
                 let (documents, diagnostics) = manifest::read(file, text);
-                assert!(diagnostics.is_empty() && !documents.is_empty(), "{file}: {diagnostics:?}");
+                assert!(
+                    diagnostics.is_empty() && !documents.is_empty(),
+                    "{file}: {diagnostics:?}"
+                );
                 for document in documents {
                     let version = &document.object["metadata"]["labels"][mark::JOIN_VERSION];
                     assert_eq!(version, &JOIN_VERSION.to_string(), "{file}: {}", document.name());

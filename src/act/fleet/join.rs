@@ -24,21 +24,14 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    Allow, Claim,
-    TokenTimes,
+    Allow, Claim, TokenTimes,
     credential::{kubeconfig, request_token, secret_name},
     footprint::{JOIN_VERSION, MANAGER, Part, describe, put},
     kubeconfig::ALLOW,
 };
 use crate::{
     act::wire,
-    model::{
-        api::Cluster,
-        clock::Timestamp,
-        fleet::Held,
-        mark,
-        name::ClusterName,
-    },
+    model::{api::Cluster, clock::Timestamp, fleet::Held, mark, name::ClusterName},
 };
 
 /// The oldest Kubernetes with admission policies in `v1`, without which there is no fence.
@@ -114,12 +107,18 @@ pub enum JoinError {
 
 pub(super) fn hub(what: impl Into<String>) -> impl FnOnce(KubeError) -> JoinError {
     let what = what.into();
-    move |source| JoinError::Hub { what, source: Box::new(source) }
+    move |source| JoinError::Hub {
+        what,
+        source: Box::new(source),
+    }
 }
 
 pub(super) fn member(what: impl Into<String>) -> impl FnOnce(KubeError) -> JoinError {
     let what = what.into();
-    move |source| JoinError::Member { what, source: Box::new(source) }
+    move |source| JoinError::Member {
+        what,
+        source: Box::new(source),
+    }
 }
 
 /// Who joins, and with what.
@@ -139,7 +138,9 @@ pub struct Joiner<'a> {
 
 impl std::fmt::Debug for Joiner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Joiner").field("name", self.name).finish_non_exhaustive()
+        f.debug_struct("Joiner")
+            .field("name", self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,7 +178,9 @@ pub async fn join(
     report("looking at the hub API and the member");
     let claim = read_claim(joiner.hub).await?;
     let version = check_version(joiner.member).await?;
-    let uid = identity(joiner.member).await.map_err(member("read namespace kube-system"))?;
+    let uid = identity(joiner.member)
+        .await
+        .map_err(member("read namespace kube-system"))?;
     check_name(joiner, &uid, refresh).await?;
     if let Some(by) = claimed_by_other(joiner.member, &claim).await? {
         return Err(JoinError::Claimed { by });
@@ -207,8 +210,12 @@ pub async fn read_claim(client: &Client) -> Result<Claim, JoinError> {
         .get_opt(mark::HUB_IDENTITY)
         .await
         .map_err(hub("read the hub's identity"))?;
-    let id = map.and_then(|map| map.data?.remove("id")).ok_or(JoinError::NotInstalled)?;
-    let api = identity(client).await.map_err(hub("read namespace kube-system"))?;
+    let id = map
+        .and_then(|map| map.data?.remove("id"))
+        .ok_or(JoinError::NotInstalled)?;
+    let api = identity(client)
+        .await
+        .map_err(hub("read namespace kube-system"))?;
     Ok(Claim { hub: id, api })
 }
 
@@ -219,10 +226,19 @@ async fn identity(client: &Client) -> Result<String, KubeError> {
 }
 
 async fn check_version(client: &Client) -> Result<String, JoinError> {
-    let info = client.apiserver_version().await.map_err(member("read the version"))?;
-    let number = |text: &str| text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse::<u32>().unwrap_or(0);
+    let info = client
+        .apiserver_version()
+        .await
+        .map_err(member("read the version"))?;
+    let number = |text: &str| {
+        text.trim_end_matches(|c: char| !c.is_ascii_digit())
+            .parse::<u32>()
+            .unwrap_or(0)
+    };
     if (number(&info.major), number(&info.minor)) < (1, OLDEST_MINOR) {
-        return Err(JoinError::TooOld { version: info.git_version });
+        return Err(JoinError::TooOld {
+            version: info.git_version,
+        });
     }
     Ok(info.git_version)
 }
@@ -240,14 +256,19 @@ async fn check_name(joiner: &Joiner<'_>, uid: &str, refresh: bool) -> Result<(),
         if name == joiner.name.as_str() {
             exists = true;
             if let Some(known) = known.filter(|known| known != uid) {
-                return Err(JoinError::NameTaken { name: joiner.name.clone(), uid: known });
+                return Err(JoinError::NameTaken {
+                    name: joiner.name.clone(),
+                    uid: known,
+                });
             }
         } else if known.as_deref() == Some(uid) {
             return Err(JoinError::AlreadyJoined { name });
         }
     }
     if refresh && !exists {
-        return Err(JoinError::NotJoined { name: joiner.name.clone() });
+        return Err(JoinError::NotJoined {
+            name: joiner.name.clone(),
+        });
     }
     Ok(())
 }
@@ -286,7 +307,14 @@ pub(super) async fn write_claim(client: &Client, claim: &Claim, mode: Claiming) 
         // Two hubs that join at once: a create that never merges lets exactly one win.
         body["metadata"]["resourceVersion"] = json!("1");
     }
-    match leases.patch(mark::HUB_CLAIM, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await {
+    match leases
+        .patch(
+            mark::HUB_CLAIM,
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&body),
+        )
+        .await
+    {
         Err(KubeError::Api(status)) if status.code == 409 && mode == Claiming::IfFree => {
             match claimed_by_other(client, claim).await? {
                 Some(by) => Err(JoinError::Claimed { by }),
@@ -299,7 +327,9 @@ pub(super) async fn write_claim(client: &Client, claim: &Claim, mode: Claiming) 
 
 async fn make(client: &Client, part: Part) -> Result<(), JoinError> {
     for object in part.objects() {
-        put(client, &object).await.map_err(member(format!("apply {}", describe(&object))))?;
+        put(client, &object)
+            .await
+            .map_err(member(format!("apply {}", describe(&object))))?;
     }
     Ok(())
 }
@@ -312,7 +342,10 @@ async fn fence_stands(client: &Client) -> Result<(), JoinError> {
     }))
     .unwrap_or_default();
     let words = format!("stands, join version {JOIN_VERSION}");
-    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    let dry_run = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
     let deadline = tokio::time::Instant::now() + FENCE_PATIENCE;
     loop {
         let seen = match roles.create(&dry_run, &probe).await {
@@ -332,11 +365,16 @@ async fn fence_stands(client: &Client) -> Result<(), JoinError> {
 async fn store_token(joiner: &Joiner<'_>, refresh: bool, now: Timestamp) -> Result<Timestamp, JoinError> {
     let secrets: Api<Secret> = Api::namespaced(joiner.hub.clone(), mark::SYSTEM_NAMESPACE);
     let name = secret_name(joiner.name);
-    let old = secrets.get_opt(&name).await.map_err(hub("read the member's Secret"))?;
+    let old = secrets
+        .get_opt(&name)
+        .await
+        .map_err(hub("read the member's Secret"))?;
     if !refresh && let Some(expires) = old.as_ref().and_then(|old| still_good(joiner, old, now)) {
         return Ok(expires);
     }
-    let token = request_token(joiner.member).await.map_err(member("request a token for the hub"))?;
+    let token = request_token(joiner.member)
+        .await
+        .map_err(member("request a token for the hub"))?;
     let text = kubeconfig(joiner.name, joiner.config, &token.text);
     let body = json!({
         "apiVersion": "v1",
@@ -371,7 +409,11 @@ async fn register(joiner: &Joiner<'_>, wishes: &Wishes) -> Result<(), JoinError>
     let mut spec = json!({"connection": {"kubeconfigSecret": {
         "namespace": mark::SYSTEM_NAMESPACE, "name": secret_name(joiner.name),
     }}});
-    let places = [("region", &wishes.region), ("zone", &wishes.zone), ("provider", &wishes.provider)];
+    let places = [
+        ("region", &wishes.region),
+        ("zone", &wishes.zone),
+        ("provider", &wishes.provider),
+    ];
     for (field, value) in places {
         if let Some(value) = value {
             spec[field] = json!(value);
@@ -384,13 +426,28 @@ async fn register(joiner: &Joiner<'_>, wishes: &Wishes) -> Result<(), JoinError>
         "spec": spec,
     });
     let name = joiner.name.as_str();
-    let exists = clusters.get_metadata_opt(name).await.map_err(hub("read the Cluster"))?.is_some();
+    let exists = clusters
+        .get_metadata_opt(name)
+        .await
+        .map_err(hub("read the Cluster"))?
+        .is_some();
     // A merge leaves alone what people changed since; an apply would take back what this call leaves out.
     let written = if exists {
         let change = json!({"metadata": {"labels": wishes.labels}, "spec": body["spec"]});
-        clusters.patch(name, &PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }, &Patch::Merge(&change)).await
+        clusters
+            .patch(
+                name,
+                &PatchParams {
+                    field_manager: Some(MANAGER.to_owned()),
+                    ..PatchParams::default()
+                },
+                &Patch::Merge(&change),
+            )
+            .await
     } else {
-        clusters.patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&body)).await
+        clusters
+            .patch(name, &PatchParams::apply(MANAGER), &Patch::Apply(&body))
+            .await
     };
     written.map(drop).map_err(hub("register the Cluster"))
 }

@@ -48,7 +48,12 @@ pub async fn drain(
     }
     let deadline = tokio::time::Instant::now() + timeout;
     loop {
-        if clusters.get_metadata_opt(name.as_str()).await.map_err(hub("read the Cluster"))?.is_none() {
+        if clusters
+            .get_metadata_opt(name.as_str())
+            .await
+            .map_err(hub("read the Cluster"))?
+            .is_none()
+        {
             return Ok(Some(Drain::Done));
         }
         let bindings = bindings_in(client, name).await?;
@@ -65,7 +70,8 @@ async fn bindings_in(client: &Client, name: &ClusterName) -> Result<usize, JoinE
         .list(&ListParams::default())
         .await
         .map_err(hub("list bindings"))?;
-    let names = |binding: &&WorkloadBinding| binding.spec.clusters.iter().any(|cluster| cluster.name == *name);
+    let names =
+        |binding: &&WorkloadBinding| binding.spec.clusters.iter().any(|cluster| cluster.name == *name);
     Ok(bindings.items.iter().filter(names).count())
 }
 
@@ -78,12 +84,24 @@ pub async fn forget(client: &Client, name: &ClusterName) -> Result<(), JoinError
         _ => {}
     }
     forget_removals(client, name).await?;
-    if let Some(cluster) = clusters.get_opt(name.as_str()).await.map_err(hub("read the Cluster"))? {
+    if let Some(cluster) = clusters
+        .get_opt(name.as_str())
+        .await
+        .map_err(hub("read the Cluster"))?
+    {
         // Only the hub's own finalizer; the version keeps somebody else's from being lost.
-        let finalizers: Vec<_> =
-            cluster.metadata.finalizers.unwrap_or_default().into_iter().filter(|name| name != mark::FINALIZER).collect();
+        let finalizers: Vec<_> = cluster
+            .metadata
+            .finalizers
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|name| name != mark::FINALIZER)
+            .collect();
         let change = json!({"metadata": {"finalizers": finalizers, "resourceVersion": cluster.metadata.resource_version}});
-        match clusters.patch(name.as_str(), &PatchParams::default(), &Patch::Merge(&change)).await {
+        match clusters
+            .patch(name.as_str(), &PatchParams::default(), &Patch::Merge(&change))
+            .await
+        {
             Err(error) if !missing(&error) => return Err(hub("release the Cluster")(error)),
             _ => {}
         }
@@ -95,11 +113,19 @@ pub async fn forget(client: &Client, name: &ClusterName) -> Result<(), JoinError
 async fn forget_removals(client: &Client, name: &ClusterName) -> Result<(), JoinError> {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), mark::SYSTEM_NAMESPACE);
     let prefix = format!("removals-{name}-");
-    let all = maps.list_metadata(&ListParams::default()).await.map_err(hub("list pending removals"))?;
+    let all = maps
+        .list_metadata(&ListParams::default())
+        .await
+        .map_err(hub("list pending removals"))?;
     for map in all.items.into_iter().filter_map(|map| map.metadata.name) {
         // `removals-eu-1-2` is of eu-1; of a member called `eu` only when nothing but a number follows.
-        if map.strip_prefix(&prefix).is_some_and(|number| number.chars().all(|c| c.is_ascii_digit())) {
-            maps.delete(&map, &DeleteParams::default()).await.map_err(hub("delete pending removals"))?;
+        if map
+            .strip_prefix(&prefix)
+            .is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
+        {
+            maps.delete(&map, &DeleteParams::default())
+                .await
+                .map_err(hub("delete pending removals"))?;
         }
     }
     Ok(())
@@ -116,7 +142,10 @@ pub async fn forget_secret(client: &Client, name: &ClusterName) -> Result<(), Jo
 
 /// Removes what join made in the member, with its owner's credential: the hub's rights first, the fence last.
 /// What stays behind, and why, is handed back for people to read.
-pub async fn remove_footprint(client: &Client, mut report: impl FnMut(&str)) -> Result<Vec<String>, JoinError> {
+pub async fn remove_footprint(
+    client: &Client,
+    mut report: impl FnMut(&str),
+) -> Result<Vec<String>, JoinError> {
     let mut kept = Vec::new();
     for (part, words) in [
         (Part::Rights, "taking the hub's rights away"),
@@ -132,15 +161,26 @@ pub async fn remove_footprint(client: &Client, mut report: impl FnMut(&str)) -> 
         "metadata": {"name": mark::HUB_CLAIM, "namespace": mark::SYSTEM_NAMESPACE},
     });
     if let Ok(claim) = serde_json::from_value::<DynamicObject>(claim) {
-        take_away(client, &claim).await.map_err(member("delete the claim"))?;
+        take_away(client, &claim)
+            .await
+            .map_err(member("delete the claim"))?;
     }
     report("removing the hub's namespaces");
     for namespace in Part::Namespaces.objects() {
         let name = namespace.metadata.name.clone().unwrap_or_default();
-        match foreign(client, &name).await.map_err(member(format!("look into namespace {name}")))? {
+        match foreign(client, &name)
+            .await
+            .map_err(member(format!("look into namespace {name}")))?
+        {
             None => {
-                if !take_away(client, &namespace).await.map_err(member(format!("delete namespace {name}")))? {
-                    kept.push(format!("namespace {name}: it does not carry the label {}", mark::JOIN_VERSION));
+                if !take_away(client, &namespace)
+                    .await
+                    .map_err(member(format!("delete namespace {name}")))?
+                {
+                    kept.push(format!(
+                        "namespace {name}: it does not carry the label {}",
+                        mark::JOIN_VERSION
+                    ));
                 }
             }
             Some(found) => kept.push(format!("namespace {name}: it holds {found}")),
@@ -154,8 +194,14 @@ pub async fn remove_footprint(client: &Client, mut report: impl FnMut(&str)) -> 
 async fn remove(client: &Client, part: Part, kept: &mut Vec<String>) -> Result<(), JoinError> {
     for object in part.objects().iter().rev() {
         let what = describe(object);
-        if !take_away(client, object).await.map_err(member(format!("delete {what}")))? {
-            kept.push(format!("{what}: it does not carry the label {}", mark::JOIN_VERSION));
+        if !take_away(client, object)
+            .await
+            .map_err(member(format!("delete {what}")))?
+        {
+            kept.push(format!(
+                "{what}: it does not carry the label {}",
+                mark::JOIN_VERSION
+            ));
         }
     }
     Ok(())
@@ -167,14 +213,19 @@ async fn foreign(client: &Client, namespace: &str) -> Result<Option<String>, Kub
     let discovery = Discovery::new(client.clone()).run_aggregated().await?;
     for group in discovery.groups() {
         for (resource, capabilities) in group.recommended_resources() {
-            if capabilities.scope != Scope::Namespaced || !capabilities.supports_operation(verbs::LIST) || resource.kind == "Event" {
+            if capabilities.scope != Scope::Namespaced
+                || !capabilities.supports_operation(verbs::LIST)
+                || resource.kind == "Event"
+            {
                 continue;
             }
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
             for object in api.list_metadata(&ListParams::default().limit(20)).await?.items {
                 let name = object.metadata.name.unwrap_or_default();
-                let own = matches!((resource.kind.as_str(), name.as_str()), ("ConfigMap", "kube-root-ca.crt") | ("ServiceAccount", "default"))
-                    || object.metadata.deletion_timestamp.is_some();
+                let own = matches!(
+                    (resource.kind.as_str(), name.as_str()),
+                    ("ConfigMap", "kube-root-ca.crt") | ("ServiceAccount", "default")
+                ) || object.metadata.deletion_timestamp.is_some();
                 if !own {
                     return Ok(Some(format!("{} {name}", resource.kind)));
                 }
@@ -191,7 +242,10 @@ pub fn footprint_commands() -> Vec<String> {
     vec![
         format!("kubectl delete clusterrolebindings,rolebindings -A -l {selector}"),
         format!("kubectl delete clusterroles,roles,serviceaccounts,leases -A -l {selector}"),
-        format!("kubectl get all,configmaps,secrets -n {}   # delete the namespaces only if they hold nothing of yours", mark::SYSTEM_NAMESPACE),
+        format!(
+            "kubectl get all,configmaps,secrets -n {}   # delete the namespaces only if they hold nothing of yours",
+            mark::SYSTEM_NAMESPACE
+        ),
         format!("kubectl delete namespaces -l {selector}"),
         format!("kubectl delete validatingadmissionpolicybindings,validatingadmissionpolicies -l {selector}"),
     ]

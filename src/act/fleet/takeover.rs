@@ -22,7 +22,9 @@ pub async fn takeover(joiner: &Joiner<'_>, mut report: impl FnMut(&str)) -> Resu
         .await
         .map_err(member("read namespace hanse-system"))?;
     if namespace.is_none() {
-        return Err(JoinError::NotJoined { name: joiner.name.clone() });
+        return Err(JoinError::NotJoined {
+            name: joiner.name.clone(),
+        });
     }
     report("rewriting the claim");
     write_claim(joiner.member, &claim, Claiming::Always).await?;

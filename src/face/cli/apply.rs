@@ -47,8 +47,16 @@ pub(super) struct Item<'a> {
 impl Item<'_> {
     /// `deployment.apps/web`
     pub(super) fn shown(&self) -> String {
-        let group = if self.kind.resource.group.is_empty() { String::new() } else { format!(".{}", self.kind.resource.group) };
-        format!("{}{group}/{}", self.kind.resource.kind.to_lowercase(), self.document.name())
+        let group = if self.kind.resource.group.is_empty() {
+            String::new()
+        } else {
+            format!(".{}", self.kind.resource.group)
+        };
+        format!(
+            "{}{group}/{}",
+            self.kind.resource.kind.to_lowercase(),
+            self.document.name()
+        )
     }
 
     pub(super) fn api(&self, hub: &Hub) -> Api<DynamicObject> {
@@ -78,7 +86,9 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Apply) -> Res
     progress.doing("checking");
     let (documents, warnings) = checked(&hub, sources).await?;
     let defined = defined_here(&documents);
-    let kinds = Kinds::discover(&hub.client).await.map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
+    let kinds = Kinds::discover(&hub.client)
+        .await
+        .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
     let (items, later) = locate(&hub, &documents, &kinds, &defined)?;
     rehearse(&hub, &items, wanted, &documents).await?;
     for warning in &warnings {
@@ -86,13 +96,19 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Apply) -> Res
     }
     if wanted.dry_run {
         drop(progress);
-        let lines: Vec<String> = items.iter().map(|item| format!("{} would be applied", item.shown())).collect();
+        let lines: Vec<String> = items
+            .iter()
+            .map(|item| format!("{} would be applied", item.shown()))
+            .collect();
         screen.data(&lines.join("\n"))?;
         return Ok(Exit::Done);
     }
     let mut applied = Vec::new();
     for phase in Phase::ALL {
-        let now: Vec<&Item<'_>> = items.iter().filter(|item| Phase::of(item.document) == phase).collect();
+        let now: Vec<&Item<'_>> = items
+            .iter()
+            .filter(|item| Phase::of(item.document) == phase)
+            .collect();
         if phase == Phase::Policies {
             namespaces_there(&hub, &items, &mut progress, deadline).await?;
         }
@@ -101,13 +117,24 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Apply) -> Res
             applied.extend(write(&hub, now, wanted, screen, &mut progress).await?);
         }
         if phase == Phase::Ground && !defined.is_empty() {
-            let names: Vec<String> = documents.iter().filter(|d| d.kind() == "CustomResourceDefinition").map(|d| d.name().to_owned()).collect();
+            let names: Vec<String> = documents
+                .iter()
+                .filter(|d| d.kind() == "CustomResourceDefinition")
+                .map(|d| d.name().to_owned())
+                .collect();
             progress.doing("waiting until the definitions are served");
-            established(&hub.client, &names, deadline.saturating_duration_since(Instant::now())).await?;
+            established(
+                &hub.client,
+                &names,
+                deadline.saturating_duration_since(Instant::now()),
+            )
+            .await?;
         }
     }
     if !later.is_empty() {
-        let kinds = Kinds::discover(&hub.client).await.map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
+        let kinds = Kinds::discover(&hub.client)
+            .await
+            .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
         let (late, _) = locate(&hub, later, &kinds, &BTreeSet::new())?;
         applied.extend(write(&hub, late.iter().collect(), wanted, screen, &mut progress).await?);
     }
@@ -139,7 +166,14 @@ async fn known(hub: &Hub, documents: &[Document]) -> Result<Known, Failure> {
     let mut known = Known::default();
     let everything = ListParams::default();
     match Api::<Cluster>::all(hub.client.clone()).list(&everything).await {
-        Ok(clusters) => known.clusters = Some(clusters.into_iter().filter_map(|cluster| cluster.metadata.name).collect()),
+        Ok(clusters) => {
+            known.clusters = Some(
+                clusters
+                    .into_iter()
+                    .filter_map(|cluster| cluster.metadata.name)
+                    .collect(),
+            )
+        }
         Err(KubeError::Api(status)) if status.code == 403 => {}
         Err(error) => return Err(Failure::hub("list clusters", &error)),
     }
@@ -149,8 +183,17 @@ async fn known(hub: &Hub, documents: &[Document]) -> Result<Known, Failure> {
             for tenant in tenants {
                 let name = tenant.metadata.name.unwrap_or_default();
                 // A tenant that is applied again may give a namespace back.
-                if !documents.iter().any(|document| document.kind() == "Tenant" && document.name() == name) {
-                    namespaces.extend(tenant.spec.namespaces.iter().map(|namespace| (namespace.to_string(), name.clone())));
+                if !documents
+                    .iter()
+                    .any(|document| document.kind() == "Tenant" && document.name() == name)
+                {
+                    namespaces.extend(
+                        tenant
+                            .spec
+                            .namespaces
+                            .iter()
+                            .map(|namespace| (namespace.to_string(), name.clone())),
+                    );
                 }
             }
             known.namespaces = Some(namespaces);
@@ -173,7 +216,10 @@ fn defined_here(documents: &[Document]) -> BTreeSet<(String, String)> {
         .filter(|document| document.kind() == "CustomResourceDefinition")
         .filter_map(|document| {
             let text = |pointer| document.object.pointer(pointer).and_then(Value::as_str);
-            Some((text("/spec/group")?.to_owned(), text("/spec/names/kind")?.to_owned()))
+            Some((
+                text("/spec/group")?.to_owned(),
+                text("/spec/names/kind")?.to_owned(),
+            ))
         })
         .collect()
 }
@@ -205,27 +251,56 @@ pub(super) fn locate<'a>(
             Some(own) if hub.chosen && own != hub.namespace.as_str() => {
                 wrong.push(
                     document
-                        .error(Code::NAMESPACE_MISMATCH, "/metadata/namespace", format!("the object is in namespace {own}, and -n says {}", hub.namespace))
+                        .error(
+                            Code::NAMESPACE_MISMATCH,
+                            "/metadata/namespace",
+                            format!("the object is in namespace {own}, and -n says {}", hub.namespace),
+                        )
                         .with_hint("leave -n away, or the namespace out of the manifest"),
                 );
                 continue;
             }
             Some(own) => own.parse().ok(),
         };
-        items.push(Item { document, kind, namespace });
+        items.push(Item {
+            document,
+            kind,
+            namespace,
+        });
     }
-    if wrong.is_empty() { Ok((items, later)) } else { Err(Failure::all(wrong)) }
+    if wrong.is_empty() {
+        Ok((items, later))
+    } else {
+        Err(Failure::all(wrong))
+    }
 }
 
 /// Asks the server about every object without changing any. What depends on objects that are still to come is not
 /// asked; the server says it then.
-async fn rehearse(hub: &Hub, items: &[Item<'_>], wanted: &Apply, documents: &[Document]) -> Result<(), Failure> {
+async fn rehearse(
+    hub: &Hub,
+    items: &[Item<'_>],
+    wanted: &Apply,
+    documents: &[Document],
+) -> Result<(), Failure> {
     let promised = Known::in_files(documents).namespaces.unwrap_or_default();
-    let made_here: BTreeSet<&str> = documents.iter().filter(|d| d.kind() == "Namespace").map(Document::name).collect();
+    let made_here: BTreeSet<&str> = documents
+        .iter()
+        .filter(|d| d.kind() == "Namespace")
+        .map(Document::name)
+        .collect();
     let answers = stream::iter(items)
         .map(|item| async move {
-            let params = PatchParams { dry_run: true, ..params(wanted) };
-            (item, item.api(hub).patch(item.document.name(), &params, &Patch::Apply(item.body())).await)
+            let params = PatchParams {
+                dry_run: true,
+                ..params(wanted)
+            };
+            (
+                item,
+                item.api(hub)
+                    .patch(item.document.name(), &params, &Patch::Apply(item.body()))
+                    .await,
+            )
         })
         .buffer_unordered(LANES)
         .collect::<Vec<_>>()
@@ -240,7 +315,9 @@ async fn rehearse(hub: &Hub, items: &[Item<'_>], wanted: &Apply, documents: &[Do
             wrong.push(refusal(item, &error));
         }
     }
-    if wrong.is_empty() { Ok(()) } else {
+    if wrong.is_empty() {
+        Ok(())
+    } else {
         wrong.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         Err(Failure::all(wrong))
     }
@@ -248,13 +325,20 @@ async fn rehearse(hub: &Hub, items: &[Item<'_>], wanted: &Apply, documents: &[Do
 
 fn params(wanted: &Apply) -> PatchParams {
     let params = PatchParams::apply(MANAGER).validation_strict();
-    if wanted.force_conflicts { params.force() } else { params }
+    if wanted.force_conflicts {
+        params.force()
+    } else {
+        params
+    }
 }
 
 /// What the server said of one object, at its place in the file.
 fn refusal(item: &Item<'_>, error: &KubeError) -> Diagnostic {
     let said = brief(error);
-    let at = |code, pointer: &str| item.document.error(code, pointer, format!("{}: {said}", item.shown()));
+    let at = |code, pointer: &str| {
+        item.document
+            .error(code, pointer, format!("{}: {said}", item.shown()))
+    };
     let KubeError::Api(status) = error else {
         let failure = Failure::hub("apply", error);
         let first = failure.diagnostics.into_iter().next();
@@ -297,7 +381,12 @@ async fn write(
 ) -> Result<Vec<Applied>, Failure> {
     let mut answers = stream::iter(items)
         .map(|item| async move {
-            (item, item.api(hub).patch(item.document.name(), &params(wanted), &Patch::Apply(item.body())).await)
+            (
+                item,
+                item.api(hub)
+                    .patch(item.document.name(), &params(wanted), &Patch::Apply(item.body()))
+                    .await,
+            )
         })
         .buffered(LANES);
     let (mut applied, mut wrong) = (Vec::new(), Vec::new());
@@ -313,14 +402,26 @@ async fn write(
             Err(error) => wrong.push(refusal(item, &error)),
         }
     }
-    if wrong.is_empty() { Ok(applied) } else { Err(Failure::all(wrong)) }
+    if wrong.is_empty() {
+        Ok(applied)
+    } else {
+        Err(Failure::all(wrong))
+    }
 }
 
 /// The running hub makes a tenant's namespaces: waits until those that are needed are there.
-async fn namespaces_there(hub: &Hub, items: &[Item<'_>], progress: &mut Progress, deadline: Instant) -> Result<(), Failure> {
+async fn namespaces_there(
+    hub: &Hub,
+    items: &[Item<'_>],
+    progress: &mut Progress,
+    deadline: Instant,
+) -> Result<(), Failure> {
     let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(hub.client.clone());
-    let needed: BTreeSet<&NamespaceName> =
-        items.iter().filter(|item| Phase::of(item.document) >= Phase::Policies).filter_map(|item| item.namespace.as_ref()).collect();
+    let needed: BTreeSet<&NamespaceName> = items
+        .iter()
+        .filter(|item| Phase::of(item.document) >= Phase::Policies)
+        .filter_map(|item| item.namespace.as_ref())
+        .collect();
     for name in needed {
         loop {
             match namespaces.get_metadata_opt(name.as_str()).await {

@@ -220,7 +220,10 @@ pub(super) struct MemberAccess {
 
 /// What a member's kubeconfig may contain. Each is refused unless it is allowed.
 #[derive(Debug, Clone, Copy, Default, ClapArgs)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 pub(super) struct Allow {
     /// Let the member's kubeconfig run a program to log in
     #[arg(long)]

@@ -15,9 +15,18 @@ pub(super) fn run(global: &Global, screen: &Screen, wanted: &Check) -> Result<Ex
     let sources = gather(&wanted.paths);
     let mut found = sources.diagnostics;
     let schemas = HubSchemas::new();
-    found.extend(sources.documents.iter().flat_map(|document| schemas.check(document)));
+    found.extend(
+        sources
+            .documents
+            .iter()
+            .flat_map(|document| schemas.check(document)),
+    );
     found.extend(duplicates(&sources.documents, namespace));
-    found.extend(references(&sources.documents, namespace, &Known::in_files(&sources.documents)));
+    found.extend(references(
+        &sources.documents,
+        namespace,
+        &Known::in_files(&sources.documents),
+    ));
     found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
     match global.output {
@@ -35,5 +44,10 @@ pub(super) fn run(global: &Global, screen: &Screen, wanted: &Check) -> Result<Ex
 fn summary(objects: usize, found: &[Diagnostic], errors: usize) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let warnings = found.len() - errors;
-    format!("{} read, {}, {}", count(objects, "object"), count(errors, "error"), count(warnings, "warning"))
+    format!(
+        "{} read, {}, {}",
+        count(objects, "object"),
+        count(errors, "error"),
+        count(warnings, "warning")
+    )
 }

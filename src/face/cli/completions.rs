@@ -27,10 +27,14 @@ pub(super) fn man(screen: &Screen, wanted: &Man) -> Result<Exit, Failure> {
     let page = match &wanted.verb {
         None => command,
         Some(verb) => {
-            let known: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+            let known: Vec<String> = command
+                .get_subcommands()
+                .map(|verb| verb.get_name().to_owned())
+                .collect();
             let found = command.find_subcommand(verb).cloned();
             let page = found.ok_or_else(|| {
-                Failure::usage(format!("there is no verb {verb:?}")).with_hint(format!("the verbs are {}", known.join(", ")))
+                Failure::usage(format!("there is no verb {verb:?}"))
+                    .with_hint(format!("the verbs are {}", known.join(", ")))
             })?;
             page
         }

@@ -1,9 +1,15 @@
 //! Which hub API, as whom, in which namespace.
 
+use std::time::Duration;
+
+use http::Request;
 use kube::{
     Client, Config,
+    client::{Body, retry::RetryPolicy},
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+
+use tower::{BoxError, ServiceBuilder, retry::RetryLayer, service_fn};
 
 use super::{args::Global, failure::Failure};
 use crate::{
@@ -28,14 +34,35 @@ impl Hub {
             None => namespace(&config.default_namespace)?,
         };
         let stack = Stack::connect(&config, Gate::always_open())?;
-        Ok(Self { client: stack.client(), namespace, chosen: global.namespace.is_some() })
+        Ok(Self {
+            client: patient(&stack.client()),
+            namespace,
+            chosen: global.namespace.is_some(),
+        })
     }
+}
+
+/// A client that tries again when the server asks for it: 429 while a kind has only just been defined, 503 while a
+/// server starts. A person should not have to type the same command twice for that.
+pub(super) fn patient(client: &Client) -> Client {
+    let Ok(policy) = RetryPolicy::new(Duration::from_millis(250), Duration::from_secs(2), 5, true) else {
+        return client.clone();
+    };
+    let plain = client.clone();
+    let service = ServiceBuilder::new()
+        .layer(RetryLayer::new(policy))
+        .service(service_fn(move |request: Request<Body>| {
+            let plain = plain.clone();
+            async move { plain.send(request).await.map_err(BoxError::from) }
+        }));
+    Client::new(service, "default")
 }
 
 fn namespace(name: &str) -> Result<NamespaceName, Failure> {
     name.parse().map_err(|error| {
-        Failure::usage(format!("{name:?} is no name for a namespace: {error}"))
-            .with_hint("a namespace has 1 to 63 of a-z, 0-9 and -, and begins and ends with a letter or digit")
+        Failure::usage(format!("{name:?} is no name for a namespace: {error}")).with_hint(
+            "a namespace has 1 to 63 of a-z, 0-9 and -, and begins and ends with a letter or digit",
+        )
     })
 }
 
@@ -51,10 +78,16 @@ pub(super) enum Prefer {
 /// The configuration of the hub API's client.
 pub(super) async fn config(global: &Global, prefer: Prefer) -> Result<Config, Failure> {
     let named = global.kubeconfig.is_some() || global.context.is_some();
-    if prefer == Prefer::InCluster && !named && let Ok(config) = Config::incluster() {
+    if prefer == Prefer::InCluster
+        && !named
+        && let Ok(config) = Config::incluster()
+    {
         return Ok(config);
     }
-    let options = KubeConfigOptions { context: global.context.clone(), ..KubeConfigOptions::default() };
+    let options = KubeConfigOptions {
+        context: global.context.clone(),
+        ..KubeConfigOptions::default()
+    };
     let found = match &global.kubeconfig {
         Some(path) => match Kubeconfig::read_from(path) {
             Ok(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await,

@@ -24,11 +24,17 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Delete) -> Re
     let deadline = Instant::now() + wanted.timeout.0;
     let (documents, _) = gather(&wanted.filename).sound()?;
     let hub = Hub::connect(global).await?;
-    let kinds = Kinds::discover(&hub.client).await.map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
+    let kinds = Kinds::discover(&hub.client)
+        .await
+        .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
     let (items, _) = locate(&hub, &documents, &kinds, &BTreeSet::new())?;
     let mut progress = Progress::new(screen);
     for phase in Phase::ALL.into_iter().rev() {
-        let now: Vec<&Item<'_>> = items.iter().filter(|item| Phase::of(item.document) == phase).rev().collect();
+        let now: Vec<&Item<'_>> = items
+            .iter()
+            .filter(|item| Phase::of(item.document) == phase)
+            .rev()
+            .collect();
         if now.is_empty() {
             continue;
         }
@@ -36,13 +42,22 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Delete) -> Re
         let mut answers = stream::iter(&now)
             .map(|item| {
                 let hub = &hub;
-                async move { (item, item.api(hub).delete(item.document.name(), &DeleteParams::background()).await) }
+                async move {
+                    (
+                        item,
+                        item.api(hub)
+                            .delete(item.document.name(), &DeleteParams::background())
+                            .await,
+                    )
+                }
             })
             .buffered(LANES);
         while let Some((item, answer)) = answers.next().await {
             match answer {
                 Ok(_) => screen.data(&format!("{} deleted", item.shown()))?,
-                Err(KubeError::Api(status)) if status.code == 404 => screen.words(&format!("{} was not there", item.shown())),
+                Err(KubeError::Api(status)) if status.code == 404 => {
+                    screen.words(&format!("{} was not there", item.shown()))
+                }
                 Err(error) => return Err(Failure::hub(&format!("delete {}", item.shown()), &error)),
             }
         }
@@ -69,8 +84,13 @@ async fn gone(hub: &Hub, item: &Item<'_>, progress: &mut Progress, deadline: Ins
         let finalizers = found.metadata.finalizers.unwrap_or_default().join(", ");
         progress.waiting(&format!("waiting until {} is gone ({finalizers})", item.shown()));
         if Instant::now() >= deadline {
-            return Err(Failure::timed_out(format!("{} is not gone yet: {finalizers} holds it", item.shown()))
-                .with_hint("it goes when its finalizer is done; is `hub serve` running, and does every member answer?"));
+            return Err(Failure::timed_out(format!(
+                "{} is not gone yet: {finalizers} holds it",
+                item.shown()
+            ))
+            .with_hint(
+                "it goes when its finalizer is done; is `hub serve` running, and does every member answer?",
+            ));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -38,8 +38,16 @@ pub(super) fn drawn(diagnostic: &Diagnostic, color: bool) -> String {
     if let Some(hint) = &diagnostic.hint {
         elements.push(Level::HELP.with_name("hint").message(hint.as_str()).into());
     }
-    let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-    let group = if elements.is_empty() { Group::with_title(title) } else { title.elements(elements) };
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let group = if elements.is_empty() {
+        Group::with_title(title)
+    } else {
+        title.elements(elements)
+    };
     renderer.decor_style(DecorStyle::Ascii).render(&[group]).clone()
 }
 

@@ -25,11 +25,19 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Events) -> Re
         Api::namespaced(hub.client.clone(), hub.namespace.as_str())
     };
     let failed = |error: &kube::Error| Failure::hub("read events", error);
-    let list = api.list(&ListParams::default()).await.map_err(|error| failed(&error))?;
+    let list = api
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| failed(&error))?;
     let mut version = list.metadata.resource_version.clone().unwrap_or_default();
     let mut events: Vec<Event> = list.items.into_iter().filter(is_ours).collect();
     events.sort_by_key(when);
-    if !wanted.watch && screen.structured(global.output, &json!({"apiVersion": "v1", "kind": "List", "items": events}))? {
+    if !wanted.watch
+        && screen.structured(
+            global.output,
+            &json!({"apiVersion": "v1", "kind": "List", "items": events}),
+        )?
+    {
         return Ok(Exit::Done);
     }
     let now = Clock::system().now();
@@ -37,10 +45,17 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Events) -> Re
     if rows.is_empty() {
         screen.words("the hub has reported nothing");
     } else {
-        screen.data(&table::render(*screen, &["Age", "Type", "Reason", "Object", "Message"], &rows))?;
+        screen.data(&table::render(
+            *screen,
+            &["Age", "Type", "Reason", "Object", "Message"],
+            &rows,
+        ))?;
     }
     while wanted.watch {
-        let stream = api.watch(&WatchParams::default(), &version).await.map_err(|error| failed(&error))?;
+        let stream = api
+            .watch(&WatchParams::default(), &version)
+            .await
+            .map_err(|error| failed(&error))?;
         let mut stream = std::pin::pin!(stream);
         // The server ends a watch after a while; it goes on from the last version that was seen.
         while let Some(event) = stream.try_next().await.map_err(|error| failed(&error))? {
@@ -67,13 +82,25 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Events) -> Re
 
 /// Whether the hub reported it, by the name of its reporter.
 fn is_ours(event: &Event) -> bool {
-    let reporter = event.reporting_component.as_deref().filter(|reporter| !reporter.is_empty());
-    let source = event.source.as_ref().and_then(|source| source.component.as_deref());
-    reporter.or(source).is_some_and(|name| name.starts_with("hanse") || name == "hub")
+    let reporter = event
+        .reporting_component
+        .as_deref()
+        .filter(|reporter| !reporter.is_empty());
+    let source = event
+        .source
+        .as_ref()
+        .and_then(|source| source.component.as_deref());
+    reporter
+        .or(source)
+        .is_some_and(|name| name.starts_with("hanse") || name == "hub")
 }
 
 fn when(event: &Event) -> Option<Timestamp> {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
+    let series = event
+        .series
+        .as_ref()
+        .and_then(|series| series.last_observed_time.as_ref())
+        .map(|time| time.0);
     series
         .or(event.last_timestamp.as_ref().map(|time| time.0))
         .or(event.event_time.as_ref().map(|time| time.0))
@@ -82,12 +109,20 @@ fn when(event: &Event) -> Option<Timestamp> {
 
 fn row(event: &Event, now: Timestamp) -> Vec<String> {
     let object = &event.involved_object;
-    let place = object.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let place = object
+        .namespace
+        .as_deref()
+        .map(|namespace| format!("{namespace}/"))
+        .unwrap_or_default();
     vec![
         when(event).map(|when| table::age(when, now)).unwrap_or_default(),
         event.type_.clone().unwrap_or_default(),
         event.reason.clone().unwrap_or_default(),
-        format!("{place}{}/{}", object.kind.as_deref().unwrap_or_default().to_lowercase(), object.name.as_deref().unwrap_or_default()),
+        format!(
+            "{place}{}/{}",
+            object.kind.as_deref().unwrap_or_default().to_lowercase(),
+            object.name.as_deref().unwrap_or_default()
+        ),
         event.message.clone().unwrap_or_default(),
     ]
 }

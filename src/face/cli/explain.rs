@@ -20,7 +20,9 @@ use crate::model::{
 /// The binding of `KIND/NAME` in the chosen namespace.
 pub(super) async fn binding_of(hub: &Hub, workload: &str) -> Result<WorkloadBinding, Failure> {
     let (word, name) = split(workload)?;
-    let kinds = Kinds::discover(&hub.client).await.map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
+    let kinds = Kinds::discover(&hub.client)
+        .await
+        .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
     let kind = kinds.called(word)?;
     let group_kind = GroupKind::new(kind.resource.group.as_str(), kind.resource.kind.as_str());
     let bindings: Api<WorkloadBinding> = Api::namespaced(hub.client.clone(), hub.namespace.as_str());
@@ -59,14 +61,21 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Explain) -> R
             })
         })
         .collect();
-    let value = json!({"template": binding.spec.template, "policy": binding.spec.policy, "clusters": clusters});
+    let value =
+        json!({"template": binding.spec.template, "policy": binding.spec.policy, "clusters": clusters});
     if screen.structured(global.output, &value)? {
         return Ok(Exit::Done);
     }
     let template = &binding.spec.template;
-    let mut text = format!("{}/{} in namespace {}\n", template.kind, template.name, hub.namespace);
+    let mut text = format!(
+        "{}/{} in namespace {}\n",
+        template.kind, template.name, hub.namespace
+    );
     text.push_str(&match &binding.spec.policy {
-        Some(policy) => format!("policy:  {:?}/{} (generation {})\n", policy.kind, policy.name, policy.generation),
+        Some(policy) => format!(
+            "policy:  {:?}/{} (generation {})\n",
+            policy.kind, policy.name, policy.generation
+        ),
         None => "policy:  none; it goes where others need it\n".to_owned(),
     });
     if let Some(tenant) = &binding.spec.tenant {
@@ -74,7 +83,10 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Explain) -> R
     }
     let status = binding.status_or_default();
     if let Some(scheduled) = find_condition(&status.conditions, ConditionType::Scheduled) {
-        text.push_str(&format!("decided: {} ({})\n", scheduled.message, scheduled.reason));
+        text.push_str(&format!(
+            "decided: {} ({})\n",
+            scheduled.message, scheduled.reason
+        ));
     }
     text.push('\n');
     let cells: Vec<Vec<String>> = rows
@@ -82,14 +94,24 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Explain) -> R
         .map(|row| {
             vec![
                 row.name,
-                if row.selected { "yes".to_owned() } else { "no".to_owned() },
-                row.replicas.map(|replicas| replicas.to_string()).unwrap_or_default(),
+                if row.selected {
+                    "yes".to_owned()
+                } else {
+                    "no".to_owned()
+                },
+                row.replicas
+                    .map(|replicas| replicas.to_string())
+                    .unwrap_or_default(),
                 row.filter.unwrap_or_default(),
                 row.message,
             ]
         })
         .collect();
-    text.push_str(&table::render(*screen, &["Cluster", "Selected", "Replicas", "Refused by", "Why"], &cells));
+    text.push_str(&table::render(
+        *screen,
+        &["Cluster", "Selected", "Replicas", "Refused by", "Why"],
+        &cells,
+    ));
     screen.data(&text)?;
     Ok(Exit::Done)
 }
@@ -104,7 +126,10 @@ fn rows(binding: &WorkloadBinding) -> Vec<Row> {
             numbers.insert("replicas".into(), json!(replicas));
         }
         if let Some(seen) = seen {
-            for (name, number) in [("readyReplicas", seen.ready_replicas.map(i64::from)), ("generation", seen.generation)] {
+            for (name, number) in [
+                ("readyReplicas", seen.ready_replicas.map(i64::from)),
+                ("generation", seen.generation),
+            ] {
                 if let Some(number) = number {
                     numbers.insert(name.into(), json!(number));
                 }
@@ -117,7 +142,10 @@ fn rows(binding: &WorkloadBinding) -> Vec<Row> {
             .filter(|required| required.clusters.contains(&cluster.name))
             .map(|required| required.binding.to_string())
             .collect();
-        let reason = status.reasons.iter().find(|reason| reason.cluster == cluster.name);
+        let reason = status
+            .reasons
+            .iter()
+            .find(|reason| reason.cluster == cluster.name);
         let mut message = match reason {
             Some(reason) => reason.message.clone(),
             None if cluster.removing => "no longer wanted; being removed".to_owned(),

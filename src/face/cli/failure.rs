@@ -40,27 +40,40 @@ pub(super) struct Failure {
 impl Failure {
     /// A refusal that is not about a place in a file.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { exit: Exit::Refused, diagnostics: vec![Diagnostic::about_file(code, "", message)] }
+        Self {
+            exit: Exit::Refused,
+            diagnostics: vec![Diagnostic::about_file(code, "", message)],
+        }
     }
 
     /// Several things that are wrong with files.
     pub(super) fn all(diagnostics: Vec<Diagnostic>) -> Self {
-        Self { exit: Exit::Refused, diagnostics }
+        Self {
+            exit: Exit::Refused,
+            diagnostics,
+        }
     }
 
     /// What was asked makes no sense.
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, ..Self::new(Code::BAD_USAGE, message) }
+        Self {
+            exit: Exit::Usage,
+            ..Self::new(Code::BAD_USAGE, message)
+        }
     }
 
     /// Waiting took longer than was allowed.
     pub(super) fn timed_out(message: impl Into<String>) -> Self {
-        Self { exit: Exit::TimedOut, ..Self::new(Code::TIMED_OUT, message) }
+        Self {
+            exit: Exit::TimedOut,
+            ..Self::new(Code::TIMED_OUT, message)
+        }
     }
 
     /// This machine, not a cluster, is in the way.
     pub(super) fn system(what: &str, error: &std::io::Error) -> Self {
-        Self::new(Code::SYSTEM, format!("{what}: {error}")).with_hint("this machine refuses it; try again when that is mended")
+        Self::new(Code::SYSTEM, format!("{what}: {error}"))
+            .with_hint("this machine refuses it; try again when that is mended")
     }
 
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -126,19 +139,35 @@ impl From<wire::Error> for Failure {
 fn judge(error: &KubeError) -> (Code, String) {
     match error {
         KubeError::Api(status) => match status.code {
-            401 => (Code::FORBIDDEN, "log in to the hub API again: it does not accept the credential of the kubeconfig".into()),
-            403 => (Code::FORBIDDEN, "ask an owner of the tenant or an administrator of the hub API for this right".into()),
+            401 => (
+                Code::FORBIDDEN,
+                "log in to the hub API again: it does not accept the credential of the kubeconfig".into(),
+            ),
+            403 => (
+                Code::FORBIDDEN,
+                "ask an owner of the tenant or an administrator of the hub API for this right".into(),
+            ),
             404 if status.message.contains("could not find the requested resource")
                 || status.message.contains("page not found") =>
             {
-                (Code::NOT_INSTALLED, "run `hub install` against this hub API first".into())
+                (
+                    Code::NOT_INSTALLED,
+                    "run `hub install` against this hub API first".into(),
+                )
             }
-            404 => (Code::NOT_FOUND, "`hub get` shows what there is; -n chooses the namespace, -A shows all".into()),
-            _ => (Code::REQUEST_REFUSED, "the answer of the hub API says what it needs; nothing else was changed".into()),
+            404 => (
+                Code::NOT_FOUND,
+                "`hub get` shows what there is; -n chooses the namespace, -A shows all".into(),
+            ),
+            _ => (
+                Code::REQUEST_REFUSED,
+                "the answer of the hub API says what it needs; nothing else was changed".into(),
+            ),
         },
         _ if is_certificate(error) => (
             Code::HUB_CERTIFICATE,
-            "the authority in the kubeconfig did not sign the hub API's certificate; take a fresh kubeconfig".into(),
+            "the authority in the kubeconfig did not sign the hub API's certificate; take a fresh kubeconfig"
+                .into(),
         ),
         _ => (
             Code::HUB_UNREACHABLE,

@@ -37,15 +37,23 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Get) -> Resul
         Some(cluster) => (member::as_tenant(&hub, cluster, &hub.namespace).await?, true),
         None => (hub.client.clone(), false),
     };
-    if !from_member && matches!(word.as_str(), "clusters" | "cluster" | "cl") && !matches!(global.output, Some(Format::Json | Format::Yaml)) {
+    if !from_member
+        && matches!(word.as_str(), "clusters" | "cluster" | "cl")
+        && !matches!(global.output, Some(Format::Json | Format::Yaml))
+    {
         return clusters(&hub, screen, global, name).await;
     }
-    let kinds = Kinds::discover(&client).await.map_err(|error| match &wanted.cluster {
-        Some(cluster) => Failure::member(cluster.as_str(), "read its kinds", &error),
-        None => Failure::hub("read the kinds of the hub API", &error),
-    })?;
+    let kinds = Kinds::discover(&client)
+        .await
+        .map_err(|error| match &wanted.cluster {
+            Some(cluster) => Failure::member(cluster.as_str(), "read its kinds", &error),
+            None => Failure::hub("read the kinds of the hub API", &error),
+        })?;
     let chosen: Vec<&Kind> = match word.as_str() {
-        "policies" | "policy" => vec![kinds.called("propagationpolicies.hanse.dev")?, kinds.called("clusterpropagationpolicies.hanse.dev")?],
+        "policies" | "policy" => vec![
+            kinds.called("propagationpolicies.hanse.dev")?,
+            kinds.called("clusterpropagationpolicies.hanse.dev")?,
+        ],
         "bindings" | "binding" => vec![kinds.called("workloadbindings.hanse.dev")?],
         word => vec![kinds.called(word)?],
     };
@@ -57,7 +65,10 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Get) -> Resul
             // With two kinds of policies a name is in one of them.
             Err(kube::Error::Api(status)) if status.code == 404 && chosen.len() > 1 => {}
             Err(error) => {
-                let what = format!("read {}", name.map_or_else(|| kind.full_name(), |name| format!("{}/{name}", kind.full_name())));
+                let what = format!(
+                    "read {}",
+                    name.map_or_else(|| kind.full_name(), |name| format!("{}/{name}", kind.full_name()))
+                );
                 return Err(match &wanted.cluster {
                     Some(cluster) => Failure::member(cluster.as_str(), &what, &error),
                     None => Failure::hub(&what, &error),
@@ -66,7 +77,10 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Get) -> Resul
         }
     }
     if matches!(global.output, Some(Format::Json | Format::Yaml)) {
-        let mut items: Vec<Value> = objects.into_iter().map(|(kind, object)| shown(kind, &object)).collect();
+        let mut items: Vec<Value> = objects
+            .into_iter()
+            .map(|(kind, object)| shown(kind, &object))
+            .collect();
         let value = match (name, items.len()) {
             (Some(_), 1) => items.remove(0),
             _ => json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}),
@@ -76,17 +90,35 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Get) -> Resul
     }
     let mut text = String::new();
     for kind in chosen {
-        text.push_str(&server_table(&client, kind, namespace, name, screen, global.output == Some(Format::Wide)).await?);
+        text.push_str(
+            &server_table(
+                &client,
+                kind,
+                namespace,
+                name,
+                screen,
+                global.output == Some(Format::Wide),
+            )
+            .await?,
+        );
     }
     if text.is_empty() {
-        let place = namespace.map_or_else(|| "any namespace".to_owned(), |namespace| format!("namespace {namespace}"));
+        let place = namespace.map_or_else(
+            || "any namespace".to_owned(),
+            |namespace| format!("namespace {namespace}"),
+        );
         screen.words(&format!("there are no {} in {place}", wanted.kind));
     }
     screen.data(&text)?;
     Ok(Exit::Done)
 }
 
-async fn read(client: &Client, kind: &Kind, namespace: Option<&NamespaceName>, name: Option<&str>) -> Result<Vec<DynamicObject>, kube::Error> {
+async fn read(
+    client: &Client,
+    kind: &Kind,
+    namespace: Option<&NamespaceName>,
+    name: Option<&str>,
+) -> Result<Vec<DynamicObject>, kube::Error> {
     let api = kind.api(client, namespace);
     match name {
         Some(name) => Ok(vec![api.get(name).await?]),
@@ -115,7 +147,10 @@ pub(super) fn redact(secret: &mut Value) {
             data.values_mut().for_each(|value| *value = json!("<redacted>"));
         }
     }
-    if let Some(annotations) = secret.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+    if let Some(annotations) = secret
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
 }
@@ -131,11 +166,21 @@ async fn server_table(
 ) -> Result<String, Failure> {
     let failed = |error: &kube::Error| Failure::hub(&format!("read {}", kind.full_name()), error);
     let resource = &kind.resource;
-    let root = if resource.group.is_empty() { format!("/api/{}", resource.version) } else { format!("/apis/{}", resource.api_version) };
-    let inside = namespace.filter(|_| kind.namespaced).map(|namespace| format!("/namespaces/{namespace}")).unwrap_or_default();
+    let root = if resource.group.is_empty() {
+        format!("/api/{}", resource.version)
+    } else {
+        format!("/apis/{}", resource.api_version)
+    };
+    let inside = namespace
+        .filter(|_| kind.namespaced)
+        .map(|namespace| format!("/namespaces/{namespace}"))
+        .unwrap_or_default();
     let one = name.map(|name| format!("/{name}")).unwrap_or_default();
     let request = Request::get(format!("{root}{inside}/{}{one}", resource.plural))
-        .header(header::ACCEPT, "application/json;as=Table;v=v1;g=meta.k8s.io,application/json")
+        .header(
+            header::ACCEPT,
+            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
+        )
         .body(Vec::new())
         .map_err(|error| failed(&kube::Error::HttpError(error)))?;
     let answer: Value = match client.request(request).await {
@@ -162,7 +207,10 @@ async fn server_table(
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
-            let mut cells: Vec<String> = columns.iter().map(|(index, _)| plain(&row["cells"][*index])).collect();
+            let mut cells: Vec<String> = columns
+                .iter()
+                .map(|(index, _)| plain(&row["cells"][*index]))
+                .collect();
             if everywhere {
                 cells.insert(0, plain(&row["object"]["metadata"]["namespace"]));
             }
@@ -187,14 +235,21 @@ async fn clusters(hub: &Hub, screen: &Screen, global: &Global, name: Option<&str
     let now = Clock::system().now();
     let wide = global.output == Some(Format::Wide);
     let mut rows = Vec::new();
-    for (cluster_name, cluster) in roster.clusters().filter(|(known, _)| name.is_none_or(|name| name == *known)) {
+    for (cluster_name, cluster) in roster
+        .clusters()
+        .filter(|(known, _)| name.is_none_or(|name| name == *known))
+    {
         rows.push(row(cluster_name, cluster, now, wide));
     }
     if rows.is_empty() {
         return match name {
             Some(name) => Err(member::failure(
-                &name.parse().map_err(|error| Failure::usage(format!("{name:?} is no name for a member: {error}")))?,
-                &crate::act::fleet::JoinError::NotJoined { name: name.parse().map_err(|_| Failure::usage("no name"))? },
+                &name
+                    .parse()
+                    .map_err(|error| Failure::usage(format!("{name:?} is no name for a member: {error}")))?,
+                &crate::act::fleet::JoinError::NotJoined {
+                    name: name.parse().map_err(|_| Failure::usage("no name"))?,
+                },
             )),
             None => {
                 screen.words("there are no members; `hub join NAME --member-kubeconfig FILE` registers one");
@@ -202,7 +257,15 @@ async fn clusters(hub: &Hub, screen: &Screen, global: &Global, name: Option<&str
             }
         };
     }
-    let mut head = vec!["Name", "Ready", "Version", "Nodes", "CPU used", "Memory used", "Age"];
+    let mut head = vec![
+        "Name",
+        "Ready",
+        "Version",
+        "Nodes",
+        "CPU used",
+        "Memory used",
+        "Age",
+    ];
     if wide {
         head.extend(["Region", "Zone", "Provider", "Reason", "Message"]);
     }
@@ -228,19 +291,28 @@ fn row(name: &str, cluster: &Cluster, now: jiff::Timestamp, wide: bool) -> Vec<S
             _ => String::new(),
         }
     };
-    let age = cluster.metadata.creation_timestamp.as_ref().map(|made| table::age(made.0, now));
+    let age = cluster
+        .metadata
+        .creation_timestamp
+        .as_ref()
+        .map(|made| table::age(made.0, now));
     let mut cells = vec![
         name.to_owned(),
         state,
         status.kubernetes_version.clone().unwrap_or_default(),
-        status.nodes.map(|nodes| fresh(format!("{}/{}", nodes.ready, nodes.total))).unwrap_or_default(),
+        status
+            .nodes
+            .map(|nodes| fresh(format!("{}/{}", nodes.ready, nodes.total)))
+            .unwrap_or_default(),
         share("cpu"),
         share("memory"),
         age.unwrap_or_default(),
     ];
     if wide {
         let spec = &cluster.spec;
-        cells.extend([&spec.region, &spec.zone, &spec.provider].map(|place| place.clone().unwrap_or_default()));
+        cells.extend(
+            [&spec.region, &spec.zone, &spec.provider].map(|place| place.clone().unwrap_or_default()),
+        );
         cells.push(ready.map(|ready| ready.reason.clone()).unwrap_or_default());
         cells.push(ready.map(|ready| ready.message.clone()).unwrap_or_default());
     }

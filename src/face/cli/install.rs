@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::{
-    api::core::v1::ConfigMap,
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::core::v1::ConfigMap, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Client, Error as KubeError,
@@ -30,17 +29,32 @@ const MANAGER: &str = "hub-install";
 
 /// The hub's rights, in order.
 const RIGHTS: &[(&str, &str)] = &[
-    ("10-namespace.yaml", include_str!("../../../manifests/hub/10-namespace.yaml")),
-    ("20-roles.yaml", include_str!("../../../manifests/hub/20-roles.yaml")),
-    ("30-identity.yaml", include_str!("../../../manifests/hub/30-identity.yaml")),
-    ("40-bindings.yaml", include_str!("../../../manifests/hub/40-bindings.yaml")),
+    (
+        "10-namespace.yaml",
+        include_str!("../../../manifests/hub/10-namespace.yaml"),
+    ),
+    (
+        "20-roles.yaml",
+        include_str!("../../../manifests/hub/20-roles.yaml"),
+    ),
+    (
+        "30-identity.yaml",
+        include_str!("../../../manifests/hub/30-identity.yaml"),
+    ),
+    (
+        "40-bindings.yaml",
+        include_str!("../../../manifests/hub/40-bindings.yaml"),
+    ),
 ];
 
 /// `hub crds`
 pub(super) fn crds(screen: &Screen, global: &Global) -> Result<Exit, Failure> {
     let definitions = definitions();
     if global.output == Some(super::args::Format::Json) {
-        screen.structured(global.output, &json!({"apiVersion": "v1", "kind": "List", "items": definitions}))?;
+        screen.structured(
+            global.output,
+            &json!({"apiVersion": "v1", "kind": "List", "items": definitions}),
+        )?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
@@ -74,7 +88,10 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Install) -> R
     established(&hub.client, &names, wanted.timeout.0).await?;
     drop(progress);
     if !screen.structured(global.output, &json!({"hub": id, "customResources": names}))? {
-        screen.data(&format!("installed: {} custom resources, hub id {id}", names.len()))?;
+        screen.data(&format!(
+            "installed: {} custom resources, hub id {id}",
+            names.len()
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -84,9 +101,13 @@ async fn apply_definitions(client: &Client) -> Result<Vec<String>, Failure> {
     let mut names = Vec::new();
     for definition in definitions() {
         let name = definition.metadata.name.clone().unwrap_or_default();
-        api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&definition))
-            .await
-            .map_err(|error| Failure::hub(&format!("apply CustomResourceDefinition {name}"), &error))?;
+        api.patch(
+            &name,
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&definition),
+        )
+        .await
+        .map_err(|error| Failure::hub(&format!("apply CustomResourceDefinition {name}"), &error))?;
         names.push(name);
     }
     Ok(names)
@@ -94,7 +115,10 @@ async fn apply_definitions(client: &Client) -> Result<Vec<String>, Failure> {
 
 async fn apply(client: &Client, object: &DynamicObject) -> Result<(), Failure> {
     let types = object.types.clone().unwrap_or_default();
-    let (group, version) = types.api_version.split_once('/').unwrap_or(("", &types.api_version));
+    let (group, version) = types
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", &types.api_version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &types.kind));
     let api: Api<DynamicObject> = match &object.metadata.namespace {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
@@ -116,7 +140,16 @@ async fn identify(client: &Client) -> Result<String, Failure> {
         "data": {"id": id},
     }))
     .unwrap_or_default();
-    match maps.create(&PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }, &map).await {
+    match maps
+        .create(
+            &PostParams {
+                field_manager: Some(MANAGER.to_owned()),
+                ..PostParams::default()
+            },
+            &map,
+        )
+        .await
+    {
         Ok(_) => return Ok(id),
         Err(KubeError::Api(status)) if status.code == 409 => {}
         Err(error) => return Err(Failure::hub("create ConfigMap hanse-system/hub-identity", &error)),
@@ -126,8 +159,11 @@ async fn identify(client: &Client) -> Result<String, Failure> {
         .await
         .map_err(|error| Failure::hub("read ConfigMap hanse-system/hub-identity", &error))?;
     map.data.and_then(|mut data| data.remove("id")).ok_or_else(|| {
-        Failure::new(Code::REQUEST_REFUSED, "ConfigMap hanse-system/hub-identity holds no id")
-            .with_hint("restore its `id` from a backup; with another id every member must be taken over")
+        Failure::new(
+            Code::REQUEST_REFUSED,
+            "ConfigMap hanse-system/hub-identity holds no id",
+        )
+        .with_hint("restore its `id` from a backup; with another id every member must be taken over")
     })
 }
 
@@ -139,7 +175,9 @@ fn random_id() -> Result<String, Failure> {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok([&hex[..4], &hex[4..6], &hex[6..8], &hex[8..10], &hex[10..]].map(<[String]>::concat).join("-"))
+    Ok([&hex[..4], &hex[4..6], &hex[6..8], &hex[8..10], &hex[10..]]
+        .map(<[String]>::concat)
+        .join("-"))
 }
 
 /// Waits until the API server serves the definitions.
@@ -152,8 +190,14 @@ pub(super) async fn established(client: &Client, names: &[String], timeout: Dura
                 .get_opt(name)
                 .await
                 .map_err(|error| Failure::hub(&format!("read CustomResourceDefinition {name}"), &error))?;
-            let conditions = found.and_then(|found| found.status).and_then(|status| status.conditions);
-            if conditions.unwrap_or_default().iter().any(|c| c.type_ == "Established" && c.status == "True") {
+            let conditions = found
+                .and_then(|found| found.status)
+                .and_then(|status| status.conditions);
+            if conditions
+                .unwrap_or_default()
+                .iter()
+                .any(|c| c.type_ == "Established" && c.status == "True")
+            {
                 break;
             }
             if tokio::time::Instant::now() >= deadline {
@@ -182,7 +226,10 @@ mod tests {
     fn the_hub_s_rights_are_read_without_a_complaint() {
         for (file, text) in RIGHTS {
             let (documents, diagnostics) = manifest::read(file, text);
-            assert!(!documents.is_empty() && diagnostics.is_empty(), "{file}: {diagnostics:?}");
+            assert!(
+                !documents.is_empty() && diagnostics.is_empty(),
+                "{file}: {diagnostics:?}"
+            );
         }
     }
 }

@@ -18,8 +18,13 @@ use crate::{
 pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Join) -> Result<Exit, Failure> {
     let owned = member::as_owner(&wanted.member_kubeconfig, &wanted.access).await?;
     let hub = Hub::connect(global).await?;
-    let joiner =
-        Joiner { hub: &hub.client, member: &owned.client, config: &owned.config, allow: owned.allow, name: &wanted.name };
+    let joiner = Joiner {
+        hub: &hub.client,
+        member: &owned.client,
+        config: &owned.config,
+        allow: owned.allow,
+        name: &wanted.name,
+    };
     let wishes = Wishes {
         labels: wanted.labels.iter().cloned().collect(),
         region: wanted.region.clone(),
@@ -27,15 +32,20 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Join) -> Resu
         provider: wanted.provider.clone(),
     };
     let mut progress = Progress::new(screen);
-    let joined = join(&joiner, &wishes, wanted.refresh, Clock::system().now(), |step| progress.doing(step))
-        .await
-        .map_err(|error| member::failure(&wanted.name, &error))?;
+    let joined = join(&joiner, &wishes, wanted.refresh, Clock::system().now(), |step| {
+        progress.doing(step)
+    })
+    .await
+    .map_err(|error| member::failure(&wanted.name, &error))?;
     drop(progress);
     let expires = format_seconds(joined.expires);
     let value = json!({"name": wanted.name, "version": joined.version, "tokenExpires": expires});
     if !screen.structured(global.output, &value)? {
         let done = if wanted.refresh { "refreshed" } else { "joined" };
-        screen.data(&format!("{done} {}: Kubernetes {}, token until {expires}", wanted.name, joined.version))?;
+        screen.data(&format!(
+            "{done} {}: Kubernetes {}, token until {expires}",
+            wanted.name, joined.version
+        ))?;
     }
     Ok(Exit::Done)
 }

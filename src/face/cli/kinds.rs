@@ -1,7 +1,10 @@
 //! The kinds an API server serves, found by any word a person uses for them.
 
 use http::Request;
-use kube::{Api, Client, Error as KubeError, api::{ApiResource, DynamicObject}};
+use kube::{
+    Api, Client, Error as KubeError,
+    api::{ApiResource, DynamicObject},
+};
 use serde_json::Value;
 
 use super::failure::Failure;
@@ -50,18 +53,26 @@ impl Kind {
         }
         let mut kind = self.clone();
         version.clone_into(&mut kind.resource.version);
-        kind.resource.api_version =
-            if kind.resource.group.is_empty() { version.to_owned() } else { format!("{}/{version}", kind.resource.group) };
+        kind.resource.api_version = if kind.resource.group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{}/{version}", kind.resource.group)
+        };
         Some(kind)
     }
 
     fn is_called(&self, word: &str) -> bool {
-        let (name, group) = word.split_once('.').map_or((word, None), |(name, group)| (name, Some(group)));
+        let (name, group) = word
+            .split_once('.')
+            .map_or((word, None), |(name, group)| (name, Some(group)));
         let named = self.resource.plural == name
             || self.singular == name
             || self.resource.kind.to_lowercase() == name
             || self.short_names.iter().any(|short| short == name);
-        named && group.is_none_or(|group| self.resource.group == group || self.resource.group.starts_with(&format!("{group}.")))
+        named
+            && group.is_none_or(|group| {
+                self.resource.group == group || self.resource.group.starts_with(&format!("{group}."))
+            })
     }
 }
 
@@ -95,18 +106,27 @@ impl Kinds {
 
     /// The kind that a manifest names.
     pub(super) fn of_manifest(&self, group: &str, version: &str, kind: &str) -> Option<Kind> {
-        self.0.iter().find(|known| known.resource.group == group && known.resource.kind == kind)?.at(version)
+        self.0
+            .iter()
+            .find(|known| known.resource.group == group && known.resource.kind == kind)?
+            .at(version)
     }
 
     /// Namespaced kinds whose objects can be listed; Events are no objects that anybody placed.
     pub(super) fn listable(&self) -> impl Iterator<Item = &Kind> {
-        self.0.iter().filter(|kind| kind.namespaced && kind.can("list") && kind.resource.kind != "Event")
+        self.0
+            .iter()
+            .filter(|kind| kind.namespaced && kind.can("list") && kind.resource.kind != "Event")
     }
 
     /// The kind a person means: any case, singular, plural, short, with or without its group.
     pub(super) fn called(&self, word: &str) -> Result<&Kind, Failure> {
         let lower = word.to_lowercase();
-        if let Some(kind) = self.0.iter().find(|kind| kind.is_called(&lower) && kind.can("get")) {
+        if let Some(kind) = self
+            .0
+            .iter()
+            .find(|kind| kind.is_called(&lower) && kind.can("get"))
+        {
             return Ok(kind);
         }
         let near = self
@@ -128,7 +148,11 @@ impl Kinds {
 fn read(document: &Value, kinds: &mut Vec<Kind>) {
     let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
     let words = |value: &Value, key: &str| {
-        list(value, key).iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+        list(value, key)
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     for group in list(document, "items") {
@@ -136,15 +160,22 @@ fn read(document: &Value, kinds: &mut Vec<Kind>) {
         for version in list(&group, "versions") {
             let number = text(&version, "version");
             for resource in list(&version, "resources") {
-                let kind = resource["responseKind"]["kind"].as_str().unwrap_or_default().to_owned();
-                let known = kinds.iter_mut().find(|known: &&mut Kind| {
-                    known.resource.group == name && known.resource.kind == kind
-                });
+                let kind = resource["responseKind"]["kind"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned();
+                let known = kinds
+                    .iter_mut()
+                    .find(|known: &&mut Kind| known.resource.group == name && known.resource.kind == kind);
                 if let Some(known) = known {
                     known.versions.push(number.clone());
                     continue;
                 }
-                let api_version = if name.is_empty() { number.clone() } else { format!("{name}/{number}") };
+                let api_version = if name.is_empty() {
+                    number.clone()
+                } else {
+                    format!("{name}/{number}")
+                };
                 kinds.push(Kind {
                     resource: ApiResource {
                         group: name.clone(),
@@ -168,6 +199,8 @@ fn read(document: &Value, kinds: &mut Vec<Kind>) {
 pub(super) fn split(text: &str) -> Result<(&str, &str), Failure> {
     match text.split_once('/') {
         Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Ok((kind, name)),
-        _ => Err(Failure::usage(format!("{text:?} is not KIND/NAME")).with_hint("for example deployment/web")),
+        _ => {
+            Err(Failure::usage(format!("{text:?} is not KIND/NAME")).with_hint("for example deployment/web"))
+        }
     }
 }

@@ -41,19 +41,28 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Leave) -> Res
             Some(Drain::Done) => forget_secret(&hub.client, name).await.map_err(failed)?,
             // Left before: what is in the member may still have to go.
             None if owned.is_some() => forget_secret(&hub.client, name).await.map_err(failed)?,
-            None => return Err(member::failure(name, &crate::act::fleet::JoinError::NotJoined { name: name.clone() })),
+            None => {
+                return Err(member::failure(
+                    name,
+                    &crate::act::fleet::JoinError::NotJoined { name: name.clone() },
+                ));
+            }
         }
     }
     let Some(owned) = owned else {
         drop(progress);
-        let mut text = format!("{name} has left. What join made there is still there; its owner removes it, in this order, with:\n");
+        let mut text = format!(
+            "{name} has left. What join made there is still there; its owner removes it, in this order, with:\n"
+        );
         for command in footprint_commands() {
             let _ = write!(text, "  {command}\n");
         }
         screen.data(&text)?;
         return Ok(Exit::Done);
     };
-    let kept = remove_footprint(&owned.client, |step| progress.doing(step)).await.map_err(failed)?;
+    let kept = remove_footprint(&owned.client, |step| progress.doing(step))
+        .await
+        .map_err(failed)?;
     drop(progress);
     for what in kept {
         screen.words(&format!("kept {what}"));

@@ -7,7 +7,7 @@ use kube::{Api, Client, Config, Error as KubeError};
 
 use super::{
     args::MemberAccess,
-    context::Hub,
+    context::{Hub, patient},
     failure::Failure,
 };
 use crate::{
@@ -33,8 +33,11 @@ pub(super) struct Owned {
 pub(super) async fn as_owner(file: &Path, access: &MemberAccess) -> Result<Owned, Failure> {
     let shown = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::new(Code::KUBECONFIG_UNREADABLE, format!("failed to read the member's kubeconfig {shown}: {error}"))
-            .with_hint("name the kubeconfig of the member's owner with --member-kubeconfig")
+        Failure::new(
+            Code::KUBECONFIG_UNREADABLE,
+            format!("failed to read the member's kubeconfig {shown}: {error}"),
+        )
+        .with_hint("name the kubeconfig of the member's owner with --member-kubeconfig")
     })?;
     let allow = Allow {
         exec: access.allow.allow_exec,
@@ -46,7 +49,11 @@ pub(super) async fn as_owner(file: &Path, access: &MemberAccess) -> Result<Owned
         .await
         .map_err(|error| kubeconfig_failure(&shown, &error))?;
     let stack = Stack::connect(&config, Gate::always_open())?;
-    Ok(Owned { client: stack.client(), config, allow })
+    Ok(Owned {
+        client: patient(&stack.client()),
+        config,
+        allow,
+    })
 }
 
 fn kubeconfig_failure(file: &str, error: &fleet::Error) -> Failure {
@@ -56,14 +63,23 @@ fn kubeconfig_failure(file: &str, error: &fleet::Error) -> Failure {
             format!("failed to accept the member's kubeconfig {file}: {what}"),
         )
         .with_hint(flag.map_or_else(
-            || "give the member's real address; link-local ones are where clouds keep their metadata".to_owned(),
-            |flag| format!("give a kubeconfig with its certificates and a token in the text, or allow it with {flag}"),
+            || {
+                "give the member's real address; link-local ones are where clouds keep their metadata"
+                    .to_owned()
+            },
+            |flag| {
+                format!(
+                    "give a kubeconfig with its certificates and a token in the text, or allow it with {flag}"
+                )
+            },
         )),
         fleet::Error::Kubeconfig { reason } => Failure::new(
             Code::KUBECONFIG_UNREADABLE,
             format!("failed to use the member's kubeconfig {file}: {reason}"),
         )
-        .with_hint("kubectl --kubeconfig FILE config view --minify --flatten writes one that holds all it needs"),
+        .with_hint(
+            "kubectl --kubeconfig FILE config view --minify --flatten writes one that holds all it needs",
+        ),
         other => Failure::new(Code::KUBECONFIG_UNREADABLE, other.to_string())
             .with_hint("kubectl --kubeconfig FILE version shows whether it works"),
     }
@@ -76,8 +92,13 @@ pub(super) async fn through_secret(hub: &Hub, name: &ClusterName) -> Result<Stac
         .await
         .map_err(|error| Failure::hub(&format!("read Cluster {name}"), &error))?;
     let unusable = |what: &str| {
-        Failure::new(Code::MEMBER_UNREACHABLE, format!("failed to connect to member {name}: {what}"))
-            .with_hint(format!("hub join {name} --refresh --member-kubeconfig FILE makes its credential anew"))
+        Failure::new(
+            Code::MEMBER_UNREACHABLE,
+            format!("failed to connect to member {name}: {what}"),
+        )
+        .with_hint(format!(
+            "hub join {name} --refresh --member-kubeconfig FILE makes its credential anew"
+        ))
     };
     let place = cluster
         .spec
@@ -93,7 +114,12 @@ pub(super) async fn through_secret(hub: &Hub, name: &ClusterName) -> Result<Stac
             )),
         _ => Failure::hub(&format!("read the credential of member {name}"), &error),
     })?;
-    let allow = secret.metadata.annotations.unwrap_or_default().remove(ALLOW).unwrap_or_default();
+    let allow = secret
+        .metadata
+        .annotations
+        .unwrap_or_default()
+        .remove(ALLOW)
+        .unwrap_or_default();
     let bytes = secret
         .data
         .and_then(|mut data| data.remove(&place.key))
@@ -106,8 +132,14 @@ pub(super) async fn through_secret(hub: &Hub, name: &ClusterName) -> Result<Stac
 }
 
 /// The same, acting as the tenant of a namespace.
-pub(super) async fn as_tenant(hub: &Hub, name: &ClusterName, namespace: &NamespaceName) -> Result<Client, Failure> {
-    Ok(through_secret(hub, name).await?.acting_as(&ActAs::tenant(namespace))?)
+pub(super) async fn as_tenant(
+    hub: &Hub,
+    name: &ClusterName,
+    namespace: &NamespaceName,
+) -> Result<Client, Failure> {
+    Ok(through_secret(hub, name)
+        .await?
+        .acting_as(&ActAs::tenant(namespace))?)
 }
 
 /// What joining, leaving or taking over failed for.

@@ -20,7 +20,6 @@ mod explain;
 mod failure;
 
 mod get;
-mod plan;
 mod install;
 mod join;
 mod kinds;
@@ -29,11 +28,12 @@ mod member;
 mod offline;
 mod orphans;
 mod output;
+mod plan;
 mod progress;
 mod reference;
 mod roster;
-mod sources;
 mod serve;
+mod sources;
 mod status;
 mod table;
 mod takeover;
@@ -57,7 +57,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // clap's own words: help and version go to stdout with 0, mistakes to stderr with 2.
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::FAILURE };
+            return if error.print().is_ok() {
+                ExitCode::from(code)
+            } else {
+                ExitCode::FAILURE
+            };
         }
     };
     // One TLS provider for the whole process; a second install is refused and changes nothing.

@@ -16,12 +16,18 @@ pub(super) struct HubSchemas(Vec<Schemas>);
 
 impl HubSchemas {
     pub(super) fn new() -> Self {
-        let read = |crd| serde_json::to_value(crd).ok().and_then(|crd| Schemas::from_crd(&crd).ok());
+        let read = |crd| {
+            serde_json::to_value(crd)
+                .ok()
+                .and_then(|crd| Schemas::from_crd(&crd).ok())
+        };
         Self(crds().into_iter().filter_map(read).collect())
     }
 
     fn of(&self, document: &Document) -> Option<SchemaRef> {
-        self.0.iter().find_map(|schemas| schemas.kind(document.group(), document.version(), document.kind()))
+        self.0
+            .iter()
+            .find_map(|schemas| schemas.kind(document.group(), document.version(), document.kind()))
     }
 
     /// What does not fit the schema of a hub kind. Nothing for other kinds.
@@ -55,16 +61,35 @@ pub(super) fn diagnostic(document: &Document, problem: &Problem) -> Diagnostic {
                 None => found.with_hint("remove it, or look it up in docs/reference"),
             }
         }
-        ProblemKind::WrongType { expected, .. } => at(Code::WRONG_TYPE).with_hint(format!("write {expected} here")),
+        ProblemKind::WrongType { expected, .. } => at(Code::WRONG_TYPE).with_hint(how_to_write(expected)),
         ProblemKind::Missing { field } => at(Code::MISSING_FIELD).with_hint(format!("add {field}")),
-        ProblemKind::NotInEnum { allowed } => at(Code::NOT_ALLOWED).with_hint(format!("use one of {}", allowed.join(", "))),
-        ProblemKind::DuplicateKey { .. } => at(Code::DUPLICATE_ITEM).with_hint("keep one of the two"),
-        ProblemKind::Pattern { pattern } => at(Code::BAD_FORMAT).with_hint(format!("it must match {pattern}")),
-        ProblemKind::OutOfRange => at(Code::OUT_OF_RANGE).with_hint("stay within the limit that the message names"),
-        ProblemKind::Rule => at(Code::RULE_REFUSED).with_hint("the rule is part of the kind's definition; `hub crds` shows it"),
-        ProblemKind::NotImplemented => {
-            document.error_at_key(Code::NOT_IMPLEMENTED, &problem.pointer, problem.message.clone()).with_hint("remove the field; this version of the hub would not act on it")
+        ProblemKind::NotInEnum { allowed } => {
+            at(Code::NOT_ALLOWED).with_hint(format!("use one of {}", allowed.join(", ")))
         }
+        ProblemKind::DuplicateKey { .. } => at(Code::DUPLICATE_ITEM).with_hint("keep one of the two"),
+        ProblemKind::Pattern { pattern } => {
+            at(Code::BAD_FORMAT).with_hint(format!("it must match {pattern}"))
+        }
+        ProblemKind::OutOfRange => {
+            at(Code::OUT_OF_RANGE).with_hint("stay within the limit that the message names")
+        }
+        ProblemKind::Rule => {
+            at(Code::RULE_REFUSED).with_hint("the rule is part of the kind's definition; `hub crds` shows it")
+        }
+        ProblemKind::NotImplemented => document
+            .error_at_key(Code::NOT_IMPLEMENTED, &problem.pointer, problem.message.clone())
+            .with_hint("remove the field; this version of the hub would not act on it"),
+    }
+}
+
+fn how_to_write(expected: &str) -> String {
+    match expected {
+        "list" => "write it as a list: [a, b], or one item a line after -".to_owned(),
+        "object" => "write its fields below it, indented".to_owned(),
+        "string" => "put the value in quotes".to_owned(),
+        "boolean" => "write true or false, without quotes".to_owned(),
+        "integer" | "number" => "write a number, without quotes".to_owned(),
+        other => format!("write it as {other}"),
     }
 }
 
@@ -82,8 +107,19 @@ pub(super) fn duplicates(documents: &[Document], namespace: Option<&str>) -> Vec
         let (line, _) = first.source().position(first.place("").value.start);
         found.push(
             document
-                .error(Code::DUPLICATE_OBJECT, "/metadata/name", format!("{} {} stands in the files twice", document.kind(), document.name()))
-                .with_hint(format!("the first is at {}:{line}; keep one of the two", first.file())),
+                .error(
+                    Code::DUPLICATE_OBJECT,
+                    "/metadata/name",
+                    format!(
+                        "{} {} stands in the files twice",
+                        document.kind(),
+                        document.name()
+                    ),
+                )
+                .with_hint(format!(
+                    "the first is at {}:{line}; keep one of the two",
+                    first.file()
+                )),
         );
     }
     found
@@ -110,12 +146,19 @@ impl Known {
         for document in documents.iter().filter(|document| document.group() == api::GROUP) {
             match document.kind() {
                 "Cluster" => {
-                    self.clusters.get_or_insert_default().insert(document.name().to_owned());
+                    self.clusters
+                        .get_or_insert_default()
+                        .insert(document.name().to_owned());
                 }
                 "Tenant" => {
                     let namespaces = self.namespaces.get_or_insert_default();
-                    for namespace in spec::<TenantSpec>(document).map(|spec| spec.namespaces).unwrap_or_default() {
-                        namespaces.entry(namespace.to_string()).or_insert_with(|| document.name().to_owned());
+                    for namespace in spec::<TenantSpec>(document)
+                        .map(|spec| spec.namespaces)
+                        .unwrap_or_default()
+                    {
+                        namespaces
+                            .entry(namespace.to_string())
+                            .or_insert_with(|| document.name().to_owned());
                     }
                 }
                 _ => {}
@@ -152,11 +195,18 @@ pub(super) fn references(documents: &[Document], namespace: Option<&str>, known:
 fn tenant(document: &Document, spec: &TenantSpec, known: &Known, found: &mut Vec<Diagnostic>) {
     clusters(document, &spec.clusters, "/spec/clusters", known, found);
     for (index, namespace) in spec.namespaces.iter().enumerate() {
-        let owner = known.namespaces.as_ref().and_then(|namespaces| namespaces.get(namespace.as_str()));
+        let owner = known
+            .namespaces
+            .as_ref()
+            .and_then(|namespaces| namespaces.get(namespace.as_str()));
         if let Some(owner) = owner.filter(|owner| *owner != document.name()) {
             found.push(
                 document
-                    .error(Code::NAMESPACE_TWICE, &format!("/spec/namespaces/{index}"), format!("namespace {namespace} belongs to tenant {owner} already"))
+                    .error(
+                        Code::NAMESPACE_TWICE,
+                        &format!("/spec/namespaces/{index}"),
+                        format!("namespace {namespace} belongs to tenant {owner} already"),
+                    )
                     .with_hint("a namespace belongs to one tenant; the older Tenant keeps it"),
             );
         }
@@ -172,11 +222,24 @@ fn policy(
     found: &mut Vec<Diagnostic>,
 ) {
     for (index, term) in spec.placement.terms.iter().enumerate() {
-        clusters(document, &term.clusters, &format!("/spec/placement/terms/{index}/clusters"), known, found);
+        clusters(
+            document,
+            &term.clusters,
+            &format!("/spec/placement/terms/{index}/clusters"),
+            known,
+            found,
+        );
     }
-    let inside = document.namespace().or(namespace).filter(|_| document.kind() == "PropagationPolicy");
+    let inside = document
+        .namespace()
+        .or(namespace)
+        .filter(|_| document.kind() == "PropagationPolicy");
     if let Some(inside) = inside {
-        let place = if document.namespace().is_some() { "/metadata/namespace" } else { "/metadata/name" };
+        let place = if document.namespace().is_some() {
+            "/metadata/namespace"
+        } else {
+            "/metadata/name"
+        };
         let says = |text: String| document.error(Code::TENANT_UNKNOWN, place, text);
         match &known.namespaces {
             None => found.push(
@@ -203,7 +266,11 @@ fn policy(
         if !templates.iter().any(|template| selects(selector, template)) {
             found.push(
                 document
-                    .error(Code::SELECTS_NOTHING, &format!("/spec/resourceSelectors/{index}"), "this selector selects none of the given templates")
+                    .error(
+                        Code::SELECTS_NOTHING,
+                        &format!("/spec/resourceSelectors/{index}"),
+                        "this selector selects none of the given templates",
+                    )
                     .with_hint("compare apiVersion, kind, name and labels with the templates' own")
                     .as_warning(),
             );
@@ -212,18 +279,35 @@ fn policy(
 }
 
 fn selects(selector: &ResourceSelector, template: &Document) -> bool {
-    let group = selector.api_version.split_once('/').map_or("", |(group, _)| group);
+    let group = selector
+        .api_version
+        .split_once('/')
+        .map_or("", |(group, _)| group);
     let labels = &template.object["metadata"]["labels"];
-    let wanted = selector.label_selector.as_ref().and_then(|selector| selector.match_labels.as_ref());
+    let wanted = selector
+        .label_selector
+        .as_ref()
+        .and_then(|selector| selector.match_labels.as_ref());
     (selector.api_version == "*" || group == template.group())
         && (selector.kind == "*" || selector.kind == template.kind())
-        && selector.name.as_ref().is_none_or(|name| name.as_str() == template.name())
+        && selector
+            .name
+            .as_ref()
+            .is_none_or(|name| name.as_str() == template.name())
         && wanted.is_none_or(|wanted| {
-            wanted.iter().all(|(key, value)| labels.get(key).and_then(Value::as_str) == Some(value.as_str()))
+            wanted
+                .iter()
+                .all(|(key, value)| labels.get(key).and_then(Value::as_str) == Some(value.as_str()))
         })
 }
 
-fn clusters(document: &Document, selector: &ClusterSelector, pointer: &str, known: &Known, found: &mut Vec<Diagnostic>) {
+fn clusters(
+    document: &Document,
+    selector: &ClusterSelector,
+    pointer: &str,
+    known: &Known,
+    found: &mut Vec<Diagnostic>,
+) {
     for (field, names) in [("names", &selector.names), ("exclude", &selector.exclude)] {
         for (index, name) in names.iter().enumerate() {
             let place = format!("{pointer}/{field}/{index}");
@@ -239,11 +323,23 @@ fn clusters(document: &Document, selector: &ClusterSelector, pointer: &str, know
                         || format!("`hub get clusters` lists the members; `hub join {name}` registers one"),
                         |(_, known)| format!("did you mean {known}?"),
                     );
-                    found.push(document.error(Code::CLUSTER_UNKNOWN, &place, format!("there is no Cluster {name}")).with_hint(hint));
+                    found.push(
+                        document
+                            .error(
+                                Code::CLUSTER_UNKNOWN,
+                                &place,
+                                format!("there is no Cluster {name}"),
+                            )
+                            .with_hint(hint),
+                    );
                 }
                 None => found.push(
                     document
-                        .error(Code::CLUSTER_UNKNOWN, &place, format!("there is no Cluster {name} in the files"))
+                        .error(
+                            Code::CLUSTER_UNKNOWN,
+                            &place,
+                            format!("there is no Cluster {name} in the files"),
+                        )
                         .with_hint("give the Clusters' files too, to have names of members checked")
                         .as_warning(),
                 ),

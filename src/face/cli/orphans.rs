@@ -29,7 +29,9 @@ pub(super) async fn run(global: &Global, screen: &Screen, hub: &Hub) -> Result<E
     let mut found = Vec::new();
     let mut failed = Exit::Done;
     for (name, _) in roster.clusters() {
-        let Ok(cluster) = name.parse::<ClusterName>() else { continue };
+        let Ok(cluster) = name.parse::<ClusterName>() else {
+            continue;
+        };
         if !roster.is_heard(name) {
             screen.words(&format!("{name} does not answer and was not looked at"));
             failed = Exit::Refused;
@@ -53,21 +55,42 @@ pub(super) async fn run(global: &Global, screen: &Screen, hub: &Hub) -> Result<E
     let rows: Vec<Vec<String>> = found
         .iter()
         .map(|(cluster, key, binding)| {
-            let namespace = key.namespace.as_ref().map(ToString::to_string).unwrap_or_default();
-            vec![cluster.to_string(), namespace, key.kind.to_string(), key.name.to_string(), binding.clone()]
+            let namespace = key
+                .namespace
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            vec![
+                cluster.to_string(),
+                namespace,
+                key.kind.to_string(),
+                key.name.to_string(),
+                binding.clone(),
+            ]
         })
         .collect();
-    screen.data(&table::render(*screen, &["Cluster", "Namespace", "Kind", "Name", "Former binding"], &rows))?;
+    screen.data(&table::render(
+        *screen,
+        &["Cluster", "Namespace", "Kind", "Name", "Former binding"],
+        &rows,
+    ))?;
     Ok(failed)
 }
 
 /// Stamped objects of one member that no binding lists there. The bindings are read last: one that is made
 /// meanwhile is seen.
-async fn of_member(hub: &Hub, cluster: &ClusterName) -> Result<Vec<(ClusterName, ObjectKey, String)>, Failure> {
+async fn of_member(
+    hub: &Hub,
+    cluster: &ClusterName,
+) -> Result<Vec<(ClusterName, ObjectKey, String)>, Failure> {
     let failed = |what: &str, error: &kube::Error| Failure::member(cluster.as_str(), what, error);
-    let claim = read_claim(&hub.client).await.map_err(|error| member::failure(cluster, &error))?;
+    let claim = read_claim(&hub.client)
+        .await
+        .map_err(|error| member::failure(cluster, &error))?;
     let client = member::through_secret(hub, cluster).await?.client();
-    let kinds = Kinds::discover(&client).await.map_err(|error| failed("read its kinds", &error))?;
+    let kinds = Kinds::discover(&client)
+        .await
+        .map_err(|error| failed("read its kinds", &error))?;
     let stamped = ListParams::default().labels(&format!("{}={}", mark::MANAGED_BY, mark::HANSE));
     let mut candidates = Vec::new();
     for kind in kinds.listable() {
@@ -83,11 +106,23 @@ async fn of_member(hub: &Hub, cluster: &ClusterName) -> Result<Vec<(ClusterName,
             let annotations = metadata.annotations.unwrap_or_default();
             let group_kind = GroupKind::new(kind.resource.group.as_str(), kind.resource.kind.as_str());
             let name = metadata.name.unwrap_or_default();
-            let Ok(key) = ObjectKey::parse(&group_kind, metadata.namespace.as_deref().unwrap_or_default(), &name) else { continue };
+            let Ok(key) = ObjectKey::parse(
+                &group_kind,
+                metadata.namespace.as_deref().unwrap_or_default(),
+                &name,
+            ) else {
+                continue;
+            };
             // Copies that controllers make carry labels and annotations of another object's name.
-            let own = annotations.get(mark::OBJECT).is_some_and(|stamp| *stamp == key.annotation());
+            let own = annotations
+                .get(mark::OBJECT)
+                .is_some_and(|stamp| *stamp == key.annotation());
             if own && annotations.get(mark::HUB).is_some_and(|hub| *hub == claim.hub) {
-                let binding = metadata.labels.unwrap_or_default().remove(mark::BINDING).unwrap_or_default();
+                let binding = metadata
+                    .labels
+                    .unwrap_or_default()
+                    .remove(mark::BINDING)
+                    .unwrap_or_default();
                 candidates.push((key, binding));
             }
         }
@@ -107,6 +142,12 @@ async fn of_member(hub: &Hub, cluster: &ClusterName) -> Result<Vec<(ClusterName,
             listed.insert(name.clone());
         }
     }
-    let orphan = |(key, binding): &(ObjectKey, String)| !listed.contains(&key.annotation()) && !listed.contains(binding);
-    Ok(candidates.into_iter().filter(orphan).map(|(key, binding)| (cluster.clone(), key, binding)).collect())
+    let orphan = |(key, binding): &(ObjectKey, String)| {
+        !listed.contains(&key.annotation()) && !listed.contains(binding)
+    };
+    Ok(candidates
+        .into_iter()
+        .filter(orphan)
+        .map(|(key, binding)| (cluster.clone(), key, binding))
+        .collect())
 }

@@ -31,14 +31,22 @@ impl Screen {
             Color::Auto => terminal && !plain,
         };
         let live = io::stderr().is_terminal();
-        Self { color_out: may(io::stdout().is_terminal()), color_err: may(live), live: live && !plain }
+        Self {
+            color_out: may(io::stdout().is_terminal()),
+            color_err: may(live),
+            live: live && !plain,
+        }
     }
 
     /// Writes data. A reader that went away (`| head`) is no failure.
     pub(super) fn data(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| {
-            if text.is_empty() || text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }
+            if text.is_empty() || text.ends_with('\n') {
+                Ok(())
+            } else {
+                out.write_all(b"\n")
+            }
         });
         match written.and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -24,7 +24,11 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { screen: *screen, bar, last: String::new() }
+        Self {
+            screen: *screen,
+            bar,
+            last: String::new(),
+        }
     }
 
     /// What is being done. A pipe sees it once per change.

@@ -10,7 +10,8 @@ use super::args::Args;
 pub(super) fn markdown() -> String {
     let mut command = Args::command();
     command.build();
-    let mut page = String::from("# The command line\n\n<!-- Made by `hub man --format markdown`; do not edit. -->\n\n");
+    let mut page =
+        String::from("# The command line\n\n<!-- Made by `hub man --format markdown`; do not edit. -->\n\n");
     section(&mut page, &command);
     page.push_str("## Global options\n\nEvery verb takes them.\n\n");
     for arg in command.get_arguments().filter(|arg| arg.is_global_set()) {
@@ -30,7 +31,9 @@ fn section(page: &mut String, command: &Command) {
     }
     let usage = command.clone().render_usage().to_string();
     let _ = write!(page, "```\n{}\n```\n\n", usage.trim_start_matches("Usage: "));
-    let own = |arg: &&Arg| !arg.is_global_set() && !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
+    let own = |arg: &&Arg| {
+        !arg.is_global_set() && !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version")
+    };
     for arg in command.get_arguments().filter(own) {
         option(page, arg);
     }
@@ -50,15 +53,25 @@ fn option(page: &mut String, arg: &Arg) {
     let value = arg
         .get_value_names()
         .filter(|_| arg.get_action().takes_values())
-        .map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        .map(|names| {
+            names
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
         .unwrap_or_default();
     let mut name = String::new();
     if let Some(short) = arg.get_short() {
         let _ = write!(name, "-{short}, ");
     }
     match arg.get_long() {
-        Some(long) => { let _ = write!(name, "--{long} {value}"); }
-        None => { let _ = write!(name, "{value}"); }
+        Some(long) => {
+            let _ = write!(name, "--{long} {value}");
+        }
+        None => {
+            let _ = write!(name, "{value}");
+        }
     }
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let _ = write!(page, "- `{}`: {help}", name.trim());
@@ -71,8 +84,11 @@ fn option(page: &mut String, arg: &Arg) {
     if !possible.is_empty() {
         let _ = write!(page, " ({})", possible.join(", "));
     }
-    let default: Vec<String> =
-        arg.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+    let default: Vec<String> = arg
+        .get_default_values()
+        .iter()
+        .map(|value| value.to_string_lossy().into_owned())
+        .collect();
     if !default.is_empty() && arg.get_action().takes_values() {
         let _ = write!(page, " Default: `{}`.", default.join(" "));
     }

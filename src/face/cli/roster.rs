@@ -16,7 +16,13 @@ impl Roster {
             .list(&ListParams::default())
             .await
             .map_err(|error| Failure::hub("list clusters", &error))?;
-        Ok(Self(clusters.items.into_iter().map(|cluster| (cluster.metadata.name.clone().unwrap_or_default(), cluster)).collect()))
+        Ok(Self(
+            clusters
+                .items
+                .into_iter()
+                .map(|cluster| (cluster.metadata.name.clone().unwrap_or_default(), cluster))
+                .collect(),
+        ))
     }
 
     pub(super) fn clusters(&self) -> impl Iterator<Item = (&String, &Cluster)> {
@@ -31,5 +37,8 @@ impl Roster {
 
 /// Whether the last probe of a member was answered.
 pub(super) fn is_heard(cluster: &Cluster) -> bool {
-    cluster.status.as_ref().is_some_and(|status| is_true(&status.conditions, ConditionType::Reachable))
+    cluster
+        .status
+        .as_ref()
+        .is_some_and(|status| is_true(&status.conditions, ConditionType::Reachable))
 }

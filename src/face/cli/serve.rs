@@ -18,20 +18,31 @@ use crate::{act::wire::Tasks, face::server, model::manifest::Code};
 /// How long what is being written at SIGTERM may take.
 const DRAIN: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(global: &Global, _screen: &Screen, wanted: &Serve) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Serve) -> Result<Exit, Failure> {
     check(wanted)?;
-    log(wanted.log_format, global.verbose);
+    log(screen, wanted.log_format, global.verbose);
     let listener = TcpListener::bind(wanted.listen).await.map_err(|error| {
-        Failure::new(Code::SYSTEM, format!("failed to listen on {}: {error}", wanted.listen))
-            .with_hint("choose another address with --listen; port 0 takes any free port")
+        Failure::new(
+            Code::SYSTEM,
+            format!("failed to listen on {}: {error}", wanted.listen),
+        )
+        .with_hint("choose another address with --listen; port 0 takes any free port")
     })?;
-    let address = listener.local_addr().map_err(|error| Failure::system("failed to listen", &error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::system("failed to listen", &error))?;
     tracing::info!("listening on {address}");
     let config = config(global, Prefer::InCluster).await?;
     let tasks = Tasks::default();
     let (waiting, waits) = watch::channel(vec!["the engine".to_owned()]);
     let metrics = Arc::new(Registry::with_prefix("hanse"));
-    let (stopped, sources) = (tasks.clone(), server::Sources { waiting: waits, metrics });
+    let (stopped, sources) = (
+        tasks.clone(),
+        server::Sources {
+            waiting: waits,
+            metrics,
+        },
+    );
     tasks.spawn("http", async move {
         let stop = async move { stopped.stopped().await };
         if let Err(error) = server::serve(listener, sources, stop).await {
@@ -47,19 +58,29 @@ pub(super) async fn run(global: &Global, _screen: &Screen, wanted: &Serve) -> Re
 }
 
 /// The place where the engine takes over; it ends when it is told to stop and has drained.
-async fn engine(_config: Config, _wanted: &Serve, _waiting: watch::Sender<Vec<String>>) -> Result<(), Failure> {
+async fn engine(
+    _config: Config,
+    _wanted: &Serve,
+    _waiting: watch::Sender<Vec<String>>,
+) -> Result<(), Failure> {
     asked_to_stop().await;
     Ok(())
 }
 
 /// The three times must leave room for one another (PROTOCOL §6).
 fn check(wanted: &Serve) -> Result<(), Failure> {
-    let [duration, deadline, retry] = [wanted.lease_duration.0, wanted.renew_deadline.0, wanted.retry_period.0];
+    let [duration, deadline, retry] = [
+        wanted.lease_duration.0,
+        wanted.renew_deadline.0,
+        wanted.retry_period.0,
+    ];
     if duration > deadline && deadline > retry && !retry.is_zero() {
         return Ok(());
     }
-    Err(Failure::usage("--lease-duration must be longer than --renew-deadline, and that longer than --retry-period")
-        .with_hint("the defaults are 9s, 6s and 1s"))
+    Err(Failure::usage(
+        "--lease-duration must be longer than --renew-deadline, and that longer than --retry-period",
+    )
+    .with_hint("the defaults are 9s, 6s and 1s"))
 }
 
 /// Resolves at SIGTERM or Ctrl-C.
@@ -77,7 +98,7 @@ async fn asked_to_stop() {
     tracing::info!("stopping");
 }
 
-fn log(format: LogFormat, verbose: u8) {
+fn log(screen: &Screen, format: LogFormat, verbose: u8) {
     let level = match verbose {
         0 => "info",
         1 => "info,hanse=debug",
@@ -85,10 +106,15 @@ fn log(format: LogFormat, verbose: u8) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let registry = tracing_subscriber::registry().with(filter);
+    let ansi = screen.color_err;
     // A second subscriber is refused, which happens only in tests.
     let set = match format {
-        LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init(),
-        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),
+        LogFormat::Json => registry
+            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .try_init(),
+        LogFormat::Text => registry
+            .with(fmt::layer().with_ansi(ansi).with_writer(std::io::stderr))
+            .try_init(),
     };
     drop(set);
 }

@@ -13,9 +13,17 @@ pub(super) struct Sources {
 pub(super) fn gather(paths: &[String]) -> Sources {
     let texts = match load(paths) {
         Ok(texts) => texts,
-        Err(error) => return Sources { documents: Vec::new(), diagnostics: vec![error.diagnostic()] },
+        Err(error) => {
+            return Sources {
+                documents: Vec::new(),
+                diagnostics: vec![error.diagnostic()],
+            };
+        }
     };
-    let mut sources = Sources { documents: Vec::new(), diagnostics: Vec::new() };
+    let mut sources = Sources {
+        documents: Vec::new(),
+        diagnostics: Vec::new(),
+    };
     for text in &texts {
         let (documents, diagnostics) = read(&text.file, &text.text);
         sources.documents.extend(documents);
@@ -24,8 +32,9 @@ pub(super) fn gather(paths: &[String]) -> Sources {
     if sources.documents.is_empty() && sources.diagnostics.is_empty() {
         let file = texts.first().map_or("-", |text| text.file.as_str());
         sources.diagnostics.push(
-            Diagnostic::about_file(Code::NO_DOCUMENTS, file, "there is nothing to read")
-                .with_hint("a manifest has apiVersion, kind and metadata.name; documents are separated by ---"),
+            Diagnostic::about_file(Code::NO_DOCUMENTS, file, "there is nothing to read").with_hint(
+                "a manifest has apiVersion, kind and metadata.name; documents are separated by ---",
+            ),
         );
     }
     sources

@@ -35,10 +35,18 @@ async fn one(global: &Global, screen: &Screen, hub: &Hub, workload: &str) -> Res
     let now = Clock::system().now();
     let (mut cells, mut values) = (Vec::new(), Vec::new());
     for cluster in &binding.spec.clusters {
-        let seen = status.clusters.iter().find(|seen| seen.name == cluster.name).cloned();
+        let seen = status
+            .clusters
+            .iter()
+            .find(|seen| seen.name == cluster.name)
+            .cloned();
         let seen = seen.unwrap_or_else(|| BindingClusterStatus::new(cluster.name.clone()));
         let heard = roster.is_heard(cluster.name.as_str());
-        let health = if heard { format!("{:?}", seen.health) } else { "Unknown".to_owned() };
+        let health = if heard {
+            format!("{:?}", seen.health)
+        } else {
+            "Unknown".to_owned()
+        };
         let ready = seen.ready_replicas.filter(|_| heard);
         let applied = match (heard, cluster.removing, seen.applied) {
             (false, ..) => "Unknown",
@@ -46,7 +54,11 @@ async fn one(global: &Global, screen: &Screen, hub: &Hub, workload: &str) -> Res
             (_, _, true) => "yes",
             _ => "no",
         };
-        let message = if heard { seen.message.clone() } else { "the member does not answer".to_owned() };
+        let message = if heard {
+            seen.message.clone()
+        } else {
+            "the member does not answer".to_owned()
+        };
         values.push(json!({
             "name": cluster.name, "applied": applied, "health": health, "replicas": cluster.replicas,
             "readyReplicas": ready, "generation": seen.generation, "message": message, "since": seen.since,
@@ -56,22 +68,49 @@ async fn one(global: &Global, screen: &Screen, hub: &Hub, workload: &str) -> Res
             (Some(ready), None) => ready.to_string(),
             _ => String::new(),
         };
-        let since = seen.since.as_ref().map(|since| table::age(since.0, now)).unwrap_or_default();
-        cells.push(vec![cluster.name.to_string(), applied.to_owned(), health, counts, since, message]);
+        let since = seen
+            .since
+            .as_ref()
+            .map(|since| table::age(since.0, now))
+            .unwrap_or_default();
+        cells.push(vec![
+            cluster.name.to_string(),
+            applied.to_owned(),
+            health,
+            counts,
+            since,
+            message,
+        ]);
     }
-    let conditions: Vec<Value> = status.conditions.iter().filter_map(|condition| serde_json::to_value(condition).ok()).collect();
+    let conditions: Vec<Value> = status
+        .conditions
+        .iter()
+        .filter_map(|condition| serde_json::to_value(condition).ok())
+        .collect();
     let value = json!({"template": binding.spec.template, "conditions": conditions, "clusters": values});
     if screen.structured(global.output, &value)? {
         return Ok(Exit::Done);
     }
     let mut text = String::new();
-    for kind in [ConditionType::Scheduled, ConditionType::Applied, ConditionType::Available, ConditionType::Drifted] {
+    for kind in [
+        ConditionType::Scheduled,
+        ConditionType::Applied,
+        ConditionType::Available,
+        ConditionType::Drifted,
+    ] {
         if let Some(condition) = find_condition(&status.conditions, kind) {
-            text.push_str(&format!("{:<10} {:<8} {}\n", condition.type_, condition.status, condition.message));
+            text.push_str(&format!(
+                "{:<10} {:<8} {}\n",
+                condition.type_, condition.status, condition.message
+            ));
         }
     }
     text.push('\n');
-    text.push_str(&table::render(*screen, &["Cluster", "Applied", "Health", "Ready", "Since", "Message"], &cells));
+    text.push_str(&table::render(
+        *screen,
+        &["Cluster", "Applied", "Health", "Ready", "Since", "Message"],
+        &cells,
+    ));
     screen.data(&text)?;
     Ok(Exit::Done)
 }
@@ -90,8 +129,10 @@ async fn fleet(global: &Global, screen: &Screen, hub: &Hub) -> Result<Exit, Fail
         .list(&everything)
         .await
         .map_err(|error| Failure::hub("list bindings", &error))?;
-    let tenants =
-        Api::<Tenant>::all(hub.client.clone()).list(&everything).await.map_err(|error| Failure::hub("list tenants", &error))?;
+    let tenants = Api::<Tenant>::all(hub.client.clone())
+        .list(&everything)
+        .await
+        .map_err(|error| Failure::hub("list tenants", &error))?;
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
     for binding in &bindings.items {
         let status = binding.status_or_default();
@@ -105,17 +146,28 @@ async fn fleet(global: &Global, screen: &Screen, hub: &Hub) -> Result<Exit, Fail
         }
     }
     let whole = |kind: ConditionType| {
-        bindings.items.iter().filter(|binding| is_true(&binding.status_or_default().conditions, kind)).count()
+        bindings
+            .items
+            .iter()
+            .filter(|binding| is_true(&binding.status_or_default().conditions, kind))
+            .count()
     };
     let (mut cells, mut values) = (Vec::new(), Vec::new());
     for (name, cluster) in roster.clusters() {
         let heard = roster.is_heard(name);
         let status = cluster.status.clone().unwrap_or_default();
         let ready = find_condition(&status.conditions, ConditionType::Ready);
-        let state = if heard { ready.map_or("Unknown", |ready| ready.status.as_str()) } else { "Unknown" };
+        let state = if heard {
+            ready.map_or("Unknown", |ready| ready.status.as_str())
+        } else {
+            "Unknown"
+        };
         let tally = tallies.remove(name).unwrap_or_default();
         let fresh = |text: String| if heard { text } else { "Unknown".to_owned() };
-        let message = ready.filter(|ready| ready.status != "True").map(|ready| ready.message.clone()).unwrap_or_default();
+        let message = ready
+            .filter(|ready| ready.status != "True")
+            .map(|ready| ready.message.clone())
+            .unwrap_or_default();
         values.push(json!({
             "name": name, "ready": state, "bindings": tally.bindings,
             "healthy": heard.then_some(tally.available), "readyReplicas": heard.then_some(tally.ready), "message": message,
@@ -146,7 +198,11 @@ async fn fleet(global: &Global, screen: &Screen, hub: &Hub) -> Result<Exit, Fail
     );
     if !cells.is_empty() {
         text.push('\n');
-        text.push_str(&table::render(*screen, &["Cluster", "Ready", "Healthy", "Ready replicas", "Message"], &cells));
+        text.push_str(&table::render(
+            *screen,
+            &["Cluster", "Ready", "Healthy", "Ready replicas", "Message"],
+            &cells,
+        ));
     }
     screen.data(&text)?;
     Ok(Exit::Done)

@@ -15,8 +15,13 @@ use crate::act::fleet::{Joiner, takeover};
 pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Takeover) -> Result<Exit, Failure> {
     let owned = member::as_owner(&wanted.member_kubeconfig, &wanted.access).await?;
     let hub = Hub::connect(global).await?;
-    let joiner =
-        Joiner { hub: &hub.client, member: &owned.client, config: &owned.config, allow: owned.allow, name: &wanted.name };
+    let joiner = Joiner {
+        hub: &hub.client,
+        member: &owned.client,
+        config: &owned.config,
+        allow: owned.allow,
+        name: &wanted.name,
+    };
     let mut progress = Progress::new(screen);
     let claim = takeover(&joiner, |step| progress.doing(step))
         .await

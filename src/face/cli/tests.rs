@@ -17,14 +17,23 @@ fn the_reference_page_is_what_the_command_line_says() {
         std::fs::write(path, &made).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(kept == made, "docs/reference/cli.md is stale: `hub man --format markdown > docs/reference/cli.md`");
+    assert!(
+        kept == made,
+        "docs/reference/cli.md is stale: `hub man --format markdown > docs/reference/cli.md`"
+    );
 }
 
 #[test]
 fn every_verb_shows_an_example_or_takes_nothing() {
     for verb in Args::command().get_subcommands() {
-        let has_example = verb.get_after_help().is_some_and(|text| text.to_string().contains("hub "));
-        assert!(has_example || verb.get_name() == "version", "hub {} has no example", verb.get_name());
+        let has_example = verb
+            .get_after_help()
+            .is_some_and(|text| text.to_string().contains("hub "));
+        assert!(
+            has_example || verb.get_name() == "version",
+            "hub {} has no example",
+            verb.get_name()
+        );
     }
 }
 
@@ -37,7 +46,10 @@ fn the_bytes_of_a_secret_are_taken_out_everywhere() {
     });
     redact(&mut secret);
     let text = secret.to_string();
-    assert!(!text.contains("hunter2") && !text.contains("aHVudGVyMg=="), "{text}");
+    assert!(
+        !text.contains("hunter2") && !text.contains("aHVudGVyMg=="),
+        "{text}"
+    );
     assert_eq!(secret["data"]["k"], "<redacted>");
 }
 
@@ -62,5 +74,8 @@ fn what_others_need_is_applied_first() {
                 {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n";
     let (documents, _) = crate::model::manifest::read("f", text);
     let phases: Vec<Phase> = documents.iter().map(Phase::of).collect();
-    assert_eq!(phases, [Phase::Templates, Phase::Policies, Phase::Tenants, Phase::Ground]);
+    assert_eq!(
+        phases,
+        [Phase::Templates, Phase::Policies, Phase::Tenants, Phase::Ground]
+    );
 }

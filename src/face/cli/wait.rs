@@ -50,9 +50,15 @@ impl Applied {
             let Some(cluster) = status.clusters.iter().find(|cluster| cluster.name == wanted.name) else {
                 return Some(format!("{}: not applied yet", wanted.name));
             };
-            let old = self.generation.is_some_and(|generation| cluster.generation.is_none_or(|has| has < generation));
+            let old = self
+                .generation
+                .is_some_and(|generation| cluster.generation.is_none_or(|has| has < generation));
             if old || !cluster.applied {
-                let why = if cluster.message.is_empty() { "not applied yet" } else { &cluster.message };
+                let why = if cluster.message.is_empty() {
+                    "not applied yet"
+                } else {
+                    &cluster.message
+                };
                 return Some(format!("{}: {why}", wanted.name));
             }
         }
@@ -101,13 +107,30 @@ pub(super) async fn until_available(
             progress.done(&format!("{} templates are applied and available", applied.len()));
             return Ok(());
         };
-        progress.waiting(&format!("{}/{} available, {} ({why})", applied.len() - lacking.len(), applied.len(), first.shown));
+        progress.waiting(&format!(
+            "{}/{} available, {} ({why})",
+            applied.len() - lacking.len(),
+            applied.len(),
+            first.shown
+        ));
         if Instant::now() >= deadline {
-            let mut failure = Failure::timed_out(format!("{} of {} templates are not available yet", lacking.len(), applied.len()))
-                .with_hint("nothing was undone and the hub goes on; `hub status` and `hub explain KIND/NAME` say more");
-            failure.diagnostics.extend(lacking.iter().take(10).map(|(template, why)| {
-                crate::model::manifest::Diagnostic::about_file(Code::NOT_READY, "", format!("{}: {why}", template.shown))
-            }));
+            let mut failure = Failure::timed_out(format!(
+                "{} of {} templates are not available yet",
+                lacking.len(),
+                applied.len()
+            ))
+            .with_hint(
+                "nothing was undone and the hub goes on; `hub status` and `hub explain KIND/NAME` say more",
+            );
+            failure
+                .diagnostics
+                .extend(lacking.iter().take(10).map(|(template, why)| {
+                    crate::model::manifest::Diagnostic::about_file(
+                        Code::NOT_READY,
+                        "",
+                        format!("{}: {why}", template.shown),
+                    )
+                }));
             return Err(failure);
         }
         tokio::time::sleep(Duration::from_millis(250)).await;

@@ -39,7 +39,9 @@ pub async fn serve(
     sources: Sources,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(sources)).with_graceful_shutdown(stop).await
+    axum::serve(listener, router(sources))
+        .with_graceful_shutdown(stop)
+        .await
 }
 
 async fn readyz(State(sources): State<Sources>) -> impl IntoResponse {
@@ -47,7 +49,13 @@ async fn readyz(State(sources): State<Sources>) -> impl IntoResponse {
     if waiting.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, waiting.iter().map(|what| format!("waiting for {what}\n")).collect())
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            waiting
+                .iter()
+                .map(|what| format!("waiting for {what}\n"))
+                .collect(),
+        )
     }
 }
 
@@ -56,7 +64,10 @@ async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
     match encode(&mut text, &sources.metrics) {
         Ok(()) => (
             StatusCode::OK,
-            [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
+            [(
+                header::CONTENT_TYPE,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            )],
             text,
         )
             .into_response(),
@@ -82,7 +93,10 @@ mod tests {
     #[tokio::test]
     async fn readiness_says_what_it_waits_for_until_nothing_is_left() {
         let (say, waiting) = watch::channel(vec!["leadership".to_owned(), "member eu-1".to_owned()]);
-        let router = router(Sources { waiting, metrics: Arc::default() });
+        let router = router(Sources {
+            waiting,
+            metrics: Arc::default(),
+        });
         let (status, body) = ask(router.clone(), "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(body, "waiting for leadership\nwaiting for member eu-1\n");
@@ -94,7 +108,14 @@ mod tests {
     #[tokio::test]
     async fn metrics_end_as_openmetrics_asks() {
         let (_say, waiting) = watch::channel(Vec::new());
-        let (status, body) = ask(router(Sources { waiting, metrics: Arc::default() }), "/metrics").await;
+        let (status, body) = ask(
+            router(Sources {
+                waiting,
+                metrics: Arc::default(),
+            }),
+            "/metrics",
+        )
+        .await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.ends_with("# EOF\n"));
     }
