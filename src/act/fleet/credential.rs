@@ -1,19 +1,34 @@
 //! The hub's own credential for a member: a bound token, kept as a kubeconfig in a Secret of the hub API.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::ServiceAccount,
+use k8s_openapi::{
+    ByteString,
+    api::{
+        authentication::v1::{TokenRequest, TokenRequestSpec},
+        core::v1::{Secret, ServiceAccount},
+    },
 };
-use kube::{Api, Client, Config, Error as KubeError, api::PostParams};
-use serde_json::json;
+use kube::{
+    Api, Client, Config, Error as KubeError,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
 
+use super::{
+    JoinError, Joiner, TokenTimes,
+    footprint::MANAGER,
+    join_error::{hub, member},
+    kubeconfig::ALLOW,
+};
 use crate::model::{clock::Timestamp, mark, name::ClusterName};
 
 /// What is asked for; the member grants what it allows.
 const ASKED_SECONDS: i64 = 30 * 24 * 3_600;
-/// The ServiceAccount the hub is in a member.
-pub(super) const SERVICE_ACCOUNT: &str = "hub";
+/// A token is kept by a repeated join when it lasts at least this long.
+const TOKEN_KEEPS: i64 = 24 * 3_600;
+/// The `ServiceAccount` the hub is in a member.
+const SERVICE_ACCOUNT: &str = "hub";
+
 /// A token and the time it was granted for.
 pub(super) struct Token {
     pub(super) text: String,
@@ -94,6 +109,53 @@ fn pem(der: &[u8]) -> String {
     }
     text.push_str("-----END CERTIFICATE-----\n");
     text
+}
+
+/// Asks for a token and keeps it in the hub API, unless the one that is there still does.
+pub(super) async fn store_token(
+    joiner: &Joiner<'_>,
+    refresh: bool,
+    now: Timestamp,
+) -> Result<Timestamp, JoinError> {
+    let secrets: Api<Secret> = Api::namespaced(joiner.hub.clone(), mark::SYSTEM_NAMESPACE);
+    let name = secret_name(joiner.name);
+    let old = secrets
+        .get_opt(&name)
+        .await
+        .map_err(hub("read the member's Secret"))?;
+    if !refresh && let Some(expires) = old.as_ref().and_then(|old| still_good(joiner, old, now)) {
+        return Ok(expires);
+    }
+    let token = request_token(joiner.member)
+        .await
+        .map_err(member("request a token for the hub"))?;
+    let text = kubeconfig(joiner.name, joiner.config, &token.text);
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "labels": {mark::MANAGED_BY: mark::HANSE},
+            "annotations": {ALLOW: joiner.allow.annotation()},
+        },
+        "type": "Opaque",
+        "data": {"kubeconfig": ByteString(text.into_bytes())},
+    });
+    secrets
+        .patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body))
+        .await
+        .map_err(hub("store the member's Secret"))?;
+    Ok(token.expires)
+}
+
+/// When the token in the Secret ends, if it is for this address and lasts a while.
+fn still_good(joiner: &Joiner<'_>, secret: &Secret, now: Timestamp) -> Option<Timestamp> {
+    let stored: Value = serde_json::from_slice(&secret.data.as_ref()?.get("kubeconfig")?.0).ok()?;
+    let token = stored.pointer("/users/0/user/token")?.as_str()?;
+    let expires = TokenTimes::read(token)?.expires;
+    let same = secret.data.as_ref()?.get("kubeconfig")?.0
+        == kubeconfig(joiner.name, joiner.config, token).into_bytes();
+    (same && expires.as_second() - now.as_second() > TOKEN_KEEPS).then_some(expires)
 }
 
 #[cfg(test)]

@@ -9,117 +9,26 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::{
-    ByteString,
-    api::{
-        coordination::v1::Lease,
-        core::v1::{ConfigMap, Namespace, Secret},
-        rbac::v1::ClusterRole,
-    },
-};
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::{
     Api, Client, Config, Error as KubeError,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{Patch, PatchParams, PostParams},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    Allow, Claim, TokenTimes,
-    credential::{kubeconfig, request_token, secret_name},
+    Allow, JoinError,
+    credential::{secret_name, store_token},
     footprint::{JOIN_VERSION, MANAGER, Part, describe, put},
-    kubeconfig::ALLOW,
+    join_error::{hub, member},
+    ownership::{Claiming, check_name, claimed_by_other, identity, read_claim, write_claim},
 };
-use crate::{
-    act::wire,
-    model::{api::Cluster, clock::Timestamp, fleet::Held, mark, name::ClusterName},
-};
+use crate::model::{api::Cluster, clock::Timestamp, mark, name::ClusterName};
 
 /// The oldest Kubernetes with admission policies in `v1`, without which there is no fence.
 const OLDEST_MINOR: u32 = 30;
 /// How long the fence may take to be seen; it stood after 14 ms wherever it was measured.
 const FENCE_PATIENCE: Duration = Duration::from_secs(30);
-/// A token is kept by a repeated join when it lasts at least this long.
-const TOKEN_KEEPS: i64 = 24 * 3_600;
-
-/// Why a member could not be joined, taken over or left.
-#[derive(Debug, thiserror::Error)]
-pub enum JoinError {
-    /// A request to the hub API failed.
-    #[error("failed to {what} on the hub API: {}", wire::brief(source))]
-    Hub {
-        /// What was tried.
-        what: String,
-        /// The answer.
-        #[source]
-        source: Box<KubeError>,
-    },
-    /// A request to the member failed.
-    #[error("failed to {what} in the member: {}", wire::brief(source))]
-    Member {
-        /// What was tried.
-        what: String,
-        /// The answer.
-        #[source]
-        source: Box<KubeError>,
-    },
-    /// The hub API has no hub id: `hub install` was never run there.
-    #[error("failed to find ConfigMap hanse-system/hub-identity on the hub API")]
-    NotInstalled,
-    /// The member has no admission policies to build the fence from.
-    #[error("failed to accept the member: Kubernetes {version} is older than 1.30")]
-    TooOld {
-        /// What it says it is.
-        version: String,
-    },
-    /// Another hub, or another copy of this one, has claimed the member.
-    #[error("failed to accept the member: it is claimed by hub {by}")]
-    Claimed {
-        /// Holder of the claim.
-        by: String,
-    },
-    /// The name belongs to another cluster.
-    #[error("failed to join: Cluster {name} is another cluster, with uid {uid}")]
-    NameTaken {
-        /// The name that was asked for.
-        name: ClusterName,
-        /// Identity of the cluster that has it.
-        uid: String,
-    },
-    /// The cluster has joined under another name.
-    #[error("failed to join: this cluster is a member already, as {name}")]
-    AlreadyJoined {
-        /// The other name.
-        name: String,
-    },
-    /// There is nothing to refresh, take over or leave.
-    #[error("failed to find Cluster {name} on the hub API")]
-    NotJoined {
-        /// The name that was asked for.
-        name: ClusterName,
-    },
-    /// The fence was applied but does not refuse what it must refuse.
-    #[error("failed to see the fence of the member stand within 30 s: {seen}")]
-    FenceSilent {
-        /// What the probe was answered.
-        seen: String,
-    },
-}
-
-pub(super) fn hub(what: impl Into<String>) -> impl FnOnce(KubeError) -> JoinError {
-    let what = what.into();
-    move |source| JoinError::Hub {
-        what,
-        source: Box::new(source),
-    }
-}
-
-pub(super) fn member(what: impl Into<String>) -> impl FnOnce(KubeError) -> JoinError {
-    let what = what.into();
-    move |source| JoinError::Member {
-        what,
-        source: Box::new(source),
-    }
-}
 
 /// Who joins, and with what.
 #[derive(Clone)]
@@ -204,27 +113,6 @@ pub async fn join(
     Ok(Joined { version, expires })
 }
 
-/// Who this hub is, as members remember it.
-pub async fn read_claim(client: &Client) -> Result<Claim, JoinError> {
-    let map: Option<ConfigMap> = Api::namespaced(client.clone(), mark::SYSTEM_NAMESPACE)
-        .get_opt(mark::HUB_IDENTITY)
-        .await
-        .map_err(hub("read the hub's identity"))?;
-    let id = map
-        .and_then(|map| map.data?.remove("id"))
-        .ok_or(JoinError::NotInstalled)?;
-    let api = identity(client)
-        .await
-        .map_err(hub("read namespace kube-system"))?;
-    Ok(Claim { hub: id, api })
-}
-
-/// The identity of a cluster: uid of its namespace kube-system.
-async fn identity(client: &Client) -> Result<String, KubeError> {
-    let namespace: Namespace = Api::all(client.clone()).get("kube-system").await?;
-    Ok(namespace.metadata.uid.unwrap_or_default())
-}
-
 async fn check_version(client: &Client) -> Result<String, JoinError> {
     let info = client
         .apiserver_version()
@@ -241,88 +129,6 @@ async fn check_version(client: &Client) -> Result<String, JoinError> {
         });
     }
     Ok(info.git_version)
-}
-
-/// The name is free or this cluster's, and this cluster has no other name.
-async fn check_name(joiner: &Joiner<'_>, uid: &str, refresh: bool) -> Result<(), JoinError> {
-    let clusters = Api::<Cluster>::all(joiner.hub.clone())
-        .list(&ListParams::default())
-        .await
-        .map_err(hub("list clusters"))?;
-    let mut exists = false;
-    for cluster in clusters {
-        let name = cluster.metadata.name.unwrap_or_default();
-        let known = cluster.status.and_then(|status| status.uid);
-        if name == joiner.name.as_str() {
-            exists = true;
-            if let Some(known) = known.filter(|known| known != uid) {
-                return Err(JoinError::NameTaken {
-                    name: joiner.name.clone(),
-                    uid: known,
-                });
-            }
-        } else if known.as_deref() == Some(uid) {
-            return Err(JoinError::AlreadyJoined { name });
-        }
-    }
-    if refresh && !exists {
-        return Err(JoinError::NotJoined {
-            name: joiner.name.clone(),
-        });
-    }
-    Ok(())
-}
-
-async fn claimed_by_other(client: &Client, claim: &Claim) -> Result<Option<String>, JoinError> {
-    let lease: Option<Lease> = Api::namespaced(client.clone(), mark::SYSTEM_NAMESPACE)
-        .get_opt(mark::HUB_CLAIM)
-        .await
-        .map_err(member("read the claim"))?;
-    let holder = lease.and_then(|lease| lease.spec?.holder_identity);
-    Ok(match claim.judge(holder.as_deref()) {
-        Some(Held::Claimed { by }) => Some(by),
-        _ => None,
-    })
-}
-
-/// Whether a claim that is there already may be overwritten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claiming {
-    IfFree,
-    Always,
-}
-
-pub(super) async fn write_claim(client: &Client, claim: &Claim, mode: Claiming) -> Result<(), JoinError> {
-    let leases: Api<Lease> = Api::namespaced(client.clone(), mark::SYSTEM_NAMESPACE);
-    let mut body = json!({
-        "apiVersion": "coordination.k8s.io/v1",
-        "kind": "Lease",
-        "metadata": {
-            "name": mark::HUB_CLAIM,
-            "labels": {mark::MANAGED_BY: mark::HANSE, mark::JOIN_VERSION: JOIN_VERSION.to_string()},
-        },
-        "spec": {"holderIdentity": claim.to_string()},
-    });
-    if mode == Claiming::IfFree {
-        // Two hubs that join at once: a create that never merges lets exactly one win.
-        body["metadata"]["resourceVersion"] = json!("1");
-    }
-    match leases
-        .patch(
-            mark::HUB_CLAIM,
-            &PatchParams::apply(MANAGER).force(),
-            &Patch::Apply(&body),
-        )
-        .await
-    {
-        Err(KubeError::Api(status)) if status.code == 409 && mode == Claiming::IfFree => {
-            match claimed_by_other(client, claim).await? {
-                Some(by) => Err(JoinError::Claimed { by }),
-                None => Ok(()),
-            }
-        }
-        done => done.map(drop).map_err(member("write the claim")),
-    }
 }
 
 async fn make(client: &Client, part: Part) -> Result<(), JoinError> {
@@ -359,48 +165,6 @@ async fn fence_stands(client: &Client) -> Result<(), JoinError> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-/// Asks for a token and keeps it in the hub API, unless the one that is there still does.
-async fn store_token(joiner: &Joiner<'_>, refresh: bool, now: Timestamp) -> Result<Timestamp, JoinError> {
-    let secrets: Api<Secret> = Api::namespaced(joiner.hub.clone(), mark::SYSTEM_NAMESPACE);
-    let name = secret_name(joiner.name);
-    let old = secrets
-        .get_opt(&name)
-        .await
-        .map_err(hub("read the member's Secret"))?;
-    if !refresh && let Some(expires) = old.as_ref().and_then(|old| still_good(joiner, old, now)) {
-        return Ok(expires);
-    }
-    let token = request_token(joiner.member)
-        .await
-        .map_err(member("request a token for the hub"))?;
-    let text = kubeconfig(joiner.name, joiner.config, &token.text);
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "labels": {mark::MANAGED_BY: mark::HANSE},
-            "annotations": {ALLOW: joiner.allow.annotation()},
-        },
-        "type": "Opaque",
-        "data": {"kubeconfig": ByteString(text.into_bytes())},
-    });
-    secrets
-        .patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body))
-        .await
-        .map_err(hub("store the member's Secret"))?;
-    Ok(token.expires)
-}
-
-/// When the token in the Secret ends, if it is for this address and lasts a while.
-fn still_good(joiner: &Joiner<'_>, secret: &Secret, now: Timestamp) -> Option<Timestamp> {
-    let stored: Value = serde_json::from_slice(&secret.data.as_ref()?.get("kubeconfig")?.0).ok()?;
-    let token = stored.pointer("/users/0/user/token")?.as_str()?;
-    let expires = TokenTimes::read(token)?.expires;
-    let same = stored.to_string() == kubeconfig(joiner.name, joiner.config, token);
-    (same && expires.as_second() - now.as_second() > TOKEN_KEEPS).then_some(expires)
 }
 
 /// Makes the Cluster, or adds to it what was asked for.

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     credential::secret_name,
     footprint::{JOIN_VERSION, Part, describe, take_away},
-    join::{JoinError, hub, member},
+    join_error::{JoinError, hub, member},
 };
 use crate::model::{
     api::{Cluster, WorkloadBinding},

@@ -4,8 +4,9 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, api::ListParams};
 
 use super::{
-    Claim,
-    join::{Claiming, JoinError, Joiner, hub, member, read_claim, write_claim},
+    Claim, JoinError, Joiner,
+    join_error::{hub, member},
+    ownership::{Claiming, read_claim, write_claim},
 };
 use crate::model::{api::Cluster, mark};
 

@@ -48,7 +48,7 @@ pub(super) struct Global {
     /// How data is printed
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum)]
     pub(super) output: Option<Format>,
-    /// When to colour: NO_COLOR and pipes turn it off
+    /// When to colour: the variable `NO_COLOR` and pipes turn it off
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub(super) color: Color,
     /// Say more; twice for still more
@@ -226,17 +226,17 @@ pub(super) struct MemberAccess {
 )]
 pub(super) struct Allow {
     /// Let the member's kubeconfig run a program to log in
-    #[arg(long)]
-    pub(super) allow_exec: bool,
+    #[arg(long = "allow-exec")]
+    pub(super) exec: bool,
     /// Let the member's kubeconfig use an auth provider
-    #[arg(long)]
-    pub(super) allow_auth_provider: bool,
+    #[arg(long = "allow-auth-provider")]
+    pub(super) auth_provider: bool,
     /// Do not verify the member's certificate
-    #[arg(long)]
-    pub(super) allow_insecure_tls: bool,
+    #[arg(long = "allow-insecure-tls")]
+    pub(super) insecure_tls: bool,
     /// Let the member's kubeconfig name files
-    #[arg(long)]
-    pub(super) allow_file_paths: bool,
+    #[arg(long = "allow-file-paths")]
+    pub(super) file_paths: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,16 +1,17 @@
 //! `hub check`: reads files offline and prints what is wrong, on stdout.
 
 use super::{
-    args::{Check, Format, Global},
+    args::{Check, Global},
     diagnose,
     failure::{Exit, Failure},
-    offline::{HubSchemas, Known, duplicates, references},
+    fields::{HubSchemas, duplicates},
     output::Screen,
+    references::{Known, references},
     sources::gather,
 };
 use crate::model::manifest::Diagnostic;
 
-pub(super) fn run(global: &Global, screen: &Screen, wanted: &Check) -> Result<Exit, Failure> {
+pub(super) fn run(global: &Global, screen: Screen, wanted: &Check) -> Result<Exit, Failure> {
     let namespace = global.namespace.as_deref();
     let sources = gather(&wanted.paths);
     let mut found = sources.diagnostics;
@@ -29,14 +30,9 @@ pub(super) fn run(global: &Global, screen: &Screen, wanted: &Check) -> Result<Ex
     ));
     found.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
-    match global.output {
-        Some(Format::Json | Format::Yaml) => {
-            screen.structured(global.output, &found)?;
-        }
-        _ => {
-            screen.data(&found.iter().map(diagnose::line).collect::<String>())?;
-            screen.words(&summary(sources.documents.len(), &found, errors));
-        }
+    if !screen.structured(global.output, &found)? {
+        screen.data(&found.iter().map(diagnose::line).collect::<String>())?;
+        screen.words(&summary(sources.documents.len(), &found, errors));
     }
     Ok(if errors == 0 { Exit::Done } else { Exit::Refused })
 }

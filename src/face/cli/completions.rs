@@ -10,14 +10,14 @@ use super::{
     reference,
 };
 
-pub(super) fn completions(screen: &Screen, wanted: &Completions) -> Result<Exit, Failure> {
+pub(super) fn completions(screen: Screen, wanted: &Completions) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(wanted.shell, &mut Args::command(), "hub", &mut script);
     screen.data(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }
 
-pub(super) fn man(screen: &Screen, wanted: &Man) -> Result<Exit, Failure> {
+pub(super) fn man(screen: Screen, wanted: &Man) -> Result<Exit, Failure> {
     if wanted.format == ManFormat::Markdown {
         screen.data(&reference::markdown())?;
         return Ok(Exit::Done);
@@ -32,11 +32,10 @@ pub(super) fn man(screen: &Screen, wanted: &Man) -> Result<Exit, Failure> {
                 .map(|verb| verb.get_name().to_owned())
                 .collect();
             let found = command.find_subcommand(verb).cloned();
-            let page = found.ok_or_else(|| {
+            found.ok_or_else(|| {
                 Failure::usage(format!("there is no verb {verb:?}"))
                     .with_hint(format!("the verbs are {}", known.join(", ")))
-            })?;
-            page
+            })?
         }
     };
     let mut text = Vec::new();
@@ -47,7 +46,7 @@ pub(super) fn man(screen: &Screen, wanted: &Man) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-pub(super) fn version(global: &Global, screen: &Screen) -> Result<Exit, Failure> {
+pub(super) fn version(global: &Global, screen: Screen) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     if !screen.structured(global.output, &json!({"name": "hub", "version": version}))? {
         screen.data(&format!("hub {version}"))?;

@@ -7,20 +7,19 @@ use kube::{Error as KubeError, api::DeleteParams};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    apply::{Item, locate},
+    apply::LANES,
     args::{Delete, Global},
     context::Hub,
     failure::{Exit, Failure},
     kinds::Kinds,
+    locate::{Item, locate},
     output::Screen,
     plan::Phase,
     progress::Progress,
     sources::gather,
 };
 
-const LANES: usize = 8;
-
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Delete) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Delete) -> Result<Exit, Failure> {
     let deadline = Instant::now() + wanted.timeout.0;
     let (documents, _) = gather(&wanted.filename).sound()?;
     let hub = Hub::connect(global).await?;

@@ -6,7 +6,7 @@ use super::{failure::Failure, output::Screen};
 use crate::model::manifest::{Diagnostic, Severity};
 
 /// Draws a failure on stderr.
-pub(super) fn draw(screen: &Screen, failure: &Failure) {
+pub(super) fn draw(screen: Screen, failure: &Failure) {
     for diagnostic in &failure.diagnostics {
         screen.words(&drawn(diagnostic, screen.color_err));
     }

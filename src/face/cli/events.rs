@@ -17,7 +17,7 @@ use super::{
 };
 use crate::model::clock::{Clock, Timestamp};
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Events) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Events) -> Result<Exit, Failure> {
     let hub = Hub::connect(global).await?;
     let api: Api<Event> = if wanted.all_namespaces {
         Api::all(hub.client.clone())
@@ -46,12 +46,15 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Events) -> Re
         screen.words("the hub has reported nothing");
     } else {
         screen.data(&table::render(
-            *screen,
+            screen,
             &["Age", "Type", "Reason", "Object", "Message"],
             &rows,
         ))?;
     }
-    while wanted.watch {
+    if !wanted.watch {
+        return Ok(Exit::Done);
+    }
+    loop {
         let stream = api
             .watch(&WatchParams::default(), &version)
             .await
@@ -77,7 +80,6 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Events) -> Re
             }
         }
     }
-    Ok(Exit::Done)
 }
 
 /// Whether the hub reported it, by the name of its reporter.

@@ -1,4 +1,6 @@
-//! `hub explain`: why a workload is where it is. Reads the WorkloadBinding and nothing else.
+//! `hub explain`: why a workload is where it is. Reads its `WorkloadBinding` and nothing else.
+
+use std::fmt::Write;
 
 use kube::Api;
 use serde_json::{Map, Value, json};
@@ -48,7 +50,7 @@ struct Row {
     numbers: Value,
 }
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Explain) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Explain) -> Result<Exit, Failure> {
     let hub = Hub::connect(global).await?;
     let binding = binding_of(&hub, &wanted.workload).await?;
     let rows = rows(&binding);
@@ -79,14 +81,11 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Explain) -> R
         None => "policy:  none; it goes where others need it\n".to_owned(),
     });
     if let Some(tenant) = &binding.spec.tenant {
-        text.push_str(&format!("tenant:  {}\n", tenant.name));
+        let _ = write!(text, "tenant:  {}\n", tenant.name);
     }
     let status = binding.status_or_default();
     if let Some(scheduled) = find_condition(&status.conditions, ConditionType::Scheduled) {
-        text.push_str(&format!(
-            "decided: {} ({})\n",
-            scheduled.message, scheduled.reason
-        ));
+        let _ = write!(text, "decided: {} ({})\n", scheduled.message, scheduled.reason);
     }
     text.push('\n');
     let cells: Vec<Vec<String>> = rows
@@ -108,7 +107,7 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Explain) -> R
         })
         .collect();
     text.push_str(&table::render(
-        *screen,
+        screen,
         &["Cluster", "Selected", "Replicas", "Refused by", "Why"],
         &cells,
     ));

@@ -110,12 +110,6 @@ impl Failure {
         };
         Self::new(code, format!("failed to {what} in member {cluster}: {said}")).with_hint(hint)
     }
-
-    /// The code of the first diagnostic.
-    #[cfg(test)]
-    pub(super) fn code(&self) -> Option<Code> {
-        self.diagnostics.first().map(|diagnostic| diagnostic.code)
-    }
 }
 
 impl From<wire::Error> for Failure {

@@ -9,21 +9,17 @@ use serde_json::{Value, json};
 
 use super::{
     args::{Format, Get, Global},
+    clusters,
     context::Hub,
     failure::{Exit, Failure},
     kinds::{Kind, Kinds},
     member, orphans,
     output::Screen,
-    roster::{Roster, is_heard},
     table,
 };
-use crate::model::{
-    api::{Cluster, ConditionType, find_condition},
-    clock::Clock,
-    name::NamespaceName,
-};
+use crate::model::name::NamespaceName;
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Get) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Get) -> Result<Exit, Failure> {
     let hub = Hub::connect(global).await?;
     let (word, name) = match (wanted.kind.split_once('/'), &wanted.name) {
         (Some((kind, name)), None) => (kind, Some(name)),
@@ -41,7 +37,7 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Get) -> Resul
         && matches!(word.as_str(), "clusters" | "cluster" | "cl")
         && !matches!(global.output, Some(Format::Json | Format::Yaml))
     {
-        return clusters(&hub, screen, global, name).await;
+        return clusters::show(&hub, screen, global, name).await;
     }
     let kinds = Kinds::discover(&client)
         .await
@@ -161,7 +157,7 @@ async fn server_table(
     kind: &Kind,
     namespace: Option<&NamespaceName>,
     name: Option<&str>,
-    screen: &Screen,
+    screen: Screen,
     wide: bool,
 ) -> Result<String, Failure> {
     let failed = |error: &kube::Error| Failure::hub(&format!("read {}", kind.full_name()), error);
@@ -217,7 +213,7 @@ async fn server_table(
             cells
         })
         .collect();
-    Ok(table::render(*screen, &head, &cells))
+    Ok(table::render(screen, &head, &cells))
 }
 
 fn plain(value: &Value) -> String {
@@ -227,94 +223,4 @@ fn plain(value: &Value) -> String {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     }
-}
-
-/// Clusters: of one that does not answer nothing is shown as if it were new.
-async fn clusters(hub: &Hub, screen: &Screen, global: &Global, name: Option<&str>) -> Result<Exit, Failure> {
-    let roster = Roster::read(&hub.client).await?;
-    let now = Clock::system().now();
-    let wide = global.output == Some(Format::Wide);
-    let mut rows = Vec::new();
-    for (cluster_name, cluster) in roster
-        .clusters()
-        .filter(|(known, _)| name.is_none_or(|name| name == *known))
-    {
-        rows.push(row(cluster_name, cluster, now, wide));
-    }
-    if rows.is_empty() {
-        return match name {
-            Some(name) => Err(member::failure(
-                &name
-                    .parse()
-                    .map_err(|error| Failure::usage(format!("{name:?} is no name for a member: {error}")))?,
-                &crate::act::fleet::JoinError::NotJoined {
-                    name: name.parse().map_err(|_| Failure::usage("no name"))?,
-                },
-            )),
-            None => {
-                screen.words("there are no members; `hub join NAME --member-kubeconfig FILE` registers one");
-                Ok(Exit::Done)
-            }
-        };
-    }
-    let mut head = vec![
-        "Name",
-        "Ready",
-        "Version",
-        "Nodes",
-        "CPU used",
-        "Memory used",
-        "Age",
-    ];
-    if wide {
-        head.extend(["Region", "Zone", "Provider", "Reason", "Message"]);
-    }
-    screen.data(&table::render(*screen, &head, &rows))?;
-    Ok(Exit::Done)
-}
-
-fn row(name: &str, cluster: &Cluster, now: jiff::Timestamp, wide: bool) -> Vec<String> {
-    let status = cluster.status.clone().unwrap_or_default();
-    let heard = is_heard(cluster);
-    let ready = find_condition(&status.conditions, ConditionType::Ready);
-    let state = match ready {
-        _ if !heard => "Unknown".to_owned(),
-        Some(ready) => ready.status.clone(),
-        None => "Unknown".to_owned(),
-    };
-    let fresh = |text: String| if heard { text } else { "Unknown".to_owned() };
-    let share = |resource: &str| {
-        let used = status.requested.get(resource).map(ToString::to_string);
-        let all = status.allocatable.get(resource).map(ToString::to_string);
-        match (used, all) {
-            (Some(used), Some(all)) => fresh(format!("{used}/{all}")),
-            _ => String::new(),
-        }
-    };
-    let age = cluster
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|made| table::age(made.0, now));
-    let mut cells = vec![
-        name.to_owned(),
-        state,
-        status.kubernetes_version.clone().unwrap_or_default(),
-        status
-            .nodes
-            .map(|nodes| fresh(format!("{}/{}", nodes.ready, nodes.total)))
-            .unwrap_or_default(),
-        share("cpu"),
-        share("memory"),
-        age.unwrap_or_default(),
-    ];
-    if wide {
-        let spec = &cluster.spec;
-        cells.extend(
-            [&spec.region, &spec.zone, &spec.provider].map(|place| place.clone().unwrap_or_default()),
-        );
-        cells.push(ready.map(|ready| ready.reason.clone()).unwrap_or_default());
-        cells.push(ready.map(|ready| ready.message.clone()).unwrap_or_default());
-    }
-    cells
 }

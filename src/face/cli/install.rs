@@ -48,7 +48,7 @@ const RIGHTS: &[(&str, &str)] = &[
 ];
 
 /// `hub crds`
-pub(super) fn crds(screen: &Screen, global: &Global) -> Result<Exit, Failure> {
+pub(super) fn crds(screen: Screen, global: &Global) -> Result<Exit, Failure> {
     let definitions = definitions();
     if global.output == Some(super::args::Format::Json) {
         screen.structured(
@@ -70,7 +70,7 @@ pub(super) fn crds(screen: &Screen, global: &Global) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Install) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Install) -> Result<Exit, Failure> {
     let hub = Hub::connect(global).await?;
     let mut progress = Progress::new(screen);
     progress.doing("applying custom resource definitions");

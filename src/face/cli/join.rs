@@ -15,7 +15,7 @@ use crate::{
     model::clock::{Clock, format_seconds},
 };
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Join) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Join) -> Result<Exit, Failure> {
     let owned = member::as_owner(&wanted.member_kubeconfig, &wanted.access).await?;
     let hub = Hub::connect(global).await?;
     let joiner = Joiner {
@@ -32,19 +32,19 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Join) -> Resu
         provider: wanted.provider.clone(),
     };
     let mut progress = Progress::new(screen);
-    let joined = join(&joiner, &wishes, wanted.refresh, Clock::system().now(), |step| {
+    let done = join(&joiner, &wishes, wanted.refresh, Clock::system().now(), |step| {
         progress.doing(step)
     })
     .await
     .map_err(|error| member::failure(&wanted.name, &error))?;
     drop(progress);
-    let expires = format_seconds(joined.expires);
-    let value = json!({"name": wanted.name, "version": joined.version, "tokenExpires": expires});
+    let expires = format_seconds(done.expires);
+    let value = json!({"name": wanted.name, "version": done.version, "tokenExpires": expires});
     if !screen.structured(global.output, &value)? {
-        let done = if wanted.refresh { "refreshed" } else { "joined" };
+        let word = if wanted.refresh { "refreshed" } else { "joined" };
         screen.data(&format!(
-            "{done} {}: Kubernetes {}, token until {expires}",
-            wanted.name, joined.version
+            "{word} {}: Kubernetes {}, token until {expires}",
+            wanted.name, done.version
         ))?;
     }
     Ok(Exit::Done)

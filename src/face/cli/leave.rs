@@ -12,7 +12,7 @@ use super::{
 };
 use crate::act::fleet::{Drain, drain, footprint_commands, forget, forget_secret, remove_footprint};
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Leave) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Leave) -> Result<Exit, Failure> {
     // The kubeconfig is read first: a mistake in it must not be noticed only after draining.
     let owned = match &wanted.member_kubeconfig {
         Some(file) => Some(member::as_owner(file, &wanted.access).await?),
@@ -55,7 +55,7 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Leave) -> Res
             "{name} has left. What join made there is still there; its owner removes it, in this order, with:\n"
         );
         for command in footprint_commands() {
-            let _ = write!(text, "  {command}\n");
+            let _ = writeln!(text, "  {command}");
         }
         screen.data(&text)?;
         return Ok(Exit::Done);

@@ -40,10 +40,10 @@ pub(super) async fn as_owner(file: &Path, access: &MemberAccess) -> Result<Owned
         .with_hint("name the kubeconfig of the member's owner with --member-kubeconfig")
     })?;
     let allow = Allow {
-        exec: access.allow.allow_exec,
-        auth_provider: access.allow.allow_auth_provider,
-        insecure_tls: access.allow.allow_insecure_tls,
-        file_paths: access.allow.allow_file_paths,
+        exec: access.allow.exec,
+        auth_provider: access.allow.auth_provider,
+        insecure_tls: access.allow.insecure_tls,
+        file_paths: access.allow.file_paths,
     };
     let config = vet_kubeconfig(&text, access.member_context.as_deref(), allow)
         .await

@@ -11,6 +11,7 @@
 mod apply;
 mod args;
 mod check;
+mod clusters;
 mod completions;
 mod context;
 mod delete;
@@ -18,19 +19,23 @@ mod diagnose;
 mod events;
 mod explain;
 mod failure;
+mod fields;
 
 mod get;
 mod install;
 mod join;
 mod kinds;
 mod leave;
+mod locate;
 mod member;
-mod offline;
 mod orphans;
 mod output;
 mod plan;
 mod progress;
 mod reference;
+mod references;
+mod refusal;
+mod rehearse;
 mod roster;
 mod serve;
 mod sources;
@@ -70,20 +75,20 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            diagnose::draw(&screen, &Failure::system("failed to start the runtime", &error));
+            diagnose::draw(screen, &Failure::system("failed to start the runtime", &error));
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(&args, &screen)) {
+    match runtime.block_on(run(&args, screen)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            diagnose::draw(&screen, &failure);
+            diagnose::draw(screen, &failure);
             failure.exit.into()
         }
     }
 }
 
-async fn run(args: &Args, screen: &Screen) -> Result<Exit, Failure> {
+async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
     let global = &args.global;
     match &args.verb {
         Verb::Serve(serve) => serve::run(global, screen, serve).await,

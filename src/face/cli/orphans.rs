@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-pub(super) async fn run(global: &Global, screen: &Screen, hub: &Hub) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, hub: &Hub) -> Result<Exit, Failure> {
     let roster = Roster::read(&hub.client).await?;
     let mut found = Vec::new();
     let mut failed = Exit::Done;
@@ -70,7 +70,7 @@ pub(super) async fn run(global: &Global, screen: &Screen, hub: &Hub) -> Result<E
         })
         .collect();
     screen.data(&table::render(
-        *screen,
+        screen,
         &["Cluster", "Namespace", "Kind", "Name", "Former binding"],
         &rows,
     ))?;

@@ -39,6 +39,7 @@ impl Screen {
     }
 
     /// Writes data. A reader that went away (`| head`) is no failure.
+    #[expect(clippy::unused_self, reason = "whoever prints must hold the screen")]
     pub(super) fn data(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| {
@@ -57,6 +58,7 @@ impl Screen {
     }
 
     /// Writes words, on stderr. That they can't be written is not worth failing for.
+    #[expect(clippy::unused_self, reason = "whoever prints must hold the screen")]
     pub(super) fn words(self, text: &str) {
         let mut err = io::stderr().lock();
         drop(writeln!(err, "{text}"));

@@ -15,7 +15,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(screen: &Screen) -> Self {
+    pub(super) fn new(screen: Screen) -> Self {
         let bar = screen.live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
@@ -25,7 +25,7 @@ impl Progress {
             bar
         });
         Self {
-            screen: *screen,
+            screen,
             bar,
             last: String::new(),
         }

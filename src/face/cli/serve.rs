@@ -18,7 +18,7 @@ use crate::{act::wire::Tasks, face::server, model::manifest::Code};
 /// How long what is being written at SIGTERM may take.
 const DRAIN: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Serve) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Serve) -> Result<Exit, Failure> {
     check(wanted)?;
     log(screen, wanted.log_format, global.verbose);
     let listener = TcpListener::bind(wanted.listen).await.map_err(|error| {
@@ -98,7 +98,7 @@ async fn asked_to_stop() {
     tracing::info!("stopping");
 }
 
-fn log(screen: &Screen, format: LogFormat, verbose: u8) {
+fn log(screen: Screen, format: LogFormat, verbose: u8) {
     let level = match verbose {
         0 => "info",
         1 => "info,hanse=debug",

@@ -1,6 +1,6 @@
 //! `hub status`: the fleet in one page, or one workload per member.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write};
 
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use crate::model::{
     clock::Clock,
 };
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Status) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Status) -> Result<Exit, Failure> {
     let hub = Hub::connect(global).await?;
     match &wanted.workload {
         Some(workload) => one(global, screen, &hub, workload).await,
@@ -28,7 +28,7 @@ pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Status) -> Re
 }
 
 /// One workload in each member. A member that does not answer is Unknown: its last numbers are not shown as new.
-async fn one(global: &Global, screen: &Screen, hub: &Hub, workload: &str) -> Result<Exit, Failure> {
+async fn one(global: &Global, screen: Screen, hub: &Hub, workload: &str) -> Result<Exit, Failure> {
     let binding = binding_of(hub, workload).await?;
     let roster = Roster::read(&hub.client).await?;
     let status = binding.status_or_default();
@@ -99,15 +99,16 @@ async fn one(global: &Global, screen: &Screen, hub: &Hub, workload: &str) -> Res
         ConditionType::Drifted,
     ] {
         if let Some(condition) = find_condition(&status.conditions, kind) {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "{:<10} {:<8} {}\n",
                 condition.type_, condition.status, condition.message
-            ));
+            );
         }
     }
     text.push('\n');
     text.push_str(&table::render(
-        *screen,
+        screen,
         &["Cluster", "Applied", "Health", "Ready", "Since", "Message"],
         &cells,
     ));
@@ -122,7 +123,7 @@ struct Tally {
     ready: i64,
 }
 
-async fn fleet(global: &Global, screen: &Screen, hub: &Hub) -> Result<Exit, Failure> {
+async fn fleet(global: &Global, screen: Screen, hub: &Hub) -> Result<Exit, Failure> {
     let roster = Roster::read(&hub.client).await?;
     let everything = ListParams::default();
     let bindings = Api::<WorkloadBinding>::all(hub.client.clone())
@@ -199,7 +200,7 @@ async fn fleet(global: &Global, screen: &Screen, hub: &Hub) -> Result<Exit, Fail
     if !cells.is_empty() {
         text.push('\n');
         text.push_str(&table::render(
-            *screen,
+            screen,
             &["Cluster", "Ready", "Healthy", "Ready replicas", "Message"],
             &cells,
         ));

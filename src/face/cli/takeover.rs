@@ -12,7 +12,7 @@ use super::{
 };
 use crate::act::fleet::{Joiner, takeover};
 
-pub(super) async fn run(global: &Global, screen: &Screen, wanted: &Takeover) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Takeover) -> Result<Exit, Failure> {
     let owned = member::as_owner(&wanted.member_kubeconfig, &wanted.access).await?;
     let hub = Hub::connect(global).await?;
     let joiner = Joiner {

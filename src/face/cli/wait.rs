@@ -8,7 +8,7 @@ use kube::{
 };
 use tokio::time::{Duration, Instant};
 
-use super::{apply::Item, context::Hub, failure::Failure, progress::Progress};
+use super::{context::Hub, failure::Failure, locate::Item, progress::Progress};
 use crate::model::{
     api::{ConditionType, WorkloadBinding, is_true},
     manifest::Code,

@@ -24,7 +24,6 @@ pub struct Sources {
 }
 
 /// The routes. Tests drive this very router.
-#[must_use]
 pub fn router(sources: Sources) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
@@ -51,10 +50,7 @@ async fn readyz(State(sources): State<Sources>) -> impl IntoResponse {
     } else {
         (
             StatusCode::SERVICE_UNAVAILABLE,
-            waiting
-                .iter()
-                .map(|what| format!("waiting for {what}\n"))
-                .collect(),
+            format!("waiting for {}\n", waiting.join("\nwaiting for ")),
         )
     }
 }
