@@ -5,11 +5,10 @@ use serde_json::Value;
 use super::member::{key, namespaces, role_bindings};
 use crate::{
     act::{
-        propagate::HubIdentity,
-        wire::{Created, Error, Stack, Target},
+        wire::{Created, Error, HubIdentity, Stack, Target},
     },
     decide::tenancy,
-    model::{api::Tenant, mark, name::NamespaceName},
+    model::{api::{Owner, TenantRef}, mark, name::NamespaceName},
 };
 
 /// Makes missing hub namespaces and the owners' RoleBinding in each. Reads first: at rest nothing is written.
@@ -17,13 +16,14 @@ use crate::{
 pub async fn enforce_tenant(
     hub: &Stack,
     me: &HubIdentity,
-    tenant: &Tenant,
+    tenant: &TenantRef,
+    owners: &[Owner],
     namespaces_of: &[NamespaceName],
 ) -> Result<Vec<String>, Error> {
     let client = hub.client();
     let mut obstacles = Vec::new();
     for namespace in namespaces_of {
-        let wanted = tenancy::hub_namespace(namespace, tenant);
+        let wanted = tenancy::hub_namespace(tenant, namespace);
         let resource = namespaces();
         let key_of_namespace = key("", "Namespace", None, namespace);
         let target = Target { client: &client, resource: &resource, key: &key_of_namespace };
@@ -40,7 +40,7 @@ pub async fn enforce_tenant(
                 }
             },
         }
-        let wanted = tenancy::hub_owners_binding(namespace, tenant);
+        let wanted = tenancy::hub_owners_binding(tenant, namespace, owners);
         let resource = role_bindings();
         let key = key("rbac.authorization.k8s.io", "RoleBinding", Some(namespace), tenancy::OWNERS_BINDING);
         let target = Target { client: &client, resource: &resource, key: &key };

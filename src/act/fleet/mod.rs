@@ -11,7 +11,9 @@
 //! complete list does not have it, a kind when a complete discovery does not have it.
 
 mod claim;
+mod conditions;
 mod context;
+mod credentials;
 mod discovery;
 mod error;
 mod facts;
@@ -35,7 +37,7 @@ mod watch;
 mod watches;
 mod watchman;
 
-pub use claim::Claim;
+pub use claim::{Claim, NEEDED_JOIN_VERSION};
 pub use context::Change;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};

@@ -8,9 +8,9 @@
 
 use serde_json::{Value, json};
 
-use super::proof::{HubIdentity, is_ours};
+use super::proof::is_ours;
 use crate::{
-    act::wire::{Created, Error, Observed, Target},
+    act::wire::{Created, Error, HubIdentity, Observed, Target},
     decide::render::Intent,
     model::{api::PlacedObject, hash::Hash},
 };

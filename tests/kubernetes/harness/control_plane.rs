@@ -1,6 +1,5 @@
 //! One Kubernetes control plane, hub API or member, as a test sees it.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,13 +9,14 @@ use kube::api::{Api, ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::Error;
 use super::commands::{Plan, Role};
 use super::fleet::NodeSize;
-use super::process::{Process, Signal, Usage};
+use super::process::{Process, Signal};
+use super::usage::Usage;
 use super::wait::{NotYet, poll};
+use super::{Error, Write};
 
 /// A loaded machine takes several times the usual 4 s.
 const READY_WITHIN: Duration = Duration::from_mins(2);
@@ -32,20 +32,6 @@ pub struct ControlPlane {
     api_server: Mutex<Process>,
     /// kube-controller-manager, and in a member kube-scheduler and kwok.
     others: Vec<Process>,
-}
-
-/// One request that changed something, from the API server's audit log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Write {
-    pub user: String,
-    /// Whom the user acted as.
-    pub as_user: Option<String>,
-    pub verb: String,
-    pub resource: String,
-    pub subresource: Option<String>,
-    pub namespace: Option<String>,
-    pub name: Option<String>,
-    pub status: u16,
 }
 
 impl ControlPlane {
@@ -248,42 +234,13 @@ impl ControlPlane {
     }
 
     /// Every write so far that the API server accepted or refused, oldest first; empty unless the fleet is audited.
-    /// Who wrote, as whom, and what: compare two readings to prove that nothing was written in between.
+    /// Compare two readings to prove that nothing was written in between.
     pub fn writes(&self) -> Vec<Write> {
-        let text = self
-            .plan
+        self.plan
             .audit_log
-            .as_ref()
-            .and_then(|log| fs::read_to_string(log).ok())
-            .unwrap_or_default();
-        text.lines()
-            .filter_map(|line| serde_json::from_str(line).ok())
-            .filter_map(|event| Write::read(&event))
-            .collect()
-    }
-}
-
-impl Write {
-    fn read(event: &Value) -> Option<Self> {
-        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        Some(Self {
-            user: text("/user/username")?,
-            as_user: text("/impersonatedUser/username"),
-            verb: text("/verb")?,
-            resource: text("/objectRef/resource")?,
-            subresource: text("/objectRef/subresource"),
-            namespace: text("/objectRef/namespace"),
-            name: text("/objectRef/name"),
-            status: event
-                .pointer("/responseStatus/code")
-                .and_then(Value::as_u64)?
-                .try_into()
-                .ok()?,
-        })
-    }
-
-    pub fn succeeded(&self) -> bool {
-        (200..300).contains(&self.status)
+            .as_deref()
+            .map(Write::read_all)
+            .unwrap_or_default()
     }
 }
 

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use super::commands::{self, Plan, Role};
 use super::control_plane::ControlPlane;
-use super::process::{Process, Sweeper, Usage};
+use super::process::{Process, Sweeper};
+use super::usage::Usage;
 use super::{Error, Programs, ports};
 
 /// How large a fleet is.

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::Error;
-use super::process::{Process, Signal, Usage};
+use super::process::{Process, Signal};
+use super::usage::Usage;
 use super::wait::{NotYet, poll};
 
 /// Where the `hub` binary is, and against which hub API it runs.

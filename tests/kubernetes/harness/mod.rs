@@ -19,6 +19,7 @@
 #![allow(missing_debug_implementations, reason = "a kube client has none")]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod audit;
 mod certificates;
 mod commands;
 mod control_plane;
@@ -28,18 +29,21 @@ mod hub;
 mod ports;
 mod process;
 mod programs;
+mod usage;
 mod wait;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use control_plane::{ControlPlane, Write};
+pub use audit::Write;
+pub use control_plane::ControlPlane;
 pub use federation::Federation;
 pub use fleet::{Fleet, FleetOptions, NodeSize};
 pub use hub::{Answer, HubCommand, HubProcess};
-pub use process::{Signal, Usage, is_running};
+pub use process::Signal;
 pub use programs::{Need, Programs, data, kubectl, skips_are_failures};
+pub use usage::{Usage, is_running};
 pub use wait::{NotYet, eventually};
 
 /// Why a fleet, or a program of it, is not there.
