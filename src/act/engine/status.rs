@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{engine::Engine, error::Error, index::Held};
 use crate::{
     act::{
-        propagate::{Standings, binding_status, is_settled, template_status},
+        propagate::{Standings, binding_status, is_settled, is_summed, template_status},
         wire::Error as WireError,
     },
     model::{
@@ -199,6 +199,17 @@ impl Engine {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(source) => Err(self.stale(key, "write the status of", source).await),
         }
+    }
+
+    /// A template that is nowhere any more shows no counts.
+    pub(super) async fn clear_template_status(&self, key: &BindingKey) -> Result<(), Error> {
+        let Some(held) = self.index.template(key) else { return Ok(()) };
+        let has_status = held.status.as_deref().is_some_and(|status| status != "{}");
+        // A Job that has finished stays finished.
+        if !has_status || *held.template.key.kind == *"Job" || !is_summed(&held.template.key.group_kind()) {
+            return Ok(());
+        }
+        self.write_template_status(&held, &json!({})).await
     }
 
     async fn write_template_status(&self, held: &Held, status: &Value) -> Result<(), Error> {
