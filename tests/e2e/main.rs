@@ -16,6 +16,7 @@ mod custom_resources;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
+mod members;
 mod scenario;
 
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     // Scenarios mostly wait, so a few more run at once than there are CPUs; each costs the API servers some memory.
     arguments.test_threads.get_or_insert(4);
     let stage = Stage::new();
-    let scenarios = [harness_scenarios::scenarios(), custom_resources::scenarios()];
+    let scenarios = [harness_scenarios::scenarios(), custom_resources::scenarios(), members::scenarios()];
     let trials = scenarios
         .into_iter()
         .flatten()

@@ -31,6 +31,8 @@ mod scalers;
 mod slim;
 mod status;
 mod supervise;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transport;
 mod watch;

@@ -22,8 +22,9 @@ use crate::{
     },
 };
 
-/// Identity and claim change rarely, and only by a person's hand.
-const LOOK: Duration = Duration::from_secs(30);
+/// Identity and claim change rarely, and only by a person's hand. A member that is held is looked at with each
+/// probe: somebody may be waiting for `hub join`.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Probes until the connection is given up.
 pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
@@ -55,7 +56,7 @@ pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
         if !answered {
             looked = None;
         }
-        let due = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        let due = looked.is_none_or(|looked| looked.elapsed() >= LOOK) || core.known.lock().held.is_some();
         if accepted && due && look(&core, &client).await {
             looked = Some(Instant::now());
         }
