@@ -213,13 +213,14 @@ async fn install(client: &Client) {
                 .await?
                 .status
                 .and_then(|status| status.conditions);
-            match conditions
+            if conditions
                 .iter()
                 .flatten()
                 .any(|c| c.type_ == "Established" && c.status == "True")
             {
-                true => Ok(()),
-                false => Err(NotYet(format!("{name}: {conditions:?}"))),
+                Ok(())
+            } else {
+                Err(NotYet(format!("{name}: {conditions:?}")))
             }
         })
         .await;

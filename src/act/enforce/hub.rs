@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::member::{key, namespaces, role_bindings};
 use crate::{
     act::{
-        propagate::HubIdentity,
-        wire::{Created, Error, Stack, Target},
+        wire::{Created, Error, HubIdentity, Stack, Target},
     },
     decide::tenancy,
     model::{api::Tenant, mark, name::NamespaceName},

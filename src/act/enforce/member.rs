@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+    api::{ApiResource, DynamicObject, ListParams},
     core::GroupVersionKind as KubeKind,
 };
 use serde_json::Value;
@@ -14,16 +14,17 @@ use tokio::sync::Mutex;
 use crate::{
     act::{
         fleet::MemberHandle,
-        propagate::HubIdentity,
-        wire::{ActAs, Created, Error, Observed, Target},
+        wire::{ActAs, Created, Error, HubIdentity, Observed, Target},
     },
-    decide::tenancy,
+    decide::tenancy::{self, ActsAs},
     model::{
-        api::{Reason, TenantRef},
+        api::Reason,
         mark,
         name::{ClusterName, GroupKind, NamespaceName, ObjectKey, ObjectName},
     },
 };
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Why nothing can be written into a namespace of a member yet.
 #[derive(Debug, thiserror::Error)]
@@ -41,13 +42,13 @@ pub enum Obstacle {
     Wire(#[from] Error),
 }
 
-type Gate = Arc<Mutex<Option<TenantRef>>>;
+type Ready = Arc<Mutex<Option<ActsAs>>>;
 
 /// Makes namespaces ready in members, once each.
 #[derive(Debug)]
 pub struct Enforcer {
     hub: HubIdentity,
-    ready: DashMap<(ClusterName, NamespaceName), Gate>,
+    ready: DashMap<(ClusterName, NamespaceName), Ready>,
 }
 
 impl Enforcer {
@@ -72,20 +73,29 @@ impl Enforcer {
         &self,
         member: &MemberHandle,
         namespace: &NamespaceName,
-        tenant: &TenantRef,
+        acts_as: &ActsAs,
     ) -> Result<(), Obstacle> {
         let gate = self.ready.entry((member.name().clone(), namespace.clone())).or_default().clone();
         let mut ready = gate.lock().await;
-        if ready.as_ref() == Some(tenant) {
+        if ready.as_ref() == Some(acts_as) {
             return Ok(());
         }
-        self.make_namespace(member, namespace, tenant).await?;
-        if !tenancy::is_admin(tenant) {
-            let key = key("rbac.authorization.k8s.io", "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
-            let wanted = tenancy::member_role_binding(namespace, tenant);
+        let tenant = match acts_as {
+            ActsAs::Nobody { reason } => {
+                return Err(Obstacle::Refused { reason: Reason::TenantUnknown, message: reason.clone() });
+            }
+            ActsAs::Admin => tenancy::admin(),
+            ActsAs::Tenant(tenant) => tenant.clone(),
+        };
+        let wanted = tenancy::member_namespace(namespace, &tenant);
+        self.make_namespace(member, namespace, &tenant.name, &wanted).await?;
+        // Administrators' rights are bound by join.
+        if !tenancy::is_admin(&tenant) {
+            let key = key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
+            let wanted = tenancy::member_role_binding(namespace, &tenant);
             self.write(member, &role_bindings(), &key, &wanted).await?;
         }
-        *ready = Some(tenant.clone());
+        *ready = Some(acts_as.clone());
         Ok(())
     }
 
@@ -93,15 +103,15 @@ impl Enforcer {
         &self,
         member: &MemberHandle,
         namespace: &NamespaceName,
-        tenant: &TenantRef,
+        tenant: &str,
+        wanted: &Value,
     ) -> Result<(), Obstacle> {
         let key = key("", "Namespace", None, namespace);
-        let wanted = tenancy::member_namespace(namespace, tenant);
         let client = member.stack().client();
         let resource = namespaces();
         let target = Target { client: &client, resource: &resource, key: &key };
         let Some(live) = target.get().await? else {
-            return match target.create(&self.hub.manager, &wanted).await? {
+            return match target.create(&self.hub.manager, wanted).await? {
                 Created::New(_) => Ok(()),
                 Created::Occupied => Err(Obstacle::Refused {
                     reason: Reason::Pending,
@@ -117,20 +127,20 @@ impl Enforcer {
         }
         let label = |name: &str| live.metadata.labels.as_ref().and_then(|all| all.get(name)).cloned();
         match label(mark::TENANT) {
-            Some(owner) if owner == tenant.name.as_str() => {}
+            Some(owner) if owner == tenant => {}
             Some(owner) => {
                 return Err(Obstacle::Refused {
                     reason: Reason::NamespaceClaimed,
                     message: format!("namespace {namespace} belongs to tenant {owner} in this member"),
                 });
             }
-            None if annotation(&live, mark::ADOPT).as_deref() == Some(tenant.name.as_str()) => {}
+            None if annotation(&live, mark::ADOPT).as_deref() == Some(tenant) => {}
             None => {
                 return Err(Obstacle::Refused {
                     reason: Reason::NamespaceNotOurs,
                     message: format!(
                         "namespace {namespace} is there already and was not made by this hub; its owner can hand it over: kubectl annotate namespace {namespace} {}={}",
-                        mark::ADOPT, tenant.name
+                        mark::ADOPT, tenant
                     ),
                 });
             }
@@ -143,7 +153,7 @@ impl Enforcer {
             return Ok(());
         }
         let version = live.metadata.resource_version.unwrap_or_default();
-        target.apply_over(&self.hub.manager, &wanted, &version).await?;
+        target.apply_over(&self.hub.manager, wanted, &version).await?;
         Ok(())
     }
 
@@ -206,7 +216,7 @@ impl Enforcer {
                 Ok(()) => Ok(target.get().await?.is_none()),
             };
         }
-        let key = self::key("rbac.authorization.k8s.io", "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
+        let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
         let resource = role_bindings();
         let target = Target { client: &client, resource: &resource, key: &key };
         if let Some(binding) = target.get().await?

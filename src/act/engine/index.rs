@@ -1,7 +1,7 @@
 //! The hub API as the hub knows it: templates, policies, tenants, members and bindings, kept by watches.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -12,8 +12,9 @@ use parking_lot::RwLock;
 use crate::{
     decide::{policy::Policies, tenancy::Tenants},
     model::{
-        api::{Cluster, ClusterPropagationPolicy, PropagationPolicy, Tenant, WorkloadBinding},
+        api::{Cluster, Tenant, WorkloadBinding},
         fleet::{Apis, BindingKey},
+        kind,
         name::{ClusterName, GroupKind, NamespaceName, ObjectName},
         template::Template,
     },
@@ -32,6 +33,8 @@ pub(super) struct Index {
     sources: RwLock<Sources>,
     /// Which bindings need which others: parent → what it needs. Seeded from the bindings at start.
     needs: RwLock<BTreeMap<BindingKey, HashSet<BindingKey>>>,
+    /// What templates scale: namespace → template → workload.
+    autoscaled: RwLock<HashMap<NamespaceName, HashMap<ObjectName, (GroupKind, String)>>>,
 }
 
 /// A template, and the status it shows.
@@ -52,8 +55,6 @@ pub(super) struct Namespace {
 
 #[derive(Debug, Default)]
 struct Sources {
-    policies: BTreeMap<(NamespaceName, ObjectName), Arc<PropagationPolicy>>,
-    cluster_policies: BTreeMap<ObjectName, Arc<ClusterPropagationPolicy>>,
     tenants: BTreeMap<ObjectName, Arc<Tenant>>,
 }
 
@@ -95,27 +96,12 @@ impl Index {
         self.namespaces.get(namespace).is_some_and(|namespace| namespace.terminating)
     }
 
-    pub(super) fn set_policy(&self, key: (NamespaceName, ObjectName), policy: Option<Arc<PropagationPolicy>>) {
-        let mut sources = self.sources.write();
-        match policy {
-            Some(policy) => sources.policies.insert(key, policy),
-            None => sources.policies.remove(&key),
-        };
-        self.rebuild_policies(&sources);
-    }
-
-    pub(super) fn set_cluster_policy(&self, name: ObjectName, policy: Option<Arc<ClusterPropagationPolicy>>) {
-        let mut sources = self.sources.write();
-        match policy {
-            Some(policy) => sources.cluster_policies.insert(name, policy),
-            None => sources.cluster_policies.remove(&name),
-        };
-        self.rebuild_policies(&sources);
-    }
-
-    fn rebuild_policies(&self, sources: &Sources) {
-        self.policies
-            .store(Arc::new(Policies::new(sources.policies.values(), sources.cluster_policies.values())));
+    /// Changes the policies; readers see all of the change or nothing.
+    pub(super) fn change_policies(&self, change: impl FnOnce(&mut Policies)) {
+        let _turn = self.sources.write();
+        let mut policies = Policies::clone(&self.policies.load());
+        change(&mut policies);
+        self.policies.store(Arc::new(policies));
     }
 
     pub(super) fn set_tenant(&self, name: ObjectName, tenant: Option<Arc<Tenant>>) {
@@ -124,23 +110,15 @@ impl Index {
             Some(tenant) => sources.tenants.insert(name, tenant),
             None => sources.tenants.remove(&name),
         };
-        self.tenants.store(Arc::new(Tenants::new(sources.tenants.values())));
+        self.tenants.store(Arc::new(Tenants::new(sources.tenants.values().cloned())));
     }
 
-    pub(super) fn tenant(&self, name: &str) -> Option<Arc<Tenant>> {
-        self.sources.read().tenants.iter().find(|(key, _)| &***key == name).map(|(_, tenant)| tenant.clone())
+    pub(super) fn tenant(&self, name: &ObjectName) -> Option<Arc<Tenant>> {
+        self.sources.read().tenants.get(name).cloned()
     }
 
     pub(super) fn tenant_names(&self) -> Vec<ObjectName> {
         self.sources.read().tenants.keys().cloned().collect()
-    }
-
-    pub(super) fn policy_keys(&self) -> Vec<(NamespaceName, ObjectName)> {
-        self.sources.read().policies.keys().cloned().collect()
-    }
-
-    pub(super) fn cluster_policy_names(&self) -> Vec<ObjectName> {
-        self.sources.read().cluster_policies.keys().cloned().collect()
     }
 
     /// Says what `parent` needs from now on; returns whom that concerns: those it needs and those it no longer does.
@@ -156,6 +134,11 @@ impl Index {
         self.needs.write().entry(parent).or_default().insert(child);
     }
 
+    /// What `parent` needs.
+    pub(super) fn needs_of(&self, parent: &BindingKey) -> Vec<BindingKey> {
+        self.needs.read().get(parent).into_iter().flatten().cloned().collect()
+    }
+
     /// The parents that need `child`.
     pub(super) fn needed_by(&self, child: &BindingKey) -> Vec<BindingKey> {
         let all = self.needs.read();
@@ -168,13 +151,50 @@ impl Index {
         let policies = self.policies.load();
         apis.kinds
             .iter()
-            .filter(|(kind, api)| api.namespaced && api.is_manageable() && policies.may_select(kind))
+            .filter(|(kind, api)| api.namespaced && api.is_manageable() && !kind::is_never_selected(kind))
+            .filter(|(kind, _)| policies.may_select(kind) || (is_needed_by_others(kind) && policies.follow_dependencies()))
             .map(|(kind, api)| (kind.clone(), api.clone()))
             .collect()
     }
 }
 
+/// Kinds that others name and cannot run without.
+fn is_needed_by_others(kind: &GroupKind) -> bool {
+    kind.group.is_empty()
+        && matches!(&*kind.kind, "ConfigMap" | "Secret" | "ServiceAccount" | "PersistentVolumeClaim" | "Service")
+}
+
 /// Resource versions grow; one that is not a number is older than any.
 pub(super) fn version(text: &Option<String>) -> u64 {
     text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+impl Index {
+    /// Whether a template scales this workload.
+    pub(super) fn is_autoscaled(&self, workload: &crate::model::name::ObjectKey) -> bool {
+        let Some(namespace) = &workload.namespace else { return false };
+        let targets = self.autoscaled.read();
+        targets.get(namespace).is_some_and(|targets| {
+            targets.values().any(|(kind, name)| *kind == workload.group_kind() && *name == *workload.name)
+        })
+    }
+
+    /// Takes up what a template scales, if it is an autoscaler. Whom that concerns.
+    pub(super) fn note_scaler(&self, key: &BindingKey, scales: Option<&(GroupKind, String)>) -> Option<BindingKey> {
+        let mut targets = self.autoscaled.write();
+        let here = targets.entry(key.namespace.clone()).or_default();
+        let before = match scales {
+            Some(scales) => here.insert(key.name.clone(), scales.clone()),
+            None => here.remove(&key.name),
+        };
+        if here.is_empty() {
+            targets.remove(&key.namespace);
+        }
+        if before.as_ref() == scales {
+            return None;
+        }
+        let (kind, name) = scales.cloned().or(before)?;
+        let workload = crate::model::name::ObjectKey::parse(&kind, &key.namespace, &name).ok()?;
+        BindingKey::of(&workload)
+    }
 }

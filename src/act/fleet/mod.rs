@@ -41,6 +41,7 @@ mod watchman;
 
 pub use claim::{Claim, NEEDED_JOIN_VERSION};
 pub use context::Change;
+pub use discovery::discover;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};
 pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};

@@ -8,9 +8,9 @@
 
 use serde_json::{Value, json};
 
-use super::proof::{HubIdentity, is_ours};
+use super::proof::is_ours;
 use crate::{
-    act::wire::{Created, Error, Observed, Target},
+    act::wire::{Created, Error, HubIdentity, Observed, Target},
     decide::render::Intent,
     model::{api::PlacedObject, hash::Hash},
 };
@@ -121,7 +121,7 @@ fn holds(hub: &HubIdentity, intent: &Intent, observed: Observed) -> Applied {
 
 /// Hash of the hub's own managedFields entry.
 #[must_use]
-pub fn owned(hub: &HubIdentity, observed: &Observed) -> Option<Hash> {
+fn owned(hub: &HubIdentity, observed: &Observed) -> Option<Hash> {
     observed.managers.hubs.get(&hub.manager).copied()
 }
 

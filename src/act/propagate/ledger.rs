@@ -31,6 +31,8 @@ pub struct Standing {
     pub problem: Option<Problem>,
     /// Somebody changed it, and it is not repaired yet.
     pub drifted: Option<String>,
+    /// Everything of it was confirmed gone, after it was to be removed.
+    pub gone: bool,
     /// Repairs lately, so that nobody is fought.
     pub repairs: Repairs,
 }

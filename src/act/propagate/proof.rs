@@ -1,39 +1,14 @@
 //! Is an object in a member ours? Labels and annotations alone prove nothing: controllers copy them.
 
 use crate::{
-    act::wire::Observed,
+    act::wire::{HubIdentity, Observed},
     model::{mark, name::ObjectKey},
 };
-
-/// Who the hub is, to a member.
-#[derive(Debug, Clone)]
-pub struct HubIdentity {
-    /// The hub id, as in ConfigMap `hanse-system/hub-identity`.
-    pub id: String,
-    /// The field manager of everything the hub applies: `hanse-` and the first 8 digits of the id.
-    pub manager: String,
-}
-
-impl HubIdentity {
-    /// The identity of the hub with this id.
-    #[must_use]
-    pub fn new(id: impl Into<String>) -> Self {
-        let id = id.into();
-        let manager = format!("hanse-{}", id.chars().filter(char::is_ascii_alphanumeric).take(8).collect::<String>());
-        Self { id, manager }
-    }
-
-    /// The manager that holds `replicas` while they are handed over to an autoscaler.
-    #[must_use]
-    pub fn replicas_manager(&self) -> String {
-        format!("{}-replicas", self.manager)
-    }
-}
 
 /// Whether the live object is the one that the hub made (PROTOCOL §2.3): the recorded uid, or, when none was
 /// recorded (the hub died between a write and its record), our stamp *and* our entry in managedFields.
 #[must_use]
-pub fn is_ours(hub: &HubIdentity, key: &ObjectKey, recorded_uid: Option<&str>, live: &Observed) -> bool {
+pub(super) fn is_ours(hub: &HubIdentity, key: &ObjectKey, recorded_uid: Option<&str>, live: &Observed) -> bool {
     match recorded_uid {
         Some(uid) => live.metadata.uid.as_deref() == Some(uid),
         None => bears_proof(hub, key, live),
@@ -42,7 +17,7 @@ pub fn is_ours(hub: &HubIdentity, key: &ObjectKey, recorded_uid: Option<&str>, l
 
 /// Our stamp with the object's own key, our hub id, and an Apply entry of our manager.
 #[must_use]
-pub fn bears_proof(hub: &HubIdentity, key: &ObjectKey, live: &Observed) -> bool {
+pub(super) fn bears_proof(hub: &HubIdentity, key: &ObjectKey, live: &Observed) -> bool {
     let annotation = |name| live.metadata.annotations.as_ref().and_then(|all| all.get(name));
     annotation(mark::OBJECT).is_some_and(|stamp| *stamp == key.annotation())
         && annotation(mark::HUB).is_some_and(|id| *id == hub.id)
@@ -71,7 +46,7 @@ mod tests {
         #[case] entry: bool,
         #[case] ours: bool,
     ) {
-        let hub = HubIdentity::new("hub-0001");
+        let hub = HubIdentity { id: "hub-0001".into(), manager: "hanse-hub-0001".into() };
         let key = ObjectKey::parse(&GroupKind::new("", "ConfigMap"), "shop", "web").unwrap();
         let managed = if entry {
             json!([{"manager": hub.manager, "operation": "Apply", "fieldsV1": {}}])

@@ -3,9 +3,9 @@
 use json_patch::{Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::Value;
 
-use super::proof::{HubIdentity, is_ours};
+use super::proof::is_ours;
 use crate::{
-    act::wire::{Error, Target},
+    act::wire::{Error, HubIdentity, Target},
     model::{api::PlacedObject, mark},
 };
 
@@ -55,7 +55,7 @@ pub async fn orphan(hub: &HubIdentity, target: Target<'_>, recorded: &PlacedObje
 /// The patch that removes our managedFields entries, labels and annotations, and nothing else; it tests the
 /// version it was made from.
 fn signs_off(hub: &HubIdentity, live: &Value) -> Patch {
-    let pointer = |parts: &[&str]| PointerBuf::from_tokens(parts);
+    let pointer = |parts: &[&str]| PointerBuf::from_tokens(parts.iter().copied());
     let metadata = &live["metadata"];
     let mut operations = vec![PatchOperation::Test(TestOperation {
         path: pointer(&["metadata", "resourceVersion"]),
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn orphaning_removes_only_the_hubs_signs() {
-        let hub = HubIdentity::new("0123abcd-ef");
+        let hub = HubIdentity { id: "0123abcd-ef".into(), manager: "hanse-0123abcd".into() };
         let mut live = json!({"metadata": {
             "resourceVersion": "7",
             "labels": {"app": "web", "hanse.dev/tenant": "shop"},

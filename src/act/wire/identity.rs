@@ -59,6 +59,23 @@ impl std::fmt::Display for ActAs {
     }
 }
 
+/// Who the hub is, to a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubIdentity {
+    /// The hub id, as in ConfigMap `hanse-system/hub-identity`.
+    pub id: String,
+    /// The field manager of everything the hub applies.
+    pub manager: String,
+}
+
+impl HubIdentity {
+    /// The manager that holds `replicas` while they are handed over to an autoscaler.
+    #[must_use]
+    pub fn replicas_manager(&self) -> String {
+        format!("{}-replicas", self.manager)
+    }
+}
+
 pub(super) fn impersonate(mut request: Request<Body>, user: &HeaderValue) -> Request<Body> {
     request
         .headers_mut()

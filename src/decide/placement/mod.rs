@@ -1,7 +1,7 @@
 //! Where a template runs: from the snapshot of the fleet to a plan with its reasons.
 //!
 //! ```text
-//! Snapshot, Request ─► per member: Leaving → Tenant → ClusterSelection → ApiEnabled → Heard → Held ─► Plan
+//! Snapshot, Request ─► per member: Leaving → Tenant → ClusterSelection → Heard → ApiEnabled → Held ─► Plan
 //! ```
 //!
 //! A plan is a fixed point: planning again on its own result changes nothing. What is not known never removes

@@ -16,10 +16,10 @@ pub enum Filter {
     Tenant,
     /// The policy does not choose it.
     ClusterSelection,
+    /// It was never heard of since the hub started.
+    Heard,
     /// It does not serve the kind, or it is not known whether it does.
     ApiEnabled,
-    /// It was never heard of.
-    Heard,
     /// Nothing may be written there until a person has decided.
     Held,
 }

@@ -31,23 +31,31 @@ impl Policies {
         let current = current.map(|claim| PolicyId::of_binding(claim, namespace));
         let mut best: Option<Candidate<'_>> = None;
         let mut claim: Option<Candidate<'_>> = None;
+        let mut taker: Option<Candidate<'_>> = None;
         for policy in self.candidates(namespace, &template.key.kind) {
+            let claims = current.as_ref() == Some(&policy.id);
             let exactness = match policy.selects(template) {
                 Selection::Yes(exactness) => exactness,
                 // Nothing is let go because of a selector that cannot be read.
-                Selection::Unclear if current.as_ref() == Some(&policy.id) => Exactness::Any,
+                Selection::Unclear if claims => Exactness::Any,
                 _ => continue,
             };
             let candidate = Candidate { policy, exactness };
-            if current.as_ref() == Some(&policy.id) {
+            if claims {
                 claim = Some(candidate);
             }
-            if best.as_ref().is_none_or(|best| candidate.rank() < best.rank()) {
-                best = Some(candidate);
+            if policy.spec.takeover == Takeover::Always {
+                taker = Candidate::first(taker, candidate);
             }
+            best = Candidate::first(best, candidate);
         }
-        let _ = claim;
-        best.map(|winner| winner.governs("comes first"))
+        match (claim, taker) {
+            (Some(claim), Some(taker)) if taker.rank() < claim.rank() => {
+                Some(taker.governs("and takes over from every policy that it comes before"))
+            }
+            (Some(claim), _) => Some(claim.governs("and keeps its claim")),
+            (None, _) => best.map(|best| best.governs("and comes first")),
+        }
     }
 }
 
@@ -71,15 +79,23 @@ impl Candidate<'_> {
         )
     }
 
-    fn takes_over(&self) -> bool {
-        self.policy.spec.takeover == Takeover::Always
+    fn first<'a>(one: Option<Candidate<'a>>, other: Candidate<'a>) -> Option<Candidate<'a>> {
+        match one {
+            Some(one) if one.rank() <= other.rank() => Some(one),
+            _ => Some(other),
+        }
     }
 
     fn governs(&self, why: &str) -> Governed {
-        let _ = self.takes_over();
         Governed {
             policy: self.policy.clone(),
-            why: format!("{} {why}", self.policy.id),
+            why: format!(
+                "{} (priority {}) selects it {} {why}",
+                self.policy.id, self.policy.spec.priority, self.exactness
+            ),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ mod owner;
 
 pub use may::{Refusal, may_propagate};
 pub use objects::{
-    OWNER_ROLE, OWNERS_BINDING, TENANT_BINDING, hub_namespace, hub_owners_binding, member_namespace,
+    MEMBER_BINDING, OWNER_ROLE, OWNERS_BINDING, hub_namespace, hub_owners_binding, member_namespace,
     member_role_binding,
 };
-pub use owner::{ADMIN, ActsAs, Loss, Tenants};
+pub use owner::{ADMIN, ActsAs, Loss, Tenants, admin, is_admin};

@@ -177,7 +177,7 @@ pub struct ClusterStatus {
     /// Pods of other members that run here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guests: Option<u32>,
-    /// When the member was last heard of as it is now: the time of the last transition of Ready.
+    /// When Ready last changed: since then the member is what it is now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Time>,
     /// When the hub's credential in the member ends.

@@ -81,7 +81,7 @@ pub enum OwnerKind {
     User,
     /// A group.
     Group,
-    /// A ServiceAccount of the hub API.
+    /// A `ServiceAccount` of the hub API.
     ServiceAccount,
 }
 

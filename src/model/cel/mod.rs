@@ -11,7 +11,9 @@
 //! too much is refused before.
 
 mod bound;
+mod cost;
 mod escape;
+mod functions;
 mod program;
 #[cfg(test)]
 mod tests;
