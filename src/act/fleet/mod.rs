@@ -38,6 +38,8 @@ mod slim;
 mod status;
 mod supervise;
 mod takeover;
+#[cfg(test)]
+mod tests;
 mod token;
 mod transport;
 mod watch;
