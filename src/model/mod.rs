@@ -16,3 +16,4 @@ pub mod name;
 pub mod pod;
 pub mod quantity;
 pub mod schema;
+pub mod template;

@@ -14,6 +14,7 @@
 
 mod cli_scenarios;
 mod custom_resources;
+mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
@@ -31,7 +32,12 @@ fn main() -> ExitCode {
     // Scenarios mostly wait, so a few more run at once than there are CPUs; each costs the API servers some memory.
     arguments.test_threads.get_or_insert(4);
     let stage = Stage::new();
-    let scenarios = [harness_scenarios::scenarios(), custom_resources::scenarios(), cli_scenarios::scenarios()];
+    let scenarios = [
+        harness_scenarios::scenarios(),
+        custom_resources::scenarios(),
+        fence::scenarios(),
+        cli_scenarios::scenarios(),
+    ];
     let trials = scenarios
         .into_iter()
         .flatten()

@@ -1,14 +1,20 @@
 //! The registry of members, and the snapshot made of them.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use super::{
     claim::Claim,
     context::{Change, Context},
+    credentials,
     member::{Core, MemberHandle},
     supervise,
     transport::{Transport, cluster_name},
@@ -19,7 +25,7 @@ use crate::{
         api,
         clock::Clock,
         fleet::{Held, Member, Snapshot},
-        name::ClusterName,
+        name::{ClusterName, NamespaceName},
     },
 };
 
@@ -55,6 +61,8 @@ struct Inner {
     context: Arc<Context>,
     members: DashMap<ClusterName, Entry>,
     snapshot: ArcSwap<Snapshot>,
+    /// Namespaces of the hub API whose Secrets are watched.
+    credentials: Mutex<HashSet<NamespaceName>>,
     tasks: Tasks,
 }
 
@@ -93,6 +101,7 @@ impl Fleet {
             context: Arc::new(context),
             members: DashMap::new(),
             snapshot: ArcSwap::default(),
+            credentials: Mutex::default(),
             tasks,
         };
         let fleet = Self(Arc::new(inner));
@@ -107,6 +116,7 @@ impl Fleet {
             Ok(name) => name,
             Err(error) => return tracing::warn!(%error, "cluster is not registered"),
         };
+        self.watch_credentials(&cluster);
         let known = self.0.members.get(&name).map(|entry| entry.core.clone());
         if let Some(core) = known {
             let old = core.cluster.swap(cluster.clone());
@@ -151,6 +161,35 @@ impl Fleet {
         let core = self.0.members.get(name)?.core.clone();
         let wire = core.wire.load_full()?;
         Some(Arc::new(MemberHandle { core, wire }))
+    }
+
+    pub(super) fn hub(&self) -> &Stack {
+        &self.0.context.hub
+    }
+
+    fn watch_credentials(&self, cluster: &api::Cluster) {
+        let Some(at) = &cluster.spec.connection.kubeconfig_secret else {
+            return;
+        };
+        if self.0.credentials.lock().insert(at.namespace.clone()) {
+            self.0.tasks.spawn(
+                "credentials",
+                credentials::keep(self.clone(), at.namespace.clone()),
+            );
+        }
+    }
+
+    /// A Secret has this version now; members that were connected with another one connect anew.
+    pub(super) fn credential_is(&self, namespace: &NamespaceName, name: &str, version: Option<&str>) {
+        for entry in &self.0.members {
+            let core = &entry.core;
+            let cluster = core.cluster.load();
+            let at = cluster.spec.connection.kubeconfig_secret.as_ref();
+            let is_it = at.is_some_and(|at| at.namespace == *namespace && at.name == *name);
+            if is_it && core.credential.lock().as_deref() != version {
+                core.reconnect.notify_one();
+            }
+        }
     }
 
     async fn keep_snapshot(self) {

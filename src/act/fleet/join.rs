@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{
     Allow, JoinError,
-    credential::{secret_name, store_token},
+    grant::{secret_name, store_token},
     footprint::{JOIN_VERSION, MANAGER, Part, describe, put},
     join_error::{hub, member},
     ownership::{Claiming, check_name, claimed_by_other, identity, read_claim, write_claim},

@@ -11,7 +11,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    credential::secret_name,
+    grant::secret_name,
     footprint::{JOIN_VERSION, Part, describe, take_away},
     join_error::{JoinError, hub, member},
 };

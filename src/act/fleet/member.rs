@@ -53,6 +53,8 @@ pub(super) struct Core {
     pub(super) wire: ArcSwapOption<Wire>,
     /// Asks for another connection: the credential or the address changed.
     pub(super) reconnect: Notify,
+    /// resourceVersion of the Secret the connection was made of.
+    pub(super) credential: Mutex<Option<String>>,
     /// Something that the Cluster's status shows has changed.
     pub(super) status: Notify,
     returned: watch::Sender<u64>,
@@ -69,6 +71,7 @@ pub(super) struct Known {
     pub(super) identity: Option<String>,
     pub(super) join_version: Option<u32>,
     pub(super) token: Option<TokenTimes>,
+    /// Both lists have been complete once: the sums mean something.
     pub(super) nodes_listed: bool,
     pub(super) pods_listed: bool,
 }
@@ -127,7 +130,11 @@ impl Core {
             name,
             context,
             cluster: ArcSwap::new(cluster),
-            known: Mutex::default(),
+            // Whose member it is must be read before anything may be written there.
+            known: Mutex::new(Known {
+                held: Some(Held::Unverified),
+                ..Known::default()
+            }),
             apis: ArcSwap::default(),
             facts: Mutex::default(),
             objects: Objects::default(),
@@ -137,6 +144,7 @@ impl Core {
             lane: Lane::default(),
             wire: ArcSwapOption::empty(),
             reconnect: Notify::new(),
+            credential: Mutex::default(),
             status: Notify::new(),
             returned: watch::Sender::new(0),
         }

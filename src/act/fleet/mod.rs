@@ -11,8 +11,9 @@
 //! complete list does not have it, a kind when a complete discovery does not have it.
 
 mod claim;
+mod conditions;
 mod context;
-mod credential;
+mod credentials;
 mod discovery;
 mod error;
 mod facts;
@@ -22,6 +23,7 @@ mod facts;
 )]
 mod fleet;
 mod footprint;
+mod grant;
 mod join;
 mod join_error;
 mod kubeconfig;
@@ -42,12 +44,12 @@ mod watch;
 mod watches;
 mod watchman;
 
-pub use claim::Claim;
+pub use claim::{Claim, NEEDED_JOIN_VERSION};
 pub use context::Change;
-pub use credential::secret_name;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};
 pub use footprint::JOIN_VERSION;
+pub use grant::secret_name;
 pub use join::{Joined, Joiner, Wishes, join};
 pub use join_error::JoinError;
 pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};

@@ -111,6 +111,13 @@ impl Objects {
         }
     }
 
+    /// A watch does not run for now: its rows are not kept up to date.
+    pub(super) fn unsync(&self, stream: &Stream) {
+        if let Some(progress) = self.0.write().streams.get_mut(stream) {
+            progress.synced = false;
+        }
+    }
+
     /// A watch has ended for good: its rows are not kept up to date any more.
     pub(super) fn forget(&self, stream: &Stream) {
         let mut state = self.0.write();

@@ -24,7 +24,7 @@ use super::{
     watch::{Ended, Fold, Subject, follow},
     watches, watchman,
 };
-use crate::act::wire::Tasks;
+use crate::{act::wire::Tasks, model::fleet::Held};
 
 /// How soon a connection that could not be prepared is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -53,19 +53,25 @@ async fn live(core: Arc<Core>, tasks: Tasks) {
             .connect(&cluster, &context.hub, &context.gate)
             .await
         {
-            Ok(Link { stack, token }) => {
+            Ok(Link {
+                stack,
+                token,
+                credential,
+            }) => {
+                if let Some(before) = core.wire.load_full() {
+                    before.tasks.stop();
+                }
                 let wire = Arc::new(Wire::new(stack, tasks.child()));
+                *core.credential.lock() = credential;
                 core.learn(|known| {
                     known.trouble = None;
                     known.token = token;
+                    known.held = Some(Held::Unverified);
                 });
                 core.objects.unsync_all();
                 core.scalers.unsync_all();
                 attend(&core, &wire);
-                let before = core.wire.swap(Some(wire.clone()));
-                if let Some(before) = before {
-                    before.tasks.stop();
-                }
+                core.wire.store(Some(wire.clone()));
                 watches::arrange(&core, &wire);
                 core.reconnect.notified().await;
             }

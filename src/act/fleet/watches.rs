@@ -160,7 +160,9 @@ async fn run(core: Arc<Core>, wire: Arc<Wire>, stream: Stream, who: Option<ActAs
             Some(namespace) => Api::<Observed>::namespaced_with(client, namespace, &resource),
             None => Api::<Observed>::all_with(client, &resource),
         };
-        match follow(&core, &wire, &subject, api, &mut fold).await {
+        let ended = follow(&core, &wire, &subject, api, &mut fold).await;
+        core.objects.unsync(&stream);
+        match ended {
             Ended::Stopped => return,
             Ended::Forbidden if who.is_none() => {
                 tracing::info!(cluster = %core.name, kind = %stream.kind, "may not be watched as the hub, so as its tenants");

@@ -30,14 +30,18 @@ pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
     let client = at.stack.probe();
     let mut looked: Option<Instant> = None;
     for turn in 0.. {
+        let mut accepted = false;
         let outcome = match timeout(TIMEOUT, ask(&client)).await {
             Ok(Ok(version)) => {
                 at.judge_version(&version);
                 core.known.lock().version = Some(version);
+                accepted = true;
                 Outcome::Answered
             }
             Ok(Err(error)) if is_unauthorized(&error) => {
-                core.learn(|known| known.held = Some(Held::Unauthorized));
+                if core.known.lock().held != Some(Held::Unauthorized) {
+                    core.learn(|known| known.held = Some(Held::Unauthorized));
+                }
                 looked = None;
                 Outcome::Answered
             }
@@ -48,8 +52,11 @@ pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
             ))),
         };
         let answered = outcome == Outcome::Answered;
+        if !answered {
+            looked = None;
+        }
         let due = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
-        if answered && due && look(&core, &client).await {
+        if accepted && due && look(&core, &client).await {
             looked = Some(Instant::now());
         }
         let pause = record(&core, outcome, turn);
@@ -63,6 +70,10 @@ fn record(core: &Core, outcome: Outcome, turn: u64) -> Duration {
     let (before, after) = {
         let mut known = core.known.lock();
         let after = known.probe.after(outcome, now);
+        if after.reach == Reach::Unreachable {
+            // Another cluster may answer at this address next.
+            known.held = Some(Held::Unverified);
+        }
         (std::mem::replace(&mut known.probe, after.clone()), after)
     };
     if before != after {

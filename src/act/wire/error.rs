@@ -48,17 +48,26 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn request(verb: &'static str, key: &ObjectKey, source: KubeError) -> Self {
-        Self::Request { verb, key: Box::new(key.clone()), source: Box::new(source) }
+        Self::Request {
+            verb,
+            key: Box::new(key.clone()),
+            source: Box::new(source),
+        }
     }
 
     /// A failed request that is not about one object.
     pub fn call(what: impl Into<String>, source: KubeError) -> Self {
-        Self::Call { what: what.into(), source: Box::new(source) }
+        Self::Call {
+            what: what.into(),
+            source: Box::new(source),
+        }
     }
 
     fn kube(&self) -> Option<&KubeError> {
         match self {
-            Self::Connect { source } | Self::Request { source, .. } | Self::Call { source, .. } => Some(source),
+            Self::Connect { source } | Self::Request { source, .. } | Self::Call { source, .. } => {
+                Some(source)
+            }
             Self::Identity { .. } => None,
         }
     }
@@ -85,7 +94,8 @@ impl Error {
             Self::Identity { .. } => false,
             _ => match self.status() {
                 Some(status) => {
-                    matches!(status.code, 409 | 429 | 502 | 503 | 504) || (status.code == 500 && !is_undeclared(status))
+                    matches!(status.code, 409 | 429 | 502 | 503 | 504)
+                        || (status.code == 500 && !is_undeclared(status))
                 }
                 None => !matches!(self, Self::Connect { .. }),
             },
@@ -107,7 +117,8 @@ impl Error {
 
 /// An unknown field in a server-side apply is an HTTP 500 that no retry mends.
 fn is_undeclared(status: &kube::core::Status) -> bool {
-    status.message.contains("field not declared in schema") || status.message.contains("failed to create typed patch object")
+    status.message.contains("field not declared in schema")
+        || status.message.contains("failed to create typed patch object")
 }
 
 /// The cause in one line: the server's own message, else the innermost cause.

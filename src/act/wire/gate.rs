@@ -81,7 +81,10 @@ pub(super) struct GateLayer(pub(super) Gate);
 impl<S> Layer<S> for GateLayer {
     type Service = Gated<S>;
     fn layer(&self, inner: S) -> Gated<S> {
-        Gated { inner, gate: self.0.clone() }
+        Gated {
+            inner,
+            gate: self.0.clone(),
+        }
     }
 }
 
@@ -111,8 +114,12 @@ where
             _ => return futures::future::ready(Err(NotLeader.into())).boxed(),
         };
         let answer = self.inner.call(request);
-        async move { tokio::time::timeout(limit, answer).await.map_err(|_| BoxError::from(TimedOut(limit)))? }
-            .boxed()
+        async move {
+            tokio::time::timeout(limit, answer)
+                .await
+                .map_err(|_| BoxError::from(TimedOut(limit)))?
+        }
+        .boxed()
     }
 }
 

@@ -40,7 +40,10 @@ impl ActAs {
     }
 
     pub(super) fn header(&self) -> Result<HeaderValue, Error> {
-        HeaderValue::from_str(&self.0).map_err(|source| Error::Identity { user: self.0.to_string(), source })
+        HeaderValue::from_str(&self.0).map_err(|source| Error::Identity {
+            user: self.0.to_string(),
+            source,
+        })
     }
 }
 
@@ -56,8 +59,27 @@ impl std::fmt::Display for ActAs {
     }
 }
 
+/// Who the hub is, to a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubIdentity {
+    /// The hub id, as in ConfigMap `hanse-system/hub-identity`.
+    pub id: String,
+    /// The field manager of everything the hub applies.
+    pub manager: String,
+}
+
+impl HubIdentity {
+    /// The manager that holds `replicas` while they are handed over to an autoscaler.
+    #[must_use]
+    pub fn replicas_manager(&self) -> String {
+        format!("{}-replicas", self.manager)
+    }
+}
+
 pub(super) fn impersonate(mut request: Request<Body>, user: &HeaderValue) -> Request<Body> {
-    request.headers_mut().insert(IMPERSONATE_USER.clone(), user.clone());
+    request
+        .headers_mut()
+        .insert(IMPERSONATE_USER.clone(), user.clone());
     request
 }
 
@@ -70,7 +92,9 @@ mod tests {
         let namespace: NamespaceName = "shop".parse().unwrap();
         let header = ActAs::tenant(&namespace).header().unwrap();
         let mut request = Request::new(Body::empty());
-        request.headers_mut().insert("impersonate-user", HeaderValue::from_static(""));
+        request
+            .headers_mut()
+            .insert("impersonate-user", HeaderValue::from_static(""));
         let request = impersonate(request, &header);
         let all: Vec<_> = request.headers().get_all("impersonate-user").iter().collect();
         assert_eq!(all, ["system:serviceaccount:hanse-tenants:shop"]);

@@ -20,7 +20,7 @@ mod write;
 
 pub use error::{Error, brief};
 pub use gate::{Gate, NotLeader, TimedOut, WRITE_TIMEOUT};
-pub use identity::{ActAs, TENANTS_NAMESPACE};
+pub use identity::{ActAs, HubIdentity, TENANTS_NAMESPACE};
 pub use lane::{Backlog, Lane, Outstanding};
 pub use observed::{Editor, Managers, Observed, ScaleTarget, Spec};
 pub use queue::{Queue, Work};

@@ -52,8 +52,17 @@ struct Meta {
 }
 
 impl From<Raw> for Observed {
-    fn from(Raw { metadata, spec, status }: Raw) -> Self {
-        let Meta { managed_fields: managers, .. } = metadata;
+    fn from(
+        Raw {
+            metadata,
+            spec,
+            status,
+        }: Raw,
+    ) -> Self {
+        let Meta {
+            managed_fields: managers,
+            ..
+        } = metadata;
         Self {
             metadata: ObjectMeta {
                 name: metadata.name,
@@ -149,10 +158,16 @@ impl<'de> Deserialize<'de> for Managers {
             if entry.manager.starts_with("hanse-") {
                 if entry.operation == "Apply" {
                     let fields = entry.fields_v1.as_ref().map_or("", |raw| raw.get());
-                    managers.hubs.insert(entry.manager, Hash::of_bytes(format!("{time} {fields}").as_bytes()));
+                    managers.hubs.insert(
+                        entry.manager,
+                        Hash::of_bytes(format!("{time} {fields}").as_bytes()),
+                    );
                 }
             } else if managers.last_editor.as_ref().is_none_or(|last| last.time <= time) {
-                managers.last_editor = Some(Editor { manager: entry.manager, time });
+                managers.last_editor = Some(Editor {
+                    manager: entry.manager,
+                    time,
+                });
             }
         }
         Ok(managers)
@@ -168,7 +183,9 @@ fn hub_annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMa
 /// A spec of a kind nobody knows may hold anything under these names: what does not fit is not read.
 fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spec, D::Error> {
     let raw = Option::<Box<RawValue>>::deserialize(deserializer)?;
-    Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default())
+    Ok(raw
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default())
 }
 
 impl kube::Resource for Observed {
@@ -214,8 +231,14 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(observed.spec.replicas, Some(2));
-        assert_eq!(observed.managers.hubs.keys().collect::<Vec<_>>(), ["hanse-0123abcd"]);
-        assert_eq!(observed.managers.last_editor.as_ref().unwrap().manager, "kubectl-edit");
+        assert_eq!(
+            observed.managers.hubs.keys().collect::<Vec<_>>(),
+            ["hanse-0123abcd"]
+        );
+        assert_eq!(
+            observed.managers.last_editor.as_ref().unwrap().manager,
+            "kubectl-edit"
+        );
         assert_eq!(observed.metadata.annotations.unwrap().len(), 1);
     }
 

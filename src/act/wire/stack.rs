@@ -59,7 +59,9 @@ struct Inner {
 
 impl std::fmt::Debug for Stack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stack").field("gate", &self.0.gate).finish_non_exhaustive()
+        f.debug_struct("Stack")
+            .field("gate", &self.0.gate)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +121,9 @@ impl Stack {
     /// A client for one watch, on a connection with room. Hold the seat as long as the watch lives.
     pub fn watching(&self, identity: Option<&ActAs>) -> Result<(Client, Seat), Error> {
         let mut pools = self.0.watches.lock();
-        let free = pools.iter().position(|(_, taken)| taken.load(Ordering::Relaxed) < WATCHES_PER_CONNECTION);
+        let free = pools
+            .iter()
+            .position(|(_, taken)| taken.load(Ordering::Relaxed) < WATCHES_PER_CONNECTION);
         let index = if let Some(index) = free {
             index
         } else {
@@ -164,22 +168,31 @@ fn as_identity(service: HttpService, identity: Option<&ActAs>) -> Result<Client,
         return Ok(Client::new(service, "default"));
     };
     let header = identity.header()?;
-    let service =
-        ServiceBuilder::new().map_request(move |request| impersonate(request, &header)).service(service);
+    let service = ServiceBuilder::new()
+        .map_request(move |request| impersonate(request, &header))
+        .service(service);
     Ok(Client::new(service, "default"))
 }
 
 /// A connection pool with sockets of its own.
 fn hyper_service(config: &Config) -> Result<HttpService, Error> {
-    let prepare = |source| Error::Connect { source: Box::new(source) };
+    let prepare = |source| Error::Connect {
+        source: Box::new(source),
+    };
     let tls = config.rustls_client_config().map_err(prepare)?;
     let auth = config.auth_layer().map_err(prepare)?;
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    let builder = match config.tls_server_name.as_deref().map(rustls::pki_types::ServerName::try_from) {
+    let builder = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http();
+    let builder = match config
+        .tls_server_name
+        .as_deref()
+        .map(rustls::pki_types::ServerName::try_from)
+    {
         Some(Ok(name)) => {
             builder.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(name.to_owned()))
         }

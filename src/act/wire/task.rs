@@ -16,7 +16,10 @@ pub struct Tasks {
 impl Tasks {
     /// Starts a task that ends when it is done or the group is stopped, whichever is first.
     /// Dropping the handle does not end the task; aborting it does.
-    #[expect(clippy::disallowed_methods, reason = "this is the room where tasks are spawned")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the room where tasks are spawned"
+    )]
     pub fn spawn<F>(&self, kind: &'static str, task: F) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -27,13 +30,19 @@ impl Tasks {
                 tracing::trace!("stopped");
             }
         };
-        tokio::spawn(self.tracker.track_future(task.instrument(tracing::info_span!("task", kind))))
+        tokio::spawn(
+            self.tracker
+                .track_future(task.instrument(tracing::info_span!("task", kind))),
+        )
     }
 
     /// A group that stops with this one, or alone.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { tracker: self.tracker.clone(), stop: self.stop.child_token() }
+        Self {
+            tracker: self.tracker.clone(),
+            stop: self.stop.child_token(),
+        }
     }
 
     /// Asks every task to stop where it next waits.

@@ -22,7 +22,9 @@ pub struct Target<'a> {
 
 impl std::fmt::Debug for Target<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Target").field("key", self.key).finish_non_exhaustive()
+        f.debug_struct("Target")
+            .field("key", self.key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -45,7 +47,10 @@ impl Target<'_> {
 
     /// A live read. `None` only when the server says that there is no such object.
     pub async fn get(&self) -> Result<Option<Observed>, Error> {
-        self.api().get_opt(&self.key.name).await.map_err(|source| Error::request("read", self.key, source))
+        self.api()
+            .get_opt(&self.key.name)
+            .await
+            .map_err(|source| Error::request("read", self.key, source))
     }
 
     /// Server-side apply that creates and never merges: a body with resourceVersion "1" is refused with 409
@@ -53,7 +58,11 @@ impl Target<'_> {
     pub async fn create(&self, manager: &str, intent: &Value) -> Result<Created, Error> {
         let mut body = intent.clone();
         body["metadata"]["resourceVersion"] = json!("1");
-        match self.api().patch(&self.key.name, &PatchParams::apply(manager), &Patch::Apply(&body)).await {
+        match self
+            .api()
+            .patch(&self.key.name, &PatchParams::apply(manager), &Patch::Apply(&body))
+            .await
+        {
             Ok(observed) => Ok(Created::New(Box::new(observed))),
             Err(KubeError::Api(status)) if status.code == 409 => Ok(Created::Occupied),
             Err(source) => Err(Error::request("create", self.key, source)),
@@ -71,7 +80,11 @@ impl Target<'_> {
         let mut body = intent.clone();
         body["metadata"]["resourceVersion"] = json!(resource_version);
         self.api()
-            .patch(&self.key.name, &PatchParams::apply(manager).force(), &Patch::Apply(&body))
+            .patch(
+                &self.key.name,
+                &PatchParams::apply(manager).force(),
+                &Patch::Apply(&body),
+            )
             .await
             .map_err(|source| Error::request("apply", self.key, source))
     }
@@ -108,8 +121,10 @@ impl Target<'_> {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace.as_str(), self.resource),
             None => Api::all_with(self.client.clone(), self.resource),
         };
-        let object =
-            api.get_opt(&self.key.name).await.map_err(|source| Error::request("read", self.key, source))?;
+        let object = api
+            .get_opt(&self.key.name)
+            .await
+            .map_err(|source| Error::request("read", self.key, source))?;
         Ok(object.and_then(|object| serde_json::to_value(object).ok()))
     }
 }

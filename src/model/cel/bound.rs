@@ -13,15 +13,17 @@ const PARTS_LIMIT: usize = 3000;
 /// How deep loops (`all`, `exists`, `map`, `filter`) may nest.
 const LOOP_LIMIT: usize = 4;
 
-/// Refuses what nests too deeply, and variables and functions that are not known.
-pub(super) fn check(expression: &IdedExpr, variables: &[&str]) -> Result<(), Error> {
-    Check {
+/// Refuses what nests too deeply, and variables and functions that are not known. Gives how deep it nests.
+pub(super) fn check(expression: &IdedExpr, variables: &[&str]) -> Result<usize, Error> {
+    let mut check = Check {
         variables,
         bound: Vec::new(),
         parts: 0,
         loops: 0,
-    }
-    .part(expression, 0)
+        deepest: 0,
+    };
+    check.part(expression, 0)?;
+    Ok(check.deepest)
 }
 
 struct Check<'e> {
@@ -30,11 +32,13 @@ struct Check<'e> {
     bound: Vec<&'e str>,
     parts: usize,
     loops: usize,
+    deepest: usize,
 }
 
 impl<'e> Check<'e> {
     fn part(&mut self, part: &'e IdedExpr, depth: usize) -> Result<(), Error> {
         self.parts += 1;
+        self.deepest = self.deepest.max(depth);
         if depth > DEPTH_LIMIT || self.parts > PARTS_LIMIT || self.loops > LOOP_LIMIT {
             return Err(Error::TooDeep);
         }

@@ -17,8 +17,18 @@ use super::value::{from_cel, kind_of, to_cel};
 /// The longest expression, in bytes.
 const LENGTH_LIMIT: usize = 4096;
 
-/// How deep brackets may nest in the text: checked before the parser recurses.
+/// How deep brackets may nest in the text.
 const BRACKET_LIMIT: usize = 24;
+
+/// How many `?:` an expression may have: the parser recurses at each.
+const TERNARY_LIMIT: usize = 40;
+
+/// The parser is generated and takes up to 200 KB of stack for one pair of brackets; it gives up at 96 pairs.
+/// The evaluator takes up to 30 KB for a level. Only pages that are used become memory.
+const BIG_STACK: usize = 64 << 20;
+
+/// What nests deeper than this is evaluated on a stack of its own; no expression people write does.
+const INLINE_DEPTH: usize = 24;
 
 /// Why an expression cannot be compiled or evaluated.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -78,6 +88,8 @@ impl Error {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
     expression: IdedExpr,
+    /// How deep the expression nests.
+    depth: usize,
     text: String,
 }
 
@@ -87,13 +99,13 @@ impl Program {
         if text.len() > LENGTH_LIMIT {
             return Err(Error::TooLong { length: text.len() });
         }
-        if bracket_depth(text) > BRACKET_LIMIT {
+        if bracket_depth(text) > BRACKET_LIMIT || text.matches('?').count() > TERNARY_LIMIT {
             return Err(Error::TooDeep);
         }
-        let expression = Parser::new().parse(text).map_err(|errors| syntax(&errors))?;
-        bound::check(&expression, variables)?;
+        let (expression, depth) = parse(text, variables)?;
         Ok(Self {
             expression,
+            depth,
             text: text.to_owned(),
         })
     }
@@ -138,14 +150,52 @@ impl Program {
         if cost > COST_LIMIT {
             return Err(Error::TooCostly { cost });
         }
+        if self.depth <= INLINE_DEPTH {
+            return self.resolve(variables, skip_null);
+        }
+        on_big_stack(|| self.resolve(variables, skip_null)).unwrap_or_else(|| {
+            Err(Error::Evaluate {
+                message: "it nests too deeply".to_owned(),
+            })
+        })
+    }
+
+    fn resolve(&self, variables: &[(&str, &Value)], skip_null: bool) -> Result<CelValue, Error> {
         let mut context = FUNCTIONS.new_inner_scope();
-        for (name, value) in variables {
+        for (name, value) in variables.iter().filter(|(name, _)| self.uses(name)) {
             context.add_variable_from_value(*name, to_cel(value, skip_null));
         }
         CelValue::resolve(&self.expression, &context).map_err(|error| Error::Evaluate {
             message: shorten(&error.to_string()),
         })
     }
+}
+
+/// Parses and checks. What is too deep to keep is also dropped on the big stack.
+fn parse(text: &str, variables: &[&str]) -> Result<(IdedExpr, usize), Error> {
+    on_big_stack(|| {
+        let expression = Parser::new().parse(text).map_err(|errors| syntax(&errors))?;
+        let depth = bound::check(&expression, variables)?;
+        Ok((expression, depth))
+    })
+    .unwrap_or_else(|| {
+        Err(Error::Syntax {
+            line: 1,
+            column: 1,
+            message: "it cannot be parsed".to_owned(),
+        })
+    })
+}
+
+/// Runs something on a stack of its own, so that no expression can exhaust that of the caller. `None` when it
+/// panicked, as the generated parser does on some input.
+fn on_big_stack<T: Send>(run: impl FnOnce() -> T + Send) -> Option<T> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("cel".to_owned())
+            .stack_size(BIG_STACK);
+        thread.spawn_scoped(scope, run).ok()?.join().ok()
+    })
 }
 
 /// All functions, registered once.
@@ -188,7 +238,7 @@ fn shorten(message: &str) -> String {
     }
 }
 
-/// The deepest nesting of brackets. Brackets in strings count too: that errs on the safe side.
+/// The deepest nesting of brackets, those in strings included: a first, cheap guess.
 fn bracket_depth(text: &str) -> usize {
     let mut depth = 0usize;
     let mut deepest = 0;

@@ -58,9 +58,9 @@ fn conditions_on_a_cluster_hold_as_in_the_api_server(#[case] text: &str, #[case]
 #[case::sum(&format!("1{} == 1", "+1".repeat(1500)), "nests too deeply")]
 #[case::path(&format!("cluster{} == 1", ".a".repeat(1500)), "nests too deeply")]
 #[case::ternaries(&format!("{}1", "1==1?1:".repeat(500)), "nests too deeply")]
-#[case::conjunction(&format!("true{}", "&&true".repeat(600)), "nests too deeply")]
 #[case::negations(&format!("{}true", "!(".repeat(100)), "nests too deeply")]
-#[case::long(&format!("'{}' == ''", "x".repeat(5000)), "5009 bytes")]
+#[case::brackets_closed_in_strings(&"[')',".repeat(600), "")]
+#[case::long(&format!("'{}' == ''", "x".repeat(5000)), "bytes, at most 4096")]
 #[case::loops(
     "[1].all(a,[1].all(b,[1].all(c,[1].all(d,[1].all(e,true)))))",
     "nests too deeply"
@@ -87,6 +87,20 @@ fn an_expression_that_could_run_for_long_is_refused_before_it_runs(#[case] text:
     let list = json!((0..200).collect::<Vec<_>>());
     let result = program.evaluate(&[("x", &list), ("s", &json!("a".repeat(1000)))]);
     assert!(matches!(result, Err(Error::TooCostly { .. })), "{result:?}");
+}
+
+#[rstest]
+#[case::sum(&format!("1{} == 95", "+1".repeat(94)))]
+#[case::lists(&format!("size({}{}) == 1", "[".repeat(22), "]".repeat(22)))]
+#[case::brackets(&format!("{}true{}", "!(".repeat(24), ")".repeat(24)))]
+#[case::loops("[1].all(a,[1].all(b,[1].all(c,[1].all(d,a+b+c+d==4))))")]
+#[case::ternaries(&format!("{}true", "1==2?false:".repeat(40)))]
+fn the_deepest_expression_that_compiles_runs_on_a_worker_stack(#[case] text: &str) {
+    let text = text.to_owned();
+    let run = std::thread::Builder::new()
+        .stack_size(2 << 20)
+        .spawn(move || Program::compile(&text, &[]).unwrap().evaluate_bool(&[]));
+    assert_eq!(run.unwrap().join().unwrap(), Ok(true));
 }
 
 #[test]

@@ -33,13 +33,19 @@ impl ApiKind {
     /// Whether the hub could keep its objects right: list, watch, create, patch and delete.
     #[must_use]
     pub fn is_manageable(&self) -> bool {
-        ["list", "watch", "create"].iter().all(|verb| self.verbs.iter().any(|has| has == verb))
+        ["list", "watch", "create"]
+            .iter()
+            .all(|verb| self.verbs.iter().any(|has| has == verb))
     }
 
     /// `version` if it is served, else the preferred one.
     #[must_use]
     pub fn version_or_preferred(&self, version: &str) -> Option<&str> {
-        self.versions.iter().find(|has| *has == version).or(self.versions.first()).map(String::as_str)
+        self.versions
+            .iter()
+            .find(|has| *has == version)
+            .or(self.versions.first())
+            .map(String::as_str)
     }
 }
 

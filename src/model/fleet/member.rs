@@ -121,6 +121,8 @@ pub enum Held {
     Unclaimed,
     /// It answers and does not accept the hub's credential.
     Unauthorized,
+    /// Its identity and claim were not read since it was last connected to, or since it was last silent.
+    Unverified,
     /// Another registered member has the same identity: two names for one cluster.
     Duplicate {
         /// The name that was there first.

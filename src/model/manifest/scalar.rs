@@ -29,14 +29,19 @@ pub(super) fn resolve(text: &str) -> Option<Value> {
         Integer::No => {}
     }
     if is_float(digits) {
-        return text
-            .replace('_', "")
-            .parse::<f64>()
-            .ok()
-            .and_then(Number::from_f64)
-            .map(Value::Number);
+        return text.replace('_', "").parse::<f64>().ok().and_then(float);
     }
     Some(Value::String(text.to_owned()))
+}
+
+/// A whole number is written to JSON without a fraction: `8.0` and `08` are 8.
+fn float(value: f64) -> Option<Value> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+        return Some(Value::from(value as i64));
+    }
+    Number::from_f64(value).map(Value::Number)
 }
 
 enum Integer {
