@@ -8,7 +8,7 @@ use crate::{
         wire::{Created, Error, HubIdentity, Stack, Target},
     },
     decide::tenancy,
-    model::{api::{Owner, TenantRef}, mark, name::NamespaceName},
+    model::{api::Tenant, mark, name::NamespaceName},
 };
 
 /// Makes missing hub namespaces and the owners' RoleBinding in each. Reads first: at rest nothing is written.
@@ -16,14 +16,13 @@ use crate::{
 pub async fn enforce_tenant(
     hub: &Stack,
     me: &HubIdentity,
-    tenant: &TenantRef,
-    owners: &[Owner],
+    tenant: &Tenant,
     namespaces_of: &[NamespaceName],
 ) -> Result<Vec<String>, Error> {
     let client = hub.client();
     let mut obstacles = Vec::new();
     for namespace in namespaces_of {
-        let wanted = tenancy::hub_namespace(tenant, namespace);
+        let wanted = tenancy::hub_namespace(namespace, tenant);
         let resource = namespaces();
         let key_of_namespace = key("", "Namespace", None, namespace);
         let target = Target { client: &client, resource: &resource, key: &key_of_namespace };
@@ -40,7 +39,7 @@ pub async fn enforce_tenant(
                 }
             },
         }
-        let wanted = tenancy::hub_owners_binding(tenant, namespace, owners);
+        let wanted = tenancy::hub_owners_binding(namespace, tenant);
         let resource = role_bindings();
         let key = key("rbac.authorization.k8s.io", "RoleBinding", Some(namespace), tenancy::OWNERS_BINDING);
         let target = Target { client: &client, resource: &resource, key: &key };

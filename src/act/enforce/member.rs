@@ -18,7 +18,7 @@ use crate::{
     },
     decide::tenancy::{self, ActsAs},
     model::{
-        api::{PodSecurity, Reason},
+        api::Reason,
         mark,
         name::{ClusterName, GroupKind, NamespaceName, ObjectKey, ObjectName},
     },
@@ -80,23 +80,20 @@ impl Enforcer {
         if ready.as_ref() == Some(acts_as) {
             return Ok(());
         }
-        let level = PodSecurity::Baseline;
-        match acts_as {
+        let tenant = match acts_as {
             ActsAs::Nobody { reason } => {
                 return Err(Obstacle::Refused { reason: Reason::TenantUnknown, message: reason.clone() });
             }
-            // Administrators' rights are bound by join.
-            ActsAs::Admin => {
-                let wanted = tenancy::member_namespace(tenancy::ADMIN, None, namespace, level);
-                self.make_namespace(member, namespace, tenancy::ADMIN, &wanted).await?;
-            }
-            ActsAs::Tenant(tenant) => {
-                let wanted = tenancy::member_namespace(&tenant.name, Some(&tenant.uid), namespace, level);
-                self.make_namespace(member, namespace, &tenant.name, &wanted).await?;
-                let key = key(RBAC, "RoleBinding", Some(namespace), tenancy::TENANT_BINDING);
-                let wanted = tenancy::member_role_binding(tenant, namespace);
-                self.write(member, &role_bindings(), &key, &wanted).await?;
-            }
+            ActsAs::Admin => tenancy::admin(),
+            ActsAs::Tenant(tenant) => tenant.clone(),
+        };
+        let wanted = tenancy::member_namespace(namespace, &tenant);
+        self.make_namespace(member, namespace, &tenant.name, &wanted).await?;
+        // Administrators' rights are bound by join.
+        if !tenancy::is_admin(&tenant) {
+            let key = key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
+            let wanted = tenancy::member_role_binding(namespace, &tenant);
+            self.write(member, &role_bindings(), &key, &wanted).await?;
         }
         *ready = Some(acts_as.clone());
         Ok(())
@@ -219,7 +216,7 @@ impl Enforcer {
                 Ok(()) => Ok(target.get().await?.is_none()),
             };
         }
-        let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::TENANT_BINDING);
+        let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
         let resource = role_bindings();
         let target = Target { client: &client, resource: &resource, key: &key };
         if let Some(binding) = target.get().await?
@@ -280,7 +277,7 @@ fn is_furniture(kind: &GroupKind, name: &str) -> bool {
     match &*kind.kind {
         "ConfigMap" => name == "kube-root-ca.crt",
         "ServiceAccount" => name == "default",
-        "RoleBinding" => name == tenancy::TENANT_BINDING,
+        "RoleBinding" => name == tenancy::MEMBER_BINDING,
         _ => false,
     }
 }

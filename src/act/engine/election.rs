@@ -85,7 +85,7 @@ impl Observer {
 
 /// Runs for leadership until stopped; `leading` says whether this process leads. The gate opens only once
 /// writes that an earlier leader may have started are over.
-pub async fn run(
+pub(super) async fn run(
     hub: Stack,
     gate: Gate,
     me: String,
@@ -136,7 +136,7 @@ pub async fn run(
 }
 
 /// Gives the Lease back, so that a standby need not wait. Best effort.
-pub async fn release(hub: &Stack, me: &str) {
+pub(super) async fn release(hub: &Stack, me: &str) {
     let leases: Api<Lease> = Api::namespaced(hub.client(), mark::SYSTEM_NAMESPACE);
     if let Ok(mut lease) = leases.get(mark::HUB_LEADER).await
         && let Some(spec) = &mut lease.spec

@@ -175,7 +175,7 @@ impl Index {
         let Some(namespace) = &workload.namespace else { return false };
         let targets = self.autoscaled.read();
         targets.get(namespace).is_some_and(|targets| {
-            targets.values().any(|(kind, name)| *kind == workload.group_kind() && *name == **workload.name)
+            targets.values().any(|(kind, name)| *kind == workload.group_kind() && *name == *workload.name)
         })
     }
 

@@ -19,7 +19,7 @@ use crate::{
     decide::{render, tenancy::{self, ActsAs}},
     model::{
         api::{BindingCluster, DriftMode, PlacedObject, PolicyDeletion, Reason, TemplateDeletion, WorkloadBinding},
-        fleet::{BindingKey, Held, Member, ObjectRow},
+        fleet::{BindingKey, Member, ObjectRow},
         kind,
         name::{ClusterName, GroupVersionKind, NamespaceName, ObjectKey},
         template::Template,
@@ -90,7 +90,7 @@ impl Engine {
     }
 
     async fn hold(&self, place: &Place<'_>, entry: &BindingCluster) -> Result<(), Trouble> {
-        let Place { key, binding, member, seen } = *place;
+        let Place { key, binding, member, .. } = *place;
         let Some(held) = self.index.template(key) else { return Ok(()) };
         let template = &held.template;
         let policies = self.index.policies.load();
@@ -409,18 +409,9 @@ impl From<Error> for Trouble {
 }
 
 fn writable(member: &Member) -> Result<(), Problem> {
-    let held = |message: String| Err(Problem { reason: Reason::ClusterHeld, message, terminal: false });
-    match &member.held {
-        Some(Held::IdentityChanged { expected, found }) => {
-            return held(format!("the member's kube-system namespace has uid {found}, it was {expected}: it is another cluster"));
-        }
-        Some(Held::Claimed { by }) => {
-            return held(format!("the member is claimed by hub {by}; hint: hub takeover {} --member-kubeconfig FILE", member.name));
-        }
-        Some(Held::Unclaimed) => {
-            return held(format!("no hub claims the member; hint: hub join {} --member-kubeconfig FILE", member.name));
-        }
-        None => {}
+    if let Some(held) = &member.held {
+        let message = format!("the member is held: {held}");
+        return Err(Problem { reason: Reason::ClusterHeld, message, terminal: false });
     }
     if member.is_writable() {
         return Ok(());

@@ -14,7 +14,7 @@ use crate::{
     act::{enforce::enforce_tenant, wire::Error as WireError},
     decide::tenancy,
     model::{
-        api::{Cluster, ConditionStatus, ConditionType, Reason, Tenant, TenantRef, set_condition},
+        api::{Cluster, ConditionStatus, ConditionType, Reason, Tenant, set_condition},
         mark,
         name::{ClusterName, NamespaceName, ObjectName},
     },
@@ -59,8 +59,7 @@ impl Engine {
         let mut obstacles = losses;
         if let Ok(tenant_name) = name.as_str().parse() {
             let namespaces: Vec<NamespaceName> = held.namespaces(&tenant_name).cloned().collect();
-            let reference = TenantRef { name: tenant_name, uid: tenant.uid().unwrap_or_default() };
-            obstacles.extend(enforce_tenant(&self.hub, &self.me, &reference, &tenant.spec.owners, &namespaces).await?);
+            obstacles.extend(enforce_tenant(&self.hub, &self.me, &tenant, &namespaces).await?);
         }
         self.write_tenant_status(&tenants, &tenant, &obstacles).await
     }

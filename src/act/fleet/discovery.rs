@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Asks what is served and folds it into what was known.
-pub(super) async fn discover(client: &Client, known: &Apis) -> Result<Apis, Error> {
+pub async fn discover(client: &Client, known: &Apis) -> Result<Apis, Error> {
     let failed = |source| wire::Error::call("discover kinds", source);
     let core = client.list_core_api_versions_aggregated().await.map_err(failed)?;
     let groups = client.list_api_groups_aggregated().await.map_err(failed)?;

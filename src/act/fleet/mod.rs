@@ -46,6 +46,7 @@ mod watchman;
 
 pub use claim::{Claim, NEEDED_JOIN_VERSION};
 pub use context::Change;
+pub use discovery::discover;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};
 pub use footprint::JOIN_VERSION;

@@ -121,7 +121,7 @@ fn holds(hub: &HubIdentity, intent: &Intent, observed: Observed) -> Applied {
 
 /// Hash of the hub's own managedFields entry.
 #[must_use]
-pub fn owned(hub: &HubIdentity, observed: &Observed) -> Option<Hash> {
+fn owned(hub: &HubIdentity, observed: &Observed) -> Option<Hash> {
     observed.managers.hubs.get(&hub.manager).copied()
 }
 

@@ -8,7 +8,7 @@ use crate::{
 /// Whether the live object is the one that the hub made (PROTOCOL §2.3): the recorded uid, or, when none was
 /// recorded (the hub died between a write and its record), our stamp *and* our entry in managedFields.
 #[must_use]
-pub fn is_ours(hub: &HubIdentity, key: &ObjectKey, recorded_uid: Option<&str>, live: &Observed) -> bool {
+pub(super) fn is_ours(hub: &HubIdentity, key: &ObjectKey, recorded_uid: Option<&str>, live: &Observed) -> bool {
     match recorded_uid {
         Some(uid) => live.metadata.uid.as_deref() == Some(uid),
         None => bears_proof(hub, key, live),
@@ -17,7 +17,7 @@ pub fn is_ours(hub: &HubIdentity, key: &ObjectKey, recorded_uid: Option<&str>, l
 
 /// Our stamp with the object's own key, our hub id, and an Apply entry of our manager.
 #[must_use]
-pub fn bears_proof(hub: &HubIdentity, key: &ObjectKey, live: &Observed) -> bool {
+pub(super) fn bears_proof(hub: &HubIdentity, key: &ObjectKey, live: &Observed) -> bool {
     let annotation = |name| live.metadata.annotations.as_ref().and_then(|all| all.get(name));
     annotation(mark::OBJECT).is_some_and(|stamp| *stamp == key.annotation())
         && annotation(mark::HUB).is_some_and(|id| *id == hub.id)

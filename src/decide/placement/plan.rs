@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::choose::{Answer, Choice, is_known};
 use super::{Filter, Reason};
 use crate::model::api::{BindingCluster, ClusterSelector, Placement, RequiredBy};
-use crate::model::fleet::{Held, Member, Reach, Snapshot};
+use crate::model::fleet::{Member, Reach, Snapshot};
 use crate::model::hash::Hash;
 use crate::model::name::{ClusterName, GroupKind, GroupVersionKind};
 
@@ -171,20 +171,9 @@ fn heard(member: &Member) -> Answer {
 }
 
 fn held(member: &Member) -> Answer {
-    let name = &member.name;
     match &member.held {
         None => Answer::Yes,
-        Some(Held::IdentityChanged { expected, found }) => Answer::Unsure(format!(
-            "{name} is held: its kube-system namespace has uid {found}, it was joined with {expected}"
-        )),
-        Some(Held::Claimed { by }) => Answer::Unsure(format!("{name} is held: hub {by} claims it")),
-        Some(Held::Unclaimed) => Answer::Unsure(format!("{name} is held: it has no claim of this hub")),
-        Some(Held::Unauthorized) => {
-            Answer::Unsure(format!("{name} is held: it refuses the hub's credential"))
-        }
-        Some(Held::Duplicate { of }) => {
-            Answer::Unsure(format!("{name} is held: it is the same cluster as {of}"))
-        }
+        Some(held) => Answer::Unsure(format!("{} is held: {held}", member.name)),
     }
 }
 

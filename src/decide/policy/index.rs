@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Policy, PolicyId};
-use crate::model::name::NamespaceName;
+use crate::model::api::Dependencies;
+use crate::model::name::{GroupKind, NamespaceName};
 
 /// All policies of the hub API.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +61,18 @@ impl Policies {
     /// All of them, in order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Policy>> {
         self.by_id.values()
+    }
+
+    /// Whether some policy may select objects of the kind.
+    #[must_use]
+    pub fn may_select(&self, kind: &GroupKind) -> bool {
+        self.iter().any(|policy| policy.kinds().any(|named| named.is_none_or(|named| named == &*kind.kind)))
+    }
+
+    /// Whether some policy has what its templates need follow them.
+    #[must_use]
+    pub fn follow_dependencies(&self) -> bool {
+        self.iter().any(|policy| policy.spec.dependencies == Dependencies::Follow)
     }
 
     /// Those that could select an object of this kind in this namespace. One policy may come twice.

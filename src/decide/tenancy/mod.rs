@@ -10,4 +10,4 @@ pub use objects::{
     MEMBER_BINDING, OWNER_ROLE, OWNERS_BINDING, hub_namespace, hub_owners_binding, member_namespace,
     member_role_binding,
 };
-pub use owner::{ADMIN, ActsAs, Loss, Tenants, is_admin};
+pub use owner::{ADMIN, ActsAs, Loss, Tenants, admin, is_admin};

@@ -16,6 +16,13 @@ pub fn is_admin(tenant: &TenantRef) -> bool {
     tenant.name == ADMIN
 }
 
+/// What stands for the administrators where a tenant is named.
+#[must_use]
+pub fn admin() -> TenantRef {
+    let name = TenantName::parse(ADMIN).unwrap_or_else(|error| unreachable!("{error}"));
+    TenantRef { name, uid: String::new() }
+}
+
 /// All tenants, and what each of them has.
 #[derive(Debug, Clone, Default)]
 pub struct Tenants {

@@ -13,7 +13,14 @@ use super::{
     failure::{Exit, Failure},
     output::Screen,
 };
-use crate::{act::wire::Tasks, face::server, model::manifest::Code};
+use crate::{
+    act::{
+        engine::{self, LeaseTimes, Options},
+        wire::Tasks,
+    },
+    face::server,
+    model::{clock::Clock, manifest::Code},
+};
 
 /// How long what is being written at SIGTERM may take.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -57,14 +64,31 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Serve) -> Resu
     Ok(Exit::Done)
 }
 
-/// The place where the engine takes over; it ends when it is told to stop and has drained.
-async fn engine(
-    _config: Config,
-    _wanted: &Serve,
-    _waiting: watch::Sender<Vec<String>>,
-) -> Result<(), Failure> {
-    asked_to_stop().await;
-    Ok(())
+/// Runs the engine until the process is told to stop and has drained.
+async fn engine(config: Config, wanted: &Serve, waiting: watch::Sender<Vec<String>>) -> Result<(), Failure> {
+    let options = Options {
+        hub: config,
+        lease: LeaseTimes {
+            duration: wanted.lease_duration.0,
+            renew_deadline: wanted.renew_deadline.0,
+            retry_period: wanted.retry_period.0,
+        },
+        identity: identity(),
+        clock: Clock::system(),
+        waiting,
+    };
+    engine::serve(options, asked_to_stop()).await.map_err(|error| match &error {
+        engine::Error::NotInstalled { .. } => {
+            Failure::new(Code::SYSTEM, error.to_string()).with_hint("run `hub install` against the hub API first")
+        }
+        _ => Failure::new(Code::SYSTEM, format!("failed to run the hub: {error}")),
+    })
+}
+
+/// Who this process is among the replicas of the hub: its host and process id, told apart after a restart.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "hub".to_owned());
+    format!("{host}_{}_{}", std::process::id(), Clock::system().now().as_millisecond())
 }
 
 /// The three times must leave room for one another (PROTOCOL §6).

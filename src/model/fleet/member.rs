@@ -130,6 +130,21 @@ pub enum Held {
     },
 }
 
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::IdentityChanged { expected, found } => {
+                write!(f, "its kube-system namespace has uid {found}, it was joined with {expected}: it is another cluster")
+            }
+            Self::Claimed { by } => write!(f, "hub {by} claims it; hint: hub takeover"),
+            Self::Unclaimed => f.write_str("it has no claim of this hub; hint: hub join"),
+            Self::Unauthorized => f.write_str("it refuses the hub's credential; hint: hub join --refresh"),
+            Self::Unverified => f.write_str("its identity is not verified yet"),
+            Self::Duplicate { of } => write!(f, "it is the same cluster as {of}"),
+        }
+    }
+}
+
 /// Nodes of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Nodes {
