@@ -37,7 +37,7 @@ pub(super) async fn show(
                 "`hub get clusters` lists the members; `hub join NAME --member-kubeconfig FILE` registers one",
             ));
         }
-                screen.words("there are no members; `hub join NAME --member-kubeconfig FILE` registers one");
+        screen.words("there are no members; `hub join NAME --member-kubeconfig FILE` registers one");
         return Ok(Exit::Done);
     }
     let mut head = vec![

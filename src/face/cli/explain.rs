@@ -79,7 +79,8 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Explain) -> Re
             policy.kind, policy.name, policy.generation
         ),
         None => "policy:  none; it goes where others need it
-".to_owned(),
+"
+        .to_owned(),
     };
     text.push_str(&policy);
     if let Some(tenant) = &binding.spec.tenant {
