@@ -53,7 +53,7 @@ async fn known(hub: &Hub, documents: &[Document]) -> Result<Known, Failure> {
                     .into_iter()
                     .filter_map(|cluster| cluster.metadata.name)
                     .collect(),
-            )
+            );
         }
         Err(KubeError::Api(status)) if status.code == 403 => {}
         Err(error) => return Err(Failure::hub("list clusters", &error)),
