@@ -5,6 +5,9 @@
 #   $HANSE_KUBERNETES    the folder to use instead (built into if it lacks a program)
 #   $KUBEBUILDER_ASSETS  used as it is if it holds all five programs
 set -euo pipefail
+# Relative folders are meant from where the caller stands.
+[ -z "${HANSE_KUBERNETES:-}" ] || HANSE_KUBERNETES=$(realpath -m "$HANSE_KUBERNETES")
+[ -z "${KUBEBUILDER_ASSETS:-}" ] || KUBEBUILDER_ASSETS=$(realpath -m "$KUBEBUILDER_ASSETS")
 cd "$(dirname "$0")"
 
 programs=(kube-apiserver kube-controller-manager kube-scheduler etcd kwok)

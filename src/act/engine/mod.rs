@@ -1,1 +1,33 @@
-//! Hub API watches, index, work queue, election, binding writes, loops, shutdown.
+//! The loops: what is seen at the hub API becomes decisions, decisions become bindings, bindings become work.
+//!
+//! ```text
+//! hub API ─watch─► Index ─► queue ─► reconcile: decide ─► binding written ─► lanes, one per member ─► member
+//!                    ▲                    ▲                                        │
+//!                    └── own answers      └── Change (fleet) ◄─ rows ◄─ watch ◄────┘
+//!                                                │
+//!                            status queue ◄──────┘ ─► binding status, template status
+//! ```
+//!
+//! Everything is keyed by [`BindingKey`](crate::model::fleet::BindingKey) and level-triggered: a pass reads
+//! what is, does what is missing, and may be lost, repeated or late. Only the leader's passes write. Nothing
+//! is decided before every watch of the hub API has shown its first list.
+
+mod decision;
+mod election;
+mod engine;
+mod error;
+mod follow;
+mod index;
+mod lanes;
+mod members;
+mod reconcile;
+mod removals;
+mod serve;
+mod sinks;
+mod status;
+mod sweep;
+mod tenants;
+
+pub use election::LeaseTimes;
+pub use error::Error;
+pub use serve::{Options, serve};

@@ -1,1 +1,49 @@
-//! Members: join, connect, probe, watch, discovery, facts.
+//! Members: connecting to them, watching over them, and folding what they hold into small rows.
+//!
+//! ```text
+//! Cluster ─set─► Fleet ─► supervise ─► probe · identity · claim ─┐
+//!  (engine)                  │          nodes · pods · kinds ────┼─► Snapshot (what decisions read)
+//!                         Transport     objects · autoscalers ───┴─► MemberHandle (rows, for propagate)
+//!                                             └─► Change ─► engine
+//! ```
+//!
+//! Rows are never dropped because something could not be read: an object is gone when a watch said so or a
+//! complete list does not have it, a kind when a complete discovery does not have it.
+
+mod claim;
+mod conditions;
+mod context;
+mod credentials;
+mod discovery;
+mod error;
+mod facts;
+#[expect(
+    clippy::module_inception,
+    reason = "the file holds the type that gives the room its name"
+)]
+mod fleet;
+mod kubeconfig;
+mod member;
+mod objects;
+mod openapi;
+mod probe;
+mod scalers;
+mod slim;
+mod status;
+mod supervise;
+mod token;
+mod transport;
+mod watch;
+mod watches;
+mod watchman;
+
+pub use claim::{Claim, NEEDED_JOIN_VERSION};
+pub use context::Change;
+pub use discovery::discover;
+pub use error::Error;
+pub use fleet::{Fleet, FleetConfig};
+pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};
+pub use member::MemberHandle;
+pub use token::TokenTimes;
+pub use transport::{KubeconfigTransport, Link, Transport};
+pub use watches::WatchScope;

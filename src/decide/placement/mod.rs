@@ -1,1 +1,15 @@
-//! Which members a template runs in, and why not in the others.
+//! Where a template runs: from the snapshot of the fleet to a plan with its reasons.
+//!
+//! ```text
+//! Snapshot, Request ─► per member: Leaving → Tenant → ClusterSelection → Heard → ApiEnabled → Held ─► Plan
+//! ```
+//!
+//! A plan is a fixed point: planning again on its own result changes nothing. What is not known never removes
+//! a member from a plan: silence, an incomplete discovery and an expression that fails keep what was decided.
+
+mod choose;
+mod plan;
+mod reason;
+
+pub use plan::{Placed, Plan, Request, inputs_hash, place};
+pub use reason::{Filter, Reason};

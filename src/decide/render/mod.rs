@@ -1,1 +1,15 @@
-//! From a template to the exact bytes one member should hold.
+//! From a template to the exact bytes that one member shall hold.
+//!
+//! ```text
+//! Template ─strip what the hub API allocated─► stamp ─► Intent ─fit to the member's schema─► Intent
+//! ```
+//!
+//! The same input gives the same bytes: nothing here depends on time, on order of maps or on what was written
+//! before.
+
+mod fit;
+mod intent;
+mod strip;
+
+pub use fit::{NotKnown, fit};
+pub use intent::{Context, Error, Intent, Replicas, render};

@@ -1,1 +1,12 @@
-//! What is known of kinds: where replicas and the pod template are, what they depend on, what is never selected.
+//! What is known of the built-in kinds: where replicas and pod templates lie in them, what they need to run,
+//! and which are never propagated at all.
+//!
+//! Everything here answers from the kind and the object alone; what a member serves is in `fleet::Apis`.
+
+mod needs;
+mod never;
+mod shape;
+
+pub use needs::{Dependency, dependencies};
+pub use never::{Facts, Refusal, is_never_selected, never_selected};
+pub use shape::{is_autoscaler, pod_template_pointer, replicas_pointer, scale_target};

@@ -1,1 +1,5 @@
-//! What the hub must understand of pods: label selectors, taints, requests.
+//! What pods and labels are to the hub. For now: label selectors, compiled once and matched often.
+
+mod selector;
+
+pub use selector::{Error, LabelMatcher};

@@ -1,0 +1,309 @@
+//! A tenant's namespace in a member: ours, or adopted with its owner's word, with the tenant's rights in it.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, ListParams},
+    core::GroupVersionKind as KubeKind,
+};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::{
+    act::{
+        fleet::MemberHandle,
+        wire::{ActAs, Created, Error, HubIdentity, Observed, Target},
+    },
+    decide::tenancy::{self, ActsAs},
+    model::{
+        api::Reason,
+        mark,
+        name::{ClusterName, GroupKind, NamespaceName, ObjectKey, ObjectName},
+    },
+};
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// Why nothing can be written into a namespace of a member yet.
+#[derive(Debug, thiserror::Error)]
+pub enum Obstacle {
+    /// Something of a person's making stands in the way.
+    #[error("{message}")]
+    Refused {
+        /// For machines.
+        reason: Reason,
+        /// For people, with what to do.
+        message: String,
+    },
+    /// The member did not do what it was asked. Worth another try.
+    #[error(transparent)]
+    Wire(#[from] Error),
+}
+
+type Ready = Arc<Mutex<Option<ActsAs>>>;
+
+/// Makes namespaces ready in members, once each.
+#[derive(Debug)]
+pub struct Enforcer {
+    hub: HubIdentity,
+    ready: DashMap<(ClusterName, NamespaceName), Ready>,
+}
+
+impl Enforcer {
+    /// An enforcer that has made nothing ready yet.
+    #[must_use]
+    pub fn new(hub: HubIdentity) -> Self {
+        Self { hub, ready: DashMap::new() }
+    }
+
+    /// What was made ready may not be so any more: the next write looks again.
+    pub fn doubt(&self, cluster: &ClusterName, namespace: &NamespaceName) {
+        self.ready.remove(&(cluster.clone(), namespace.clone()));
+    }
+
+    /// As [`Self::doubt`], for all namespaces of a member.
+    pub fn doubt_member(&self, cluster: &ClusterName) {
+        self.ready.retain(|(member, _), _| member != cluster);
+    }
+
+    /// Makes the namespace exist, ours, and with the tenant's rights. Cheap once it is so.
+    pub async fn ensure(
+        &self,
+        member: &MemberHandle,
+        namespace: &NamespaceName,
+        acts_as: &ActsAs,
+    ) -> Result<(), Obstacle> {
+        let gate = self.ready.entry((member.name().clone(), namespace.clone())).or_default().clone();
+        let mut ready = gate.lock().await;
+        if ready.as_ref() == Some(acts_as) {
+            return Ok(());
+        }
+        let tenant = match acts_as {
+            ActsAs::Nobody { reason } => {
+                return Err(Obstacle::Refused { reason: Reason::TenantUnknown, message: reason.clone() });
+            }
+            ActsAs::Admin => tenancy::admin(),
+            ActsAs::Tenant(tenant) => tenant.clone(),
+        };
+        let wanted = tenancy::member_namespace(namespace, &tenant);
+        self.make_namespace(member, namespace, &tenant.name, &wanted).await?;
+        // Administrators' rights are bound by join.
+        if !tenancy::is_admin(&tenant) {
+            let key = key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
+            let wanted = tenancy::member_role_binding(namespace, &tenant);
+            self.write(member, &role_bindings(), &key, &wanted).await?;
+        }
+        *ready = Some(acts_as.clone());
+        Ok(())
+    }
+
+    async fn make_namespace(
+        &self,
+        member: &MemberHandle,
+        namespace: &NamespaceName,
+        tenant: &str,
+        wanted: &Value,
+    ) -> Result<(), Obstacle> {
+        let key = key("", "Namespace", None, namespace);
+        let client = member.stack().client();
+        let resource = namespaces();
+        let target = Target { client: &client, resource: &resource, key: &key };
+        let Some(live) = target.get().await? else {
+            return match target.create(&self.hub.manager, wanted).await? {
+                Created::New(_) => Ok(()),
+                Created::Occupied => Err(Obstacle::Refused {
+                    reason: Reason::Pending,
+                    message: format!("namespace {namespace} has just been made by somebody else; looking again"),
+                }),
+            };
+        };
+        if live.metadata.deletion_timestamp.is_some() {
+            return Err(Obstacle::Refused {
+                reason: Reason::NamespaceTerminating,
+                message: format!("namespace {namespace} is being deleted in this member; it is made again when that has ended"),
+            });
+        }
+        let label = |name: &str| live.metadata.labels.as_ref().and_then(|all| all.get(name)).cloned();
+        match label(mark::TENANT) {
+            Some(owner) if owner == tenant => {}
+            Some(owner) => {
+                return Err(Obstacle::Refused {
+                    reason: Reason::NamespaceClaimed,
+                    message: format!("namespace {namespace} belongs to tenant {owner} in this member"),
+                });
+            }
+            None if annotation(&live, mark::ADOPT).as_deref() == Some(tenant) => {}
+            None => {
+                return Err(Obstacle::Refused {
+                    reason: Reason::NamespaceNotOurs,
+                    message: format!(
+                        "namespace {namespace} is there already and was not made by this hub; its owner can hand it over: kubectl annotate namespace {namespace} {}={}",
+                        mark::ADOPT, tenant
+                    ),
+                });
+            }
+        }
+        let labels = wanted["metadata"]["labels"].as_object();
+        let as_wanted = labels.is_some_and(|labels| {
+            labels.iter().all(|(name, value)| label(name).as_deref() == value.as_str() || (is_level(name) && label(name).as_deref() == Some("restricted")))
+        });
+        if as_wanted {
+            return Ok(());
+        }
+        let version = live.metadata.resource_version.unwrap_or_default();
+        target.apply_over(&self.hub.manager, wanted, &version).await?;
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        member: &MemberHandle,
+        resource: &ApiResource,
+        key: &ObjectKey,
+        wanted: &Value,
+    ) -> Result<(), Obstacle> {
+        let client = member.stack().client();
+        let target = Target { client: &client, resource, key };
+        let Some(live) = target.get_whole().await? else {
+            return match target.create(&self.hub.manager, wanted).await? {
+                Created::New(_) => Ok(()),
+                Created::Occupied => Err(Obstacle::Refused {
+                    reason: Reason::Pending,
+                    message: format!("{key} has just been made by somebody else; looking again"),
+                }),
+            };
+        };
+        if live["subjects"] == wanted["subjects"] && live["roleRef"] == wanted["roleRef"] {
+            return Ok(());
+        }
+        let version = live["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        target.apply_over(&self.hub.manager, wanted, &version).await?;
+        Ok(())
+    }
+
+    /// Takes back what [`Self::ensure`] made, once nothing of the tenant is left there: the namespace if the
+    /// hub made it and it is empty, else only the rights. Whether there is nothing more to do.
+    pub async fn withdraw(
+        &self,
+        member: &MemberHandle,
+        namespace: &NamespaceName,
+        tenant: &str,
+    ) -> Result<bool, Error> {
+        self.doubt(member.name(), namespace);
+        let client = member.stack().client();
+        let resource = namespaces();
+        let key = key("", "Namespace", None, namespace);
+        let target = Target { client: &client, resource: &resource, key: &key };
+        let Some(live) = target.get().await? else { return Ok(true) };
+        let labels = live.metadata.labels.clone().unwrap_or_default();
+        if labels.get(mark::TENANT).map(String::as_str) != Some(tenant) {
+            return Ok(true);
+        }
+        if live.metadata.deletion_timestamp.is_some() {
+            return Ok(false);
+        }
+        let made_by_us = labels.get(mark::MANAGED_BY).map(String::as_str) == Some(mark::HANSE)
+            && live.managers.hubs.contains_key(&self.hub.manager)
+            && annotation(&live, mark::ADOPT).is_none();
+        if made_by_us && self.is_empty(member, namespace).await? {
+            let uid = live.metadata.uid.unwrap_or_default();
+            let version = live.metadata.resource_version.unwrap_or_default();
+            return match target.delete_exactly(&uid, &version).await {
+                Err(error) if error.code() == Some(409) => Ok(false),
+                Err(error) => Err(error),
+                Ok(()) => Ok(target.get().await?.is_none()),
+            };
+        }
+        let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
+        let resource = role_bindings();
+        let target = Target { client: &client, resource: &resource, key: &key };
+        if let Some(binding) = target.get().await?
+            && binding.managers.hubs.contains_key(&self.hub.manager)
+        {
+            let uid = binding.metadata.uid.unwrap_or_default();
+            let version = binding.metadata.resource_version.unwrap_or_default();
+            target.delete_exactly(&uid, &version).await?;
+        }
+        Ok(true)
+    }
+
+    /// Whether a namespace holds nothing but what Kubernetes and the hub put there. Any kind that can't be
+    /// listed makes the answer no.
+    async fn is_empty(&self, member: &MemberHandle, namespace: &NamespaceName) -> Result<bool, Error> {
+        let apis = member.apis();
+        if !apis.complete {
+            return Ok(false);
+        }
+        let own = member.stack().client();
+        let tenant = member.stack().acting_as(&ActAs::tenant(namespace))?;
+        for (kind, api) in &apis.kinds {
+            if !api.namespaced || !api.verbs.iter().any(|verb| verb == "list") || is_noise(kind) {
+                continue;
+            }
+            let Some(version) = api.versions.first() else { continue };
+            let resource = resource(kind, version, &api.plural);
+            let params = ListParams::default().limit(3);
+            let mut listed = None;
+            for client in [&own, &tenant] {
+                let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+                match objects.list_metadata(&params).await {
+                    Ok(list) => {
+                        listed = Some(list);
+                        break;
+                    }
+                    Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => {}
+                    Err(source) => return Err(Error::call(format!("list {kind} in {namespace}"), source)),
+                }
+            }
+            let Some(list) = listed else { return Ok(false) };
+            let foreign = list.items.iter().filter_map(|item| item.metadata.name.as_deref());
+            if foreign.into_iter().any(|name| !is_furniture(kind, name)) || list.metadata.continue_.is_some_and(|c| !c.is_empty()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Kinds that come and go by themselves.
+fn is_noise(kind: &GroupKind) -> bool {
+    matches!(&*kind.kind, "Event" | "EndpointSlice" | "Endpoints" | "Lease" | "PodMetrics" | "LocalSubjectAccessReview" | "Binding")
+}
+
+/// What Kubernetes and the hub put into every namespace.
+fn is_furniture(kind: &GroupKind, name: &str) -> bool {
+    match &*kind.kind {
+        "ConfigMap" => name == "kube-root-ca.crt",
+        "ServiceAccount" => name == "default",
+        "RoleBinding" => name == tenancy::MEMBER_BINDING,
+        _ => false,
+    }
+}
+
+fn is_level(label: &str) -> bool {
+    label == "pod-security.kubernetes.io/enforce"
+}
+
+fn annotation(live: &Observed, name: &str) -> Option<String> {
+    live.metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned()
+}
+
+pub(super) fn resource(kind: &GroupKind, version: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&KubeKind::gvk(&kind.group, version, &kind.kind), plural)
+}
+
+pub(super) fn namespaces() -> ApiResource {
+    resource(&GroupKind::new("", "Namespace"), "v1", "namespaces")
+}
+
+pub(super) fn role_bindings() -> ApiResource {
+    resource(&GroupKind::new("rbac.authorization.k8s.io", "RoleBinding"), "v1", "rolebindings")
+}
+
+pub(super) fn key(group: &str, kind: &str, namespace: Option<&NamespaceName>, name: &str) -> ObjectKey {
+    // Names that come here were parsed before, or are constants.
+    let name = ObjectName::parse(name).unwrap_or_else(|_| unreachable!("{name} is a name"));
+    ObjectKey::new(&GroupKind::new(group, kind), namespace.cloned(), name)
+}

@@ -1,0 +1,177 @@
+//! From a plan to the binding that should stand. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    decide::{
+        placement::{self, Plan, Request},
+        policy::{Governed, Policies},
+        tenancy::{ActsAs, Tenants},
+    },
+    act::propagate::Scheduling,
+    model::{
+        api::{
+            BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind, Reason,
+            RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
+        },
+        fleet::{BindingKey, Snapshot},
+        template::Template,
+    },
+};
+
+/// What should become of one template's binding.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Decision {
+    /// It is nobody's: there is no binding, and none is made.
+    Ignore,
+    /// This binding should stand.
+    Want(Box<WorkloadBindingSpec>, Scheduling),
+    /// What stands stays as it is, and is not changed any more, but for members that are leaving.
+    Freeze(Scheduling),
+    /// Nothing of it should be in any member.
+    Remove(Scheduling),
+}
+
+/// Everything a decision is made from.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) key: &'a BindingKey,
+    /// `None` only when a live read said that there is none.
+    pub(super) template: Option<&'a Template>,
+    pub(super) current: Option<&'a WorkloadBinding>,
+    pub(super) policies: &'a Policies,
+    pub(super) tenants: &'a Tenants,
+    /// Labels of the hub namespace.
+    pub(super) labels: &'a BTreeMap<String, String>,
+    pub(super) required: &'a [RequiredBy],
+    pub(super) fleet: &'a Snapshot,
+}
+
+/// Decides. The same facts, with the result as `current`, give the same answer.
+pub(super) fn decide(facts: &Facts<'_>) -> Decision {
+    let Some(template) = facts.template else {
+        return match facts.current {
+            None => Decision::Ignore,
+            Some(_) => Decision::Remove(saying(ConditionStatus::False, Reason::TemplateGone, "the template is gone")),
+        };
+    };
+    let claim = facts.current.and_then(|binding| binding.spec.policy.as_ref());
+    let governed = facts.policies.govern(template, claim);
+    let acts_as = acts_as(facts, governed.as_ref());
+    match (&governed, facts.required.is_empty(), facts.current) {
+        (None, true, None) => Decision::Ignore,
+        (None, true, Some(binding)) => ungoverned(binding),
+        _ => match acts_as {
+            ActsAs::Nobody { reason } => match facts.current {
+                None => Decision::Ignore,
+                Some(_) => Decision::Remove(saying(ConditionStatus::False, Reason::TenantUnknown, &reason)),
+            },
+            acts_as => want(facts, template, governed.as_ref(), &acts_as),
+        },
+    }
+}
+
+/// As whom the hub acts for the template.
+pub(super) fn acts_as(facts: &Facts<'_>, governed: Option<&Governed>) -> ActsAs {
+    let kind = governed.map_or(PolicyKind::PropagationPolicy, |governed| governed.policy.id.kind);
+    facts.tenants.acts_as(&facts.key.namespace, facts.labels, kind)
+}
+
+fn ungoverned(binding: &WorkloadBinding) -> Decision {
+    let message = "no policy selects the template any more";
+    match (&binding.spec.policy, binding.spec.deletion.policy) {
+        // It was here only because others needed it.
+        (None, _) => Decision::Remove(saying(ConditionStatus::False, Reason::NotSelected, "nothing needs it any more")),
+        (Some(_), PolicyDeletion::Keep) => Decision::Freeze(saying(ConditionStatus::False, Reason::PolicyGone, message)),
+        (Some(_), _) => Decision::Remove(saying(ConditionStatus::False, Reason::PolicyGone, message)),
+    }
+}
+
+fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, acts_as: &ActsAs) -> Decision {
+    let everywhere = ClusterSelector::default();
+    let tenant = match acts_as {
+        ActsAs::Tenant(tenant) => facts.tenants.get(&tenant.name),
+        _ => None,
+    };
+    let current = facts.current.map_or(&[][..], |binding| &binding.spec.clusters);
+    let request = Request {
+        placement: governed.map(|governed| &governed.policy.spec.placement),
+        tenant: tenant.map_or(&everywhere, |tenant| &tenant.spec.clusters),
+        kind: &template.gvk,
+        current,
+        required: facts.required,
+    };
+    let plan = placement::place(facts.fleet, &request);
+    let revision = template.generation.map_or_else(|| template.hash.short(10), |generation| generation.to_string());
+    let spec = governed.map(|governed| &governed.policy.spec);
+    let wanted = WorkloadBindingSpec {
+        template: TemplateRef {
+            api_version: template.gvk.api_version(),
+            kind: template.key.kind.to_string(),
+            name: template.key.name.clone(),
+            uid: template.uid.clone(),
+        },
+        tenant: match acts_as {
+            ActsAs::Tenant(tenant) => Some(tenant.clone()),
+            _ => None,
+        },
+        policy: governed.map(|governed| governed.policy.reference()),
+        clusters: clusters(&plan, current, &revision),
+        required_by: facts.required.to_vec(),
+        deletion: spec.map_or_else(Deletion::default, |spec| spec.deletion.clone()),
+        conflict: spec.map(|spec| spec.conflict).unwrap_or_default(),
+        drift: spec.map_or_else(Drift::default, |spec| spec.drift),
+        ignore_fields: spec.map(|spec| spec.ignore_fields.clone()).unwrap_or_default(),
+        inputs_hash: Some(placement::inputs_hash(&request)),
+    };
+    if plan.clusters.is_empty() && facts.current.is_none() && plan.reasons.is_empty() && facts.fleet.members.is_empty() {
+        // No member at all yet: the decision is still worth showing.
+        tracing::debug!(binding = %facts.key, "decided for no member: there is none");
+    }
+    let why = governed.map_or_else(|| "needed by other templates".to_owned(), |governed| governed.why.clone());
+    let scheduling = scheduling(&plan, facts.fleet.members.len(), &why);
+    Decision::Want(Box::new(wanted), scheduling)
+}
+
+/// The plan's members, and those that are being left until they are confirmed empty.
+fn clusters(plan: &Plan, current: &[BindingCluster], revision: &str) -> Vec<BindingCluster> {
+    let mut clusters: Vec<BindingCluster> = plan
+        .clusters
+        .iter()
+        .map(|placed| BindingCluster {
+            name: placed.name.clone(),
+            replicas: placed.replicas.and_then(|replicas| i32::try_from(replicas).ok()),
+            revision: Some(revision.to_owned()),
+            removing: false,
+        })
+        .collect();
+    let left = current.iter().filter(|had| !plan.clusters.iter().any(|placed| placed.name == had.name));
+    clusters.extend(left.map(|had| BindingCluster { removing: true, ..had.clone() }));
+    clusters.sort_by(|a, b| a.name.cmp(&b.name));
+    clusters
+}
+
+fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
+    let reasons = plan.reasons.iter().cloned().map(Into::into).collect();
+    let chosen = plan.clusters.len();
+    let (status, reason) = if chosen == 0 {
+        (ConditionStatus::False, Reason::NoMatchingCluster)
+    } else {
+        (ConditionStatus::True, Reason::Decided)
+    };
+    let message = format!("{chosen} of {members} members chosen; {why}");
+    Scheduling { reasons, status, reason, message }
+}
+
+fn saying(status: ConditionStatus, reason: Reason, message: &str) -> Scheduling {
+    Scheduling { reasons: Vec::new(), status, reason, message: message.to_owned() }
+}
+
+/// The binding with every member marked `removing`.
+pub(super) fn all_removing(spec: &WorkloadBindingSpec) -> WorkloadBindingSpec {
+    let mut spec = spec.clone();
+    for cluster in &mut spec.clusters {
+        cluster.removing = true;
+    }
+    spec
+}

@@ -1,0 +1,68 @@
+//! What all loops share.
+
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use tokio::sync::watch;
+
+use super::{index::Index, lanes::Lanes};
+use crate::{
+    act::{
+        enforce::Enforcer,
+        fleet::Fleet,
+        propagate::{Events, Ledger, Scheduling},
+        wire::{ActAs, Backlog, HubIdentity, Queue, Stack, Tasks},
+    },
+    decide::tenancy::ActsAs,
+    model::{clock::Clock, fleet::BindingKey, name::{ClusterName, NamespaceName, ObjectName}},
+};
+
+/// The hub, as its loops see it.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) hub: Stack,
+    pub(super) me: HubIdentity,
+    pub(super) clock: Clock,
+    pub(super) tasks: Tasks,
+    pub(super) fleet: Fleet,
+    pub(super) index: Index,
+    pub(super) ledger: Ledger,
+    pub(super) enforcer: Enforcer,
+    pub(super) events: Events,
+    pub(super) backlog: Backlog,
+    /// Bindings to decide anew.
+    pub(super) queue: Queue<BindingKey>,
+    /// Bindings whose status may have changed.
+    pub(super) status: Queue<BindingKey>,
+    /// Tenants to enforce on the hub API.
+    pub(super) tenants: Queue<ObjectName>,
+    /// Members to look through for what is no longer wanted.
+    pub(super) sweeps: Queue<ClusterName>,
+    pub(super) lanes: Lanes,
+    pub(super) scheduling: DashMap<BindingKey, Scheduling>,
+    /// Whether this process leads and every first list is complete.
+    pub(super) active: watch::Receiver<bool>,
+    /// Woken when the kinds that policies may select may have changed.
+    pub(super) kinds: Arc<tokio::sync::Notify>,
+}
+
+impl Engine {
+    pub(super) fn is_active(&self) -> bool {
+        *self.active.borrow()
+    }
+
+    /// Waits until this process may decide.
+    pub(super) async fn until_active(&self) {
+        let mut active = self.active.clone();
+        // The sender lives as long as the engine's tasks.
+        let _ = active.wait_for(|active| *active).await;
+    }
+
+    /// The identity that writes for `acts_as` in a namespace.
+    pub(super) fn identity(acts_as: &ActsAs, namespace: &NamespaceName) -> ActAs {
+        match acts_as {
+            ActsAs::Admin => ActAs::admin(),
+            ActsAs::Tenant(_) | ActsAs::Nobody { .. } => ActAs::tenant(namespace),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What can go wrong in the loops.
+
+use crate::act::{fleet, wire};
+
+/// Why a pass, or the start, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The hub API or a member refused or kept silent.
+    #[error(transparent)]
+    Wire(#[from] wire::Error),
+    /// A member could not be reached as it should.
+    #[error(transparent)]
+    Fleet(#[from] fleet::Error),
+    /// The hub API lacks what `hub install` makes.
+    #[error("failed to start: {what} is missing in the hub API")]
+    NotInstalled {
+        /// What is missing.
+        what: String,
+    },
+    /// Something in the hub API can't be read.
+    #[error("failed to read {what}: {why}")]
+    Unreadable {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Error {
+    /// Whether nothing was tried because this process does not lead.
+    #[must_use]
+    pub fn is_not_leader(&self) -> bool {
+        matches!(self, Self::Wire(error) if error.is_not_leader())
+    }
+}

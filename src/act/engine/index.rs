@@ -1,0 +1,200 @@
+//! The hub API as the hub knows it: templates, policies, tenants, members and bindings, kept by watches.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use parking_lot::RwLock;
+
+use crate::{
+    decide::{policy::Policies, tenancy::Tenants},
+    model::{
+        api::{Cluster, Tenant, WorkloadBinding},
+        fleet::{Apis, BindingKey},
+        kind,
+        name::{ClusterName, GroupKind, NamespaceName, ObjectName},
+        template::Template,
+    },
+};
+
+/// Everything the hub holds of the hub API. Written by the watches only, and by the answers of own writes.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) templates: DashMap<BindingKey, Held>,
+    pub(super) bindings: DashMap<BindingKey, Arc<WorkloadBinding>>,
+    pub(super) clusters: DashMap<ClusterName, Arc<Cluster>>,
+    pub(super) namespaces: DashMap<NamespaceName, Namespace>,
+    pub(super) apis: ArcSwap<Apis>,
+    pub(super) policies: ArcSwap<Policies>,
+    pub(super) tenants: ArcSwap<Tenants>,
+    sources: RwLock<Sources>,
+    /// Which bindings need which others: parent → what it needs. Seeded from the bindings at start.
+    needs: RwLock<BTreeMap<BindingKey, HashSet<BindingKey>>>,
+    /// What templates scale: namespace → template → workload.
+    autoscaled: RwLock<HashMap<NamespaceName, HashMap<ObjectName, (GroupKind, String)>>>,
+}
+
+/// A template, and the status it shows.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) template: Arc<Template>,
+    /// Compact JSON; `None` when it has none.
+    pub(super) status: Option<Arc<str>>,
+}
+
+/// What counts of a hub namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Namespace {
+    pub(super) terminating: bool,
+    /// Value of label `hanse.dev/tenant`.
+    pub(super) tenant: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct Sources {
+    tenants: BTreeMap<ObjectName, Arc<Tenant>>,
+}
+
+impl Index {
+    /// Keeps a binding unless a newer one is held. Whether it is news.
+    pub(super) fn keep_binding(&self, key: &BindingKey, binding: Arc<WorkloadBinding>) -> bool {
+        let mut news = true;
+        self.bindings
+            .entry(key.clone())
+            .and_modify(|held| {
+                news = version(&binding.metadata.resource_version) > version(&held.metadata.resource_version)
+                    || binding.metadata.uid != held.metadata.uid;
+                if news {
+                    *held = binding.clone();
+                }
+            })
+            .or_insert_with(|| binding.clone());
+        news
+    }
+
+    pub(super) fn template(&self, key: &BindingKey) -> Option<Held> {
+        self.templates.get(key).map(|held| held.clone())
+    }
+
+    pub(super) fn binding(&self, key: &BindingKey) -> Option<Arc<WorkloadBinding>> {
+        self.bindings.get(key).map(|binding| binding.clone())
+    }
+
+    /// Every key of a template or a binding, in `namespace` or everywhere.
+    pub(super) fn keys(&self, namespace: Option<&NamespaceName>) -> HashSet<BindingKey> {
+        let here = |key: &BindingKey| namespace.is_none_or(|namespace| key.namespace == *namespace);
+        let mut keys: HashSet<_> =
+            self.templates.iter().map(|entry| entry.key().clone()).filter(|key| here(key)).collect();
+        keys.extend(self.bindings.iter().map(|entry| entry.key().clone()).filter(|key| here(key)));
+        keys
+    }
+
+    pub(super) fn is_terminating(&self, namespace: &NamespaceName) -> bool {
+        self.namespaces.get(namespace).is_some_and(|namespace| namespace.terminating)
+    }
+
+    /// Changes the policies; readers see all of the change or nothing.
+    pub(super) fn change_policies(&self, change: impl FnOnce(&mut Policies)) {
+        let _turn = self.sources.write();
+        let mut policies = Policies::clone(&self.policies.load());
+        change(&mut policies);
+        self.policies.store(Arc::new(policies));
+    }
+
+    pub(super) fn set_tenant(&self, name: ObjectName, tenant: Option<Arc<Tenant>>) {
+        let mut sources = self.sources.write();
+        match tenant {
+            Some(tenant) => sources.tenants.insert(name, tenant),
+            None => sources.tenants.remove(&name),
+        };
+        self.tenants.store(Arc::new(Tenants::new(sources.tenants.values().cloned())));
+    }
+
+    pub(super) fn tenant(&self, name: &ObjectName) -> Option<Arc<Tenant>> {
+        self.sources.read().tenants.get(name).cloned()
+    }
+
+    pub(super) fn tenant_names(&self) -> Vec<ObjectName> {
+        self.sources.read().tenants.keys().cloned().collect()
+    }
+
+    /// Says what `parent` needs from now on; returns whom that concerns: those it needs and those it no longer does.
+    pub(super) fn set_needs(&self, parent: &BindingKey, needs: HashSet<BindingKey>) -> HashSet<BindingKey> {
+        let mut all = self.needs.write();
+        let before = if needs.is_empty() { all.remove(parent) } else { all.insert(parent.clone(), needs.clone()) };
+        let before = before.unwrap_or_default();
+        before.symmetric_difference(&needs).cloned().collect()
+    }
+
+    /// Takes up at start what the bindings say, so that nothing is thought unneeded before its parent was looked at.
+    pub(super) fn seed_need(&self, parent: BindingKey, child: BindingKey) {
+        self.needs.write().entry(parent).or_default().insert(child);
+    }
+
+    /// What `parent` needs.
+    pub(super) fn needs_of(&self, parent: &BindingKey) -> Vec<BindingKey> {
+        self.needs.read().get(parent).into_iter().flatten().cloned().collect()
+    }
+
+    /// The parents that need `child`.
+    pub(super) fn needed_by(&self, child: &BindingKey) -> Vec<BindingKey> {
+        let all = self.needs.read();
+        all.iter().filter(|(_, needs)| needs.contains(child)).map(|(parent, _)| parent.clone()).collect()
+    }
+
+    /// The kinds that some policy may select, of those the hub API serves.
+    pub(super) fn template_kinds(&self) -> Vec<(GroupKind, crate::model::fleet::ApiKind)> {
+        let apis = self.apis.load();
+        let policies = self.policies.load();
+        apis.kinds
+            .iter()
+            .filter(|(kind, api)| api.namespaced && api.is_manageable() && !kind::is_never_selected(kind))
+            .filter(|(kind, _)| policies.may_select(kind) || (is_needed_by_others(kind) && policies.follow_dependencies()))
+            .map(|(kind, api)| (kind.clone(), api.clone()))
+            .collect()
+    }
+}
+
+/// Kinds that others name and cannot run without.
+fn is_needed_by_others(kind: &GroupKind) -> bool {
+    kind.group.is_empty()
+        && matches!(&*kind.kind, "ConfigMap" | "Secret" | "ServiceAccount" | "PersistentVolumeClaim" | "Service")
+}
+
+/// Resource versions grow; one that is not a number is older than any.
+pub(super) fn version(text: &Option<String>) -> u64 {
+    text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+impl Index {
+    /// Whether a template scales this workload.
+    pub(super) fn is_autoscaled(&self, workload: &crate::model::name::ObjectKey) -> bool {
+        let Some(namespace) = &workload.namespace else { return false };
+        let targets = self.autoscaled.read();
+        targets.get(namespace).is_some_and(|targets| {
+            targets.values().any(|(kind, name)| *kind == workload.group_kind() && *name == *workload.name)
+        })
+    }
+
+    /// Takes up what a template scales, if it is an autoscaler. Whom that concerns.
+    pub(super) fn note_scaler(&self, key: &BindingKey, scales: Option<&(GroupKind, String)>) -> Option<BindingKey> {
+        let mut targets = self.autoscaled.write();
+        let here = targets.entry(key.namespace.clone()).or_default();
+        let before = match scales {
+            Some(scales) => here.insert(key.name.clone(), scales.clone()),
+            None => here.remove(&key.name),
+        };
+        if here.is_empty() {
+            targets.remove(&key.namespace);
+        }
+        if before.as_ref() == scales {
+            return None;
+        }
+        let (kind, name) = scales.cloned().or(before)?;
+        let workload = crate::model::name::ObjectKey::parse(&kind, &key.namespace, &name).ok()?;
+        BindingKey::of(&workload)
+    }
+}

@@ -1,0 +1,189 @@
+//! Removals that wait for a member's return: kept in the hub API, so that nothing else has to wait.
+//!
+//! `ConfigMap hanse-system/removals-<cluster>-<n>`, one entry per binding, at most 512 KiB each.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, ObjectMeta, PostParams},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{engine::Engine, error::Error};
+use crate::{
+    act::{
+        propagate::{Pruned, orphan, prune},
+        wire::{ActAs, Error as WireError, Target},
+    },
+    model::{
+        api::{PlacedObject, TemplateDeletion, WorkloadBinding},
+        fleet::BindingKey,
+        mark,
+        name::{ClusterName, GroupVersionKind, NamespaceName, ObjectName},
+    },
+};
+
+const LABEL: &str = "hanse.dev/removals";
+const FULL: usize = 512 * 1024;
+
+/// What is to be taken away from one member for one binding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Removal {
+    namespace: NamespaceName,
+    binding: ObjectName,
+    api_version: String,
+    /// Whether `hanse-admin` wrote it; else the namespace's tenant did.
+    admin: bool,
+    /// Whether the objects stay without our signs.
+    orphan: bool,
+    objects: Vec<PlacedObject>,
+}
+
+impl Engine {
+    fn removal_maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.hub.client(), mark::SYSTEM_NAMESPACE)
+    }
+
+    async fn removals(&self, cluster: &ClusterName) -> Result<Vec<ConfigMap>, Error> {
+        let listed = self.removal_maps().list(&ListParams::default().labels(&format!("{LABEL}={cluster}"))).await;
+        let listed = listed.map_err(|source| WireError::call(format!("read the removals that wait for {cluster}"), source))?;
+        Ok(listed.items)
+    }
+
+    /// Whether removals wait for the member.
+    pub(super) async fn has_removals(&self, cluster: &ClusterName) -> Result<bool, Error> {
+        Ok(!self.removals(cluster).await?.is_empty())
+    }
+
+    /// Keeps the removal of one binding's objects for the member's return.
+    pub(super) async fn keep_removal(&self, cluster: &ClusterName, key: &BindingKey, binding: &WorkloadBinding) -> Result<(), Error> {
+        let unreadable = |why: String| Error::Unreadable { what: format!("binding {key}"), why };
+        let template = binding.spec.template.key(&key.namespace).map_err(|error| unreadable(error.to_string()))?;
+        let standing = self.ledger.standing(key, cluster);
+        if standing.gone || !self.index.clusters.contains_key(cluster) {
+            return Ok(());
+        }
+        let objects = if standing.objects.is_empty() { vec![PlacedObject::new(&template)] } else { standing.objects };
+        let removal = Removal {
+            namespace: key.namespace.clone(),
+            binding: key.name.clone(),
+            api_version: binding.spec.template.api_version.clone(),
+            admin: binding.spec.tenant.is_none(),
+            orphan: binding.spec.deletion.template == TemplateDeletion::Orphan,
+            objects,
+        };
+        let entry = format!("{}.{}", key.namespace, key.name);
+        let text = serde_json::to_string(&removal).map_err(|error| unreadable(error.to_string()))?;
+        let maps = self.removals(cluster).await?;
+        let room = maps.iter().find(|map| {
+            let data = map.data.iter().flatten();
+            map.data.as_ref().is_some_and(|data| data.contains_key(&entry)) || data.map(|(_, value)| value.len()).sum::<usize>() + text.len() < FULL
+        });
+        let written = match room {
+            Some(map) => {
+                let mut map = map.clone();
+                if map.data.get_or_insert_default().insert(entry, text.clone()).as_ref() == Some(&text) {
+                    return Ok(());
+                }
+                self.removal_maps().replace(&map.name_any(), &PostParams::default(), &map).await
+            }
+            None => {
+                let map = ConfigMap {
+                    metadata: ObjectMeta {
+                        name: Some(format!("removals-{cluster}-{}", maps.len())),
+                        labels: Some([(LABEL.to_owned(), cluster.to_string())].into()),
+                        ..ObjectMeta::default()
+                    },
+                    data: Some([(entry, text)].into()),
+                    ..ConfigMap::default()
+                };
+                self.removal_maps().create(&PostParams::default(), &map).await
+            }
+        };
+        written.map_err(|source| WireError::call(format!("keep a removal for {cluster}"), source))?;
+        tracing::info!(binding = %key, %cluster, "the member does not answer; its objects are removed when it returns");
+        Ok(())
+    }
+
+    /// Does what waited for the member, if it answers now.
+    pub(super) async fn do_removals(&self, cluster: &ClusterName) -> Result<(), Error> {
+        let fleet = self.fleet.snapshot();
+        if !fleet.members.get(cluster).is_some_and(|member| member.is_writable()) {
+            return Ok(());
+        }
+        for mut map in self.removals(cluster).await? {
+            let entries: BTreeMap<String, String> = map.data.clone().unwrap_or_default();
+            let mut left = entries.clone();
+            for (entry, text) in &entries {
+                let removal: Removal = serde_json::from_str(text).map_err(|error| Error::Unreadable {
+                    what: format!("entry {entry} of ConfigMap {}", map.name_any()),
+                    why: error.to_string(),
+                })?;
+                if self.is_wanted_again(cluster, &removal) || self.remove_kept(cluster, &removal).await? {
+                    left.remove(entry);
+                }
+            }
+            if left.len() == entries.len() {
+                continue;
+            }
+            let name = map.name_any();
+            let outcome = if left.is_empty() {
+                let params = DeleteParams::default().preconditions(kube::api::Preconditions {
+                    uid: map.uid(),
+                    resource_version: map.resource_version(),
+                });
+                self.removal_maps().delete(&name, &params).await.map(|_| ())
+            } else {
+                map.data = Some(left);
+                self.removal_maps().replace(&name, &PostParams::default(), &map).await.map(|_| ())
+            };
+            outcome.map_err(|source| WireError::call(format!("note the removals done in {cluster}"), source))?;
+        }
+        if self.has_removals(cluster).await? {
+            self.sweeps.add_after(cluster.clone(), std::time::Duration::from_secs(1));
+        }
+        Ok(())
+    }
+
+    /// The template was made again meanwhile: its binding takes the object over.
+    fn is_wanted_again(&self, cluster: &ClusterName, removal: &Removal) -> bool {
+        let key = BindingKey { namespace: removal.namespace.clone(), name: removal.binding.clone() };
+        self.index.binding(&key).is_some_and(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *cluster))
+    }
+
+    /// Whether everything of it is gone.
+    async fn remove_kept(&self, cluster: &ClusterName, removal: &Removal) -> Result<bool, Error> {
+        let Some(member) = self.fleet.member(cluster) else { return Ok(false) };
+        let identity = if removal.admin { ActAs::admin() } else { ActAs::tenant(&removal.namespace) };
+        let client = member.stack().acting_as(&identity)?;
+        let mut gone = true;
+        for object in &removal.objects {
+            let key = object.key();
+            let version = removal.api_version.rsplit('/').next().unwrap_or_default().to_owned();
+            let gvk: GroupVersionKind = key.group_kind().at(version);
+            let Some(resource) = member.resource(&gvk) else {
+                gone &= member.apis().complete;
+                continue;
+            };
+            let target = Target { client: &client, resource: &resource, key: &key };
+            let outcome = if removal.orphan { orphan(&self.me, target, object).await } else { prune(&self.me, target, object).await };
+            match outcome {
+                Ok(outcome) => gone &= outcome == Pruned::Gone,
+                // No rights any more: with the namespace gone there is nothing left.
+                Err(error) if error.code() == Some(403) => {
+                    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(member.stack().client());
+                    let live = namespaces.get_metadata_opt(&removal.namespace).await;
+                    let live = live.map_err(|source| WireError::call(format!("read namespace {}", removal.namespace), source))?;
+                    if live.is_some() {
+                        return Err(error.into());
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(gone)
+    }
+}

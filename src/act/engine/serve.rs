@@ -1,0 +1,263 @@
+//! Putting the hub together, and taking it down in order.
+
+use std::{sync::Arc, time::Duration};
+
+use dashmap::DashMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::{Api, Config, ResourceExt};
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    election::{self, LeaseTimes},
+    engine::Engine,
+    error::Error,
+    index::Index,
+    lanes::Lanes,
+    reconcile,
+    sinks::TemplateWatches,
+    status::{self, Buckets},
+};
+use crate::{
+    act::{
+        enforce::Enforcer,
+        fleet::{Change, Claim, Fleet, FleetConfig, KubeconfigTransport, discover},
+        propagate::{Events, Ledger},
+        wire::{Backlog, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
+    },
+    model::{clock::Clock, fleet::BindingKey, mark, name::ClusterName},
+};
+
+/// How the hub is run.
+#[derive(Debug)]
+pub struct Options {
+    /// The hub API.
+    pub hub: Config,
+    /// How leadership is held.
+    pub lease: LeaseTimes,
+    /// Name of this process in the Lease and in events.
+    pub identity: String,
+    /// Time.
+    pub clock: Clock,
+    /// Told what the hub still waits for; empty when it is ready.
+    pub waiting: watch::Sender<Vec<String>>,
+}
+
+/// Shutting down takes no longer than this.
+const DRAIN: Duration = Duration::from_secs(8);
+/// The hub API's kinds are looked at again this often, besides when a CRD changes.
+const DISCOVER_AGAIN: Duration = Duration::from_secs(600);
+
+/// Runs the hub until `stop` resolves, then drains.
+pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    let Options { hub: config, lease, identity, clock, waiting, .. } = options;
+    let gate = Gate::default();
+    let ungated = Stack::connect(&config, Gate::always_open())?;
+    let hub = Stack::connect(&config, gate.clone())?;
+    waiting.send_replace(vec!["the hub API".to_owned()]);
+    let claim = who_am_i(&ungated).await?;
+    let me = HubIdentity { id: claim.hub.clone(), manager: claim.manager() };
+    tracing::info!(hub = %me.id, manager = %me.manager, "starting");
+
+    let tasks = Tasks::default();
+    let writers = Tasks::default();
+    let (leading, led) = watch::channel(false);
+    let (activate, active) = watch::channel(false);
+    let (fleet, changes) = Fleet::new(FleetConfig {
+        claim,
+        hub: hub.clone(),
+        gate: gate.clone(),
+        clock: clock.clone(),
+        tasks: tasks.child(),
+        transport: Arc::new(KubeconfigTransport),
+    });
+    let engine = Arc::new(Engine {
+        events: Events::start(&hub, clock.clone(), identity.clone(), &tasks),
+        enforcer: Enforcer::new(me.clone()),
+        hub,
+        me,
+        clock: clock.clone(),
+        tasks: tasks.clone(),
+        fleet,
+        index: Index::default(),
+        ledger: Ledger::default(),
+        backlog: Backlog::default(),
+        queue: Queue::default(),
+        status: Queue::default(),
+        tenants: Queue::default(),
+        sweeps: Queue::default(),
+        lanes: Lanes::default(),
+        scheduling: DashMap::new(),
+        active,
+        kinds: Arc::default(),
+    });
+
+    let campaign = election::run(ungated.clone(), gate.clone(), identity.clone(), lease, clock, writers.clone(), leading);
+    writers.spawn("election", campaign);
+    tasks.spawn("changes", engine.clone().changes_loop(changes));
+    let sources = engine.follow_hub()?;
+    let templates = Arc::new(TemplateWatches::default());
+    tasks.spawn("kinds", engine.clone().kinds_loop(templates.clone()));
+    for _ in 0..reconcile::WORKERS {
+        tasks.spawn("reconcile", engine.clone().reconcile_loop());
+    }
+    let buckets = Arc::<Buckets>::default();
+    for _ in 0..status::WORKERS {
+        tasks.spawn("status", engine.clone().status_loop(buckets.clone()));
+    }
+    tasks.spawn("tenants", engine.clone().tenants_loop());
+    for _ in 0..4 {
+        tasks.spawn("sweep", engine.clone().sweep_loop());
+    }
+    tasks.spawn("activation", engine.clone().activation_loop(sources, templates, led, activate, waiting));
+
+    stop.await;
+    tracing::info!("stopping");
+    engine.drain().await;
+    tasks.stop();
+    let ended = tasks.join(DRAIN / 2).await;
+    gate.close();
+    writers.stop();
+    let _ = writers.join(Duration::from_secs(1)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), election::release(&ungated, &identity)).await;
+    if !ended {
+        tracing::warn!("some work was cut off; the next leader repeats it");
+    }
+    Ok(())
+}
+
+/// The hub id travels with the hub API's backup; the uid of its kube-system does not.
+async fn who_am_i(hub: &Stack) -> Result<Claim, Error> {
+    let maps: Api<ConfigMap> = Api::namespaced(hub.client(), mark::SYSTEM_NAMESPACE);
+    let map = maps.get_opt(mark::HUB_IDENTITY).await.map_err(|source| WireError::call("read the hub's identity", source))?;
+    let id = map
+        .and_then(|map| map.data?.get("id").cloned())
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| Error::NotInstalled { what: format!("ConfigMap {}/{}", mark::SYSTEM_NAMESPACE, mark::HUB_IDENTITY) })?;
+    let namespaces: Api<Namespace> = Api::all(hub.client());
+    let system = namespaces.get("kube-system").await.map_err(|source| WireError::call("read namespace kube-system", source))?;
+    Ok(Claim { hub: id, api: system.uid().unwrap_or_default() })
+}
+
+impl Engine {
+    /// Decides only when every first list is complete and this process leads.
+    async fn activation_loop(
+        self: Arc<Self>,
+        sources: Vec<(&'static str, super::follow::Synced)>,
+        templates: Arc<TemplateWatches>,
+        mut led: watch::Receiver<bool>,
+        activate: watch::Sender<bool>,
+        waiting: watch::Sender<Vec<String>>,
+    ) {
+        loop {
+            let mut missing: Vec<String> =
+                sources.iter().filter(|(_, synced)| !synced.now()).map(|(name, _)| format!("the list of {name}")).collect();
+            if self.index.apis.load().kinds.is_empty() {
+                missing.push("the kinds of the hub API".to_owned());
+            }
+            missing.extend(templates.waiting().into_iter().map(|kind| format!("the list of {kind}")));
+            // A standby is ready to take over: leading is not waited for.
+            if *waiting.borrow() != missing {
+                waiting.send_replace(missing.clone());
+            }
+            let now = *led.borrow() && (missing.is_empty() || *activate.borrow());
+            if activate.send_replace(now) != now {
+                tracing::info!(active = now, "deciding");
+                if now {
+                    self.look_at_everything();
+                }
+            }
+            tokio::select! {
+                _ = led.changed() => {}
+                () = tokio::time::sleep(Duration::from_millis(if missing.is_empty() { 500 } else { 20 })) => {}
+            }
+        }
+    }
+
+    fn look_at_everything(&self) {
+        for key in self.index.keys(None) {
+            self.touch(&key);
+            self.queue.add(key);
+        }
+        for name in self.index.tenant_names() {
+            self.tenants.add(name);
+        }
+        for cluster in &self.index.clusters {
+            self.sweeps.add(cluster.key().clone());
+        }
+    }
+
+    /// Keeps the hub API's kinds, and a watch for each that policies may select.
+    async fn kinds_loop(self: Arc<Self>, templates: Arc<TemplateWatches>) {
+        loop {
+            match discover(&self.hub.client(), &self.index.apis.load()).await {
+                Ok(apis) => self.index.apis.store(Arc::new(apis)),
+                Err(error) => {
+                    tracing::warn!(%error, "failed to discover the kinds of the hub API; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            }
+            let until = tokio::time::Instant::now() + DISCOVER_AGAIN;
+            loop {
+                if let Err(error) = templates.arrange(&self) {
+                    tracing::warn!(%error, "failed to watch templates");
+                }
+                tokio::select! {
+                    () = self.kinds.notified() => {}
+                    () = tokio::time::sleep_until(until) => break,
+                }
+            }
+        }
+    }
+
+    /// What members say becomes work.
+    async fn changes_loop(self: Arc<Self>, mut changes: mpsc::Receiver<Change>) {
+        while let Some(change) = changes.recv().await {
+            match change {
+                Change::Members => {
+                    for key in self.index.keys(None) {
+                        self.touch(&key);
+                        self.queue.add(key);
+                    }
+                    for member in self.fleet.snapshot().members.keys() {
+                        self.sweeps.add_after(member.clone(), Duration::from_millis(300));
+                    }
+                }
+                Change::Object { cluster, key, .. } | Change::Autoscaled { cluster, key } => {
+                    if let Some(binding) = BindingKey::of(&key) {
+                        self.concern(&cluster, &binding);
+                    }
+                }
+                Change::Synced { cluster, kind } => {
+                    let keys: Vec<_> = self
+                        .index
+                        .bindings
+                        .iter()
+                        .filter(|binding| *binding.spec.template.kind == *kind.kind && binding.spec.clusters.iter().any(|entry| entry.name == cluster))
+                        .map(|binding| binding.key().clone())
+                        .collect();
+                    for key in keys {
+                        self.concern(&cluster, &key);
+                    }
+                }
+            }
+        }
+    }
+
+    fn concern(&self, cluster: &ClusterName, key: &BindingKey) {
+        if self.index.bindings.contains_key(key) {
+            self.lanes.add(cluster, key);
+            self.touch(key);
+        }
+    }
+
+    /// What is already decided is written before the process goes.
+    async fn drain(&self) {
+        let _ = tokio::time::timeout(DRAIN / 2, async {
+            while !(self.backlog.is_empty() && self.queue.is_empty()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,250 @@
+//! Writing status: of bindings and of templates, coalesced, behind applies, and only what differs.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use kube::{
+    Api,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::{engine::Engine, error::Error, index::Held};
+use crate::{
+    act::{
+        propagate::{Standings, binding_status, is_settled, template_status},
+        wire::Error as WireError,
+    },
+    model::{
+        api::{WorkloadBinding, WorkloadBindingStatus},
+        fleet::{BindingKey, Reach},
+    },
+};
+
+/// Writers at a time.
+pub(super) const WORKERS: usize = 8;
+/// Changes that come together are written together.
+pub(super) const DEBOUNCE: Duration = Duration::from_millis(15);
+/// A state that is only passing is written when it has lasted this long.
+const PASSING: Duration = Duration::from_millis(700);
+/// A token bucket per object: one write a second, three in a row.
+const BURST: f64 = 3.0;
+
+/// When each object was written, so that none is written too often.
+#[derive(Debug, Default)]
+pub(super) struct Buckets(Mutex<HashMap<BindingKey, Bucket>>);
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+    /// Since when a state is passing that was not written.
+    passing: Option<Instant>,
+}
+
+impl Buckets {
+    /// How long the next write must wait; zero takes a token.
+    fn take(&self, key: &BindingKey, settled: bool, now: Instant) -> Duration {
+        let mut buckets = self.0.lock();
+        let bucket = buckets.entry(key.clone()).or_insert(Bucket { tokens: BURST, at: now, passing: None });
+        bucket.tokens = (bucket.tokens + now.duration_since(bucket.at).as_secs_f64()).min(BURST);
+        bucket.at = now;
+        if settled {
+            bucket.passing = None;
+        } else {
+            let since = *bucket.passing.get_or_insert(now);
+            let lasted = now.duration_since(since);
+            if lasted < PASSING {
+                return PASSING.saturating_sub(lasted);
+            }
+        }
+        if bucket.tokens < 1.0 {
+            return Duration::from_secs_f64(1.0 - bucket.tokens);
+        }
+        bucket.tokens -= 1.0;
+        bucket.passing = None;
+        Duration::ZERO
+    }
+
+    /// Forgets what has been quiet.
+    fn tidy(&self, now: Instant) {
+        let mut buckets = self.0.lock();
+        if buckets.len() > 1000 {
+            buckets.retain(|_, bucket| bucket.passing.is_some() || now.duration_since(bucket.at) < Duration::from_secs(10));
+        }
+    }
+}
+
+impl Engine {
+    /// Handles keys until stopped.
+    pub(super) async fn status_loop(self: Arc<Self>, buckets: Arc<Buckets>) {
+        loop {
+            let work = self.status.next().await;
+            self.until_active().await;
+            let key = work.key();
+            match self.write_status(key, &buckets).await {
+                Ok(None) => self.status.forget(key),
+                Ok(Some(wait)) => self.status.add_after(key.clone(), wait),
+                Err(error) if error.is_not_leader() => {}
+                Err(error) => {
+                    tracing::debug!(binding = %key, %error, "failed to write status; trying again");
+                    self.status.retry(key.clone());
+                }
+            }
+        }
+    }
+
+    /// Writes what differs. `Some` when it is too early.
+    async fn write_status(&self, key: &BindingKey, buckets: &Buckets) -> Result<Option<Duration>, Error> {
+        let Some((binding, wanted, template)) = self.statuses(key) else { return Ok(None) };
+        if binding.status.as_ref() == Some(&wanted) && template.is_none() {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        buckets.tidy(now);
+        let wait = buckets.take(key, is_settled(&wanted), now);
+        if !wait.is_zero() {
+            return Ok(Some(wait));
+        }
+        self.backlog.calm().await;
+        // It may have moved on while this waited.
+        let Some((binding, wanted, template)) = self.statuses(key) else { return Ok(None) };
+        let of_binding = async {
+            if binding.status.as_ref() == Some(&wanted) { Ok(()) } else { self.write_binding_status(key, &binding, &wanted).await }
+        };
+        let of_template = async {
+            match template {
+                Some((held, status)) => self.write_template_status(&held, &status).await,
+                None => Ok(()),
+            }
+        };
+        let (binding, template) = tokio::join!(of_binding, of_template);
+        binding.and(template)?;
+        Ok(None)
+    }
+
+    #[expect(clippy::type_complexity, reason = "what is written where, used once")]
+    fn statuses(&self, key: &BindingKey) -> Option<(Arc<WorkloadBinding>, WorkloadBindingStatus, Option<(Held, Value)>)> {
+        let binding = self.index.binding(key)?;
+        let standings = self.standings(key, &binding);
+        let scheduling = self.scheduling.get(key).map(|scheduling| scheduling.clone());
+        let wanted = binding_status(&binding, scheduling.as_ref(), &standings, self.clock.now());
+        let template = self.index.template(key).and_then(|held| {
+            let previous: Option<Value> = held.status.as_deref().and_then(|status| serde_json::from_str(status).ok());
+            let status = template_status(&held.template, previous.as_ref(), &binding, &standings)?;
+            (previous.as_ref().unwrap_or(&json!({})) != &status).then_some((held, status))
+        });
+        Some((binding, wanted, template))
+    }
+
+    fn standings(&self, key: &BindingKey, binding: &WorkloadBinding) -> Standings {
+        let fleet = self.fleet.snapshot();
+        let object = binding.spec.template.key(&key.namespace).ok();
+        let mut known = self.ledger.all(key);
+        binding
+            .spec
+            .clusters
+            .iter()
+            .map(|cluster| {
+                let reach = fleet.members.get(&cluster.name).map_or(Reach::Unknown, |member| member.reach);
+                let row = self.fleet.member(&cluster.name).and_then(|member| member.row(object.as_ref()?));
+                let standing = known.remove(&cluster.name).unwrap_or_default();
+                (cluster.name.clone(), (standing, reach, row))
+            })
+            .collect()
+    }
+
+    async fn write_binding_status(
+        &self,
+        key: &BindingKey,
+        binding: &WorkloadBinding,
+        wanted: &WorkloadBindingStatus,
+    ) -> Result<(), Error> {
+        let api: Api<WorkloadBinding> = Api::namespaced(self.hub.client(), &key.namespace);
+        let unreadable = |error: serde_json::Error| Error::Unreadable { what: format!("the status of binding {key}"), why: error.to_string() };
+        let before = serde_json::to_value(binding.status_or_default()).map_err(unreadable)?;
+        let after = serde_json::to_value(wanted).map_err(unreadable)?;
+        let patch = json!({"metadata": {"uid": binding.metadata.uid}, "status": merge(&before, &after)});
+        let params = PatchParams { field_manager: Some(self.me.manager.clone()), ..PatchParams::default() };
+        match api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await {
+            Ok(binding) => {
+                self.keep(key, binding);
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(source) => Err(self.stale(key, "write the status of", source).await),
+        }
+    }
+
+    async fn write_template_status(&self, held: &Held, status: &Value) -> Result<(), Error> {
+        let template = &held.template;
+        let apis = self.index.apis.load();
+        let Some(api) = apis.kind(&template.key.group_kind()).filter(|api| api.status) else { return Ok(()) };
+        let Some(namespace) = &template.key.namespace else { return Ok(()) };
+        let gvk = kube::core::GroupVersionKind::gvk(&template.gvk.group, &template.gvk.version, &template.gvk.kind);
+        let resource = kube::api::ApiResource::from_gvk_with_plural(&gvk, &api.plural);
+        let objects: Api<DynamicObject> = Api::namespaced_with(self.hub.client(), namespace, &resource);
+        let before: Value = held.status.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(json!({}));
+        let patch = json!({"metadata": {"uid": template.uid}, "status": merge(&before, status)});
+        let params = PatchParams { field_manager: Some(self.me.manager.clone()), ..PatchParams::default() };
+        match objects.patch_status(&template.key.name, &params, &Patch::Merge(&patch)).await {
+            Ok(_) => Ok(()),
+            // Gone, or another one of that name: its own events say so.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(source) => Err(WireError::call(format!("write the status of {}", template.key), source).into()),
+        }
+    }
+}
+
+/// The merge patch from one object to another: top-level fields that differ, and null for those that go.
+fn merge(before: &Value, after: &Value) -> Value {
+    let empty = Map::new();
+    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
+    let mut patch: Map<String, Value> =
+        after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    Value::Object(patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> BindingKey {
+        BindingKey { namespace: "shop".parse().unwrap(), name: "deployment-web-0123456789".parse().unwrap() }
+    }
+
+    #[test]
+    fn a_patch_holds_only_what_differs() {
+        let before = json!({"replicas": 1, "readyReplicas": 1, "conditions": [1]});
+        let after = json!({"replicas": 1, "conditions": [2]});
+        assert_eq!(merge(&before, &after), json!({"readyReplicas": null, "conditions": [2]}));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_is_written_three_times_in_a_row_and_then_once_a_second() {
+        let buckets = Buckets::default();
+        for _ in 0..3 {
+            assert!(buckets.take(&key(), true, Instant::now()).is_zero());
+        }
+        assert!(!buckets.take(&key(), true, Instant::now()).is_zero());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(buckets.take(&key(), true, Instant::now()).is_zero());
+        assert!(!buckets.take(&key(), true, Instant::now()).is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_passing_state_is_written_only_when_it_lasts() {
+        let buckets = Buckets::default();
+        let wait = buckets.take(&key(), false, Instant::now());
+        assert_eq!(wait, PASSING);
+        assert!(buckets.take(&key(), true, Instant::now()).is_zero(), "what stands is written at once");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let wait = buckets.take(&key(), false, Instant::now());
+        tokio::time::advance(wait).await;
+        assert!(buckets.take(&key(), false, Instant::now()).is_zero());
+    }
+}

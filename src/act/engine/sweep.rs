@@ -1,0 +1,72 @@
+//! Sweeping a member: namespaces of tenants that are no longer there go, and the rights in them. They go last.
+
+use std::{sync::Arc, time::Duration};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, ResourceExt, api::ListParams};
+
+use super::{engine::Engine, error::Error};
+use crate::{
+    act::wire::Error as WireError,
+    model::{
+        mark,
+        name::{ClusterName, NamespaceName},
+    },
+};
+
+const AGAIN: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Handles members until stopped.
+    pub(super) async fn sweep_loop(self: Arc<Self>) {
+        loop {
+            let work = self.sweeps.next().await;
+            self.until_active().await;
+            let name = work.key();
+            let outcome = async {
+                self.do_removals(name).await?;
+                let clean = self.sweep(name).await?;
+                self.look_after_cluster(name).await?;
+                Ok::<bool, Error>(clean)
+            };
+            match outcome.await {
+                Ok(true) => self.sweeps.forget(name),
+                Ok(false) => self.sweeps.add_after(name.clone(), AGAIN),
+                Err(error) if error.is_not_leader() => {}
+                Err(error) => {
+                    let delay = self.sweeps.retry(name.clone());
+                    tracing::debug!(cluster = %name, %error, ?delay, "failed to sweep the member; trying again");
+                }
+            }
+        }
+    }
+
+    /// Withdraws from every namespace that nobody claims any more. Whether nothing is left to withdraw from.
+    /// A member that does not answer is swept when it returns.
+    pub(super) async fn sweep(&self, name: &ClusterName) -> Result<bool, Error> {
+        let fleet = self.fleet.snapshot();
+        let (Some(seen), Some(member)) = (fleet.members.get(name), self.fleet.member(name)) else { return Ok(true) };
+        if !seen.is_writable() {
+            return Ok(!seen.leaving);
+        }
+        let namespaces: Api<Namespace> = Api::all(member.stack().client());
+        let ours = ListParams::default().labels(mark::TENANT);
+        let listed = namespaces
+            .list_metadata(&ours)
+            .await
+            .map_err(|source| WireError::call(format!("list namespaces in {name}"), source))?;
+        let mut clean = true;
+        for namespace in listed.items {
+            let Ok(key) = NamespaceName::parse(&namespace.name_any()) else { continue };
+            let Some(tenant) = namespace.labels().get(mark::TENANT) else { continue };
+            let in_use = self.index.bindings.iter().any(|binding| {
+                binding.key().namespace == key && binding.spec.clusters.iter().any(|entry| entry.name == *name)
+            });
+            if in_use || !(seen.leaving || self.is_unclaimed(tenant, &key)) {
+                continue;
+            }
+            clean &= self.enforcer.withdraw(&member, &key, tenant).await?;
+        }
+        Ok(clean)
+    }
+}

@@ -1,0 +1,333 @@
+//! What the conditions of a Cluster say. Pure: from what is known to a status, and nothing when too little is.
+
+use std::time::Duration;
+
+use super::{
+    claim::NEEDED_JOIN_VERSION,
+    member::Known,
+    probe::{Probe, Trouble},
+};
+use crate::model::{
+    api::{self, ClusterStatus, ConditionStatus, ConditionType, Reason, Time, find_condition, set_condition},
+    clock::{GoDuration, Timestamp, whole_seconds},
+    fleet::{Held, Member, Reach},
+};
+
+/// How long a member that answers may take to show whose it is before that is reported.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Verdict {
+    status: ConditionStatus,
+    reason: Reason,
+    message: String,
+}
+
+fn verdict(status: impl Into<ConditionStatus>, reason: Reason, message: impl Into<String>) -> Verdict {
+    Verdict {
+        status: status.into(),
+        reason,
+        message: message.into(),
+    }
+}
+
+/// The status with its conditions as they should be now; its numbers are left as they are. `None` while this
+/// process knows less than whoever wrote the status before it.
+pub(super) fn judge(
+    cluster: &api::Cluster,
+    known: &Known,
+    member: &Member,
+    now: Timestamp,
+) -> Option<ClusterStatus> {
+    let mut status = cluster.status.clone().unwrap_or_default();
+    let settling =
+        known.trouble.is_none() && (member.held == Some(Held::Unverified) || member.apis.kinds.is_empty());
+    let waited = known
+        .probe
+        .since
+        .is_some_and(|since| now.duration_since(since).unsigned_abs() > PATIENCE);
+    let heard = known.probe.reach != Reach::Unknown || known.trouble.is_some();
+    if !heard || (settling && !waited && known.probe.reach == Reach::Reachable) {
+        return None;
+    }
+    let verified = known.trouble.is_none() && member.held != Some(Held::Unverified);
+    let ready = ready(known, member);
+    let mut verdicts = vec![
+        (ConditionType::Ready, ready),
+        (ConditionType::Reachable, reachable(known)),
+    ];
+    if verified {
+        verdicts.push((ConditionType::Joined, joined(known, member)));
+        verdicts.push((ConditionType::Held, held(member)));
+        if let (None, None) = (&status.uid, &member.held) {
+            status.uid.clone_from(&member.identity);
+        }
+    }
+    let was =
+        find_condition(&status.conditions, ConditionType::Ready).map(|condition| condition.status.clone());
+    if was.as_deref() != Some(verdicts[0].1.status.as_str()) {
+        status.since = Some(Time(whole_seconds(now)));
+    }
+    for (
+        type_,
+        Verdict {
+            status: holds,
+            reason,
+            message,
+        },
+    ) in verdicts
+    {
+        let generation = cluster.metadata.generation;
+        set_condition(
+            &mut status.conditions,
+            type_,
+            holds,
+            reason,
+            &message,
+            generation,
+            now,
+        );
+    }
+    if let Some(version) = &member.version {
+        status.kubernetes_version = Some(version.clone());
+    }
+    if known.join_version.is_some() {
+        status.join_version = known.join_version;
+    }
+    if let Some(token) = known.token {
+        status.token_expires = Some(Time(whole_seconds(token.expires)));
+        status.token_lifetime = Some(GoDuration(token.lifetime()));
+    }
+    Some(status)
+}
+
+fn reachable(known: &Known) -> Verdict {
+    let Probe { reach, trouble, .. } = &known.probe;
+    let message = trouble.as_ref().map(Trouble::message).unwrap_or_default();
+    match (reach, &known.trouble) {
+        (Reach::Unknown, Some(trouble)) => {
+            verdict(ConditionStatus::Unknown, credential(trouble), trouble.message())
+        }
+        (Reach::Unknown, None) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
+        (Reach::Reachable, _) => verdict(true, Reason::ProbeSucceeded, ""),
+        (Reach::Suspect, _) => verdict(false, Reason::ProbeFailed, message),
+        (Reach::Unreachable, _) => verdict(false, silence(trouble.as_ref()), message),
+    }
+}
+
+fn silence(trouble: Option<&Trouble>) -> Reason {
+    match trouble {
+        Some(Trouble::Certificate(_)) => Reason::CertificateInvalid,
+        _ => Reason::Unreachable,
+    }
+}
+
+fn credential(trouble: &Trouble) -> Reason {
+    match trouble {
+        Trouble::Credential(_) => Reason::CredentialInvalid,
+        Trouble::Certificate(_) => Reason::CertificateInvalid,
+        Trouble::Silent(_) => Reason::Connecting,
+    }
+}
+
+fn ready(known: &Known, member: &Member) -> Verdict {
+    if let Some(trouble) = &known.trouble {
+        return verdict(false, credential(trouble), trouble.message());
+    }
+    let trouble = known.probe.trouble.as_ref();
+    let message = trouble.map(Trouble::message).unwrap_or_default();
+    match (known.probe.reach, &member.held) {
+        (Reach::Unknown, _) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
+        (Reach::Unreachable, _) => verdict(ConditionStatus::Unknown, silence(trouble), message),
+        (_, Some(held)) => {
+            let (reason, message) = why(held);
+            let status = if *held == Held::Unverified {
+                ConditionStatus::Unknown
+            } else {
+                ConditionStatus::False
+            };
+            verdict(status, reason, message)
+        }
+        (_, None) if member.leaving => verdict(false, Reason::Leaving, "its objects are being removed"),
+        (_, None) if member.apis.kinds.is_empty() => verdict(
+            ConditionStatus::Unknown,
+            Reason::Connecting,
+            "its kinds are not known yet",
+        ),
+        (_, None) => verdict(true, Reason::AsDesired, ""),
+    }
+}
+
+fn held(member: &Member) -> Verdict {
+    member.held.as_ref().map_or_else(
+        || verdict(false, Reason::AsDesired, ""),
+        |held| {
+            let (reason, message) = why(held);
+            verdict(true, reason, message)
+        },
+    )
+}
+
+fn joined(known: &Known, member: &Member) -> Verdict {
+    match &member.held {
+        Some(held @ (Held::Unclaimed | Held::Claimed { .. })) => {
+            let (reason, message) = why(held);
+            verdict(false, reason, message)
+        }
+        Some(Held::Unauthorized) => {
+            let (reason, message) = why(&Held::Unauthorized);
+            verdict(ConditionStatus::Unknown, reason, message)
+        }
+        _ => match known.join_version {
+            Some(version) if version < NEEDED_JOIN_VERSION => verdict(
+                false,
+                Reason::JoinOutdated,
+                format!(
+                    "it was joined at version {version}, this hub needs {NEEDED_JOIN_VERSION}: \
+                     hub join {} --refresh --member-kubeconfig FILE",
+                    member.name
+                ),
+            ),
+            _ => verdict(true, Reason::AsDesired, ""),
+        },
+    }
+}
+
+fn why(held: &Held) -> (Reason, String) {
+    match held {
+        Held::IdentityChanged { expected, found } => (
+            Reason::ClusterIdentityChanged,
+            format!("kube-system has uid {found}, not {expected}: another cluster answers at its address"),
+        ),
+        Held::Claimed { by } => (
+            Reason::ClaimedByAnotherHub,
+            format!("it is claimed by {by}: hub takeover takes it"),
+        ),
+        Held::Unclaimed => (
+            Reason::NotJoined,
+            "it has no claim of this hub: run hub join".to_owned(),
+        ),
+        Held::Unauthorized => (
+            Reason::CredentialExpired,
+            "it does not accept the hub's token: run hub join --refresh".to_owned(),
+        ),
+        Held::Unverified => (
+            Reason::Connecting,
+            "its identity and claim can't be read".to_owned(),
+        ),
+        Held::Duplicate { of } => (
+            Reason::DuplicateCluster,
+            format!("it is the same cluster as {of}"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::model::{api::Condition, fleet::ApiKind, fleet::Apis, name::GroupKind};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + second).unwrap()
+    }
+
+    fn cluster() -> api::Cluster {
+        api::Cluster::new("m", api::ClusterSpec::default())
+    }
+
+    fn known(reach: Reach, trouble: Option<Trouble>) -> Known {
+        let probe = Probe {
+            reach,
+            since: Some(at(0)),
+            trouble,
+        };
+        Known {
+            probe,
+            ..Known::default()
+        }
+    }
+
+    fn member(held: Option<Held>) -> Member {
+        let pod = ApiKind {
+            versions: vec!["v1".into()],
+            plural: "pods".into(),
+            namespaced: true,
+            verbs: vec![],
+            status: true,
+        };
+        let apis = Apis {
+            kinds: [(GroupKind::new("", "Pod"), pod)].into(),
+            complete: true,
+        };
+        Member {
+            held,
+            identity: Some("u".into()),
+            apis: apis.into(),
+            ..Member::unheard("m".parse().unwrap())
+        }
+    }
+
+    fn silent() -> Option<Trouble> {
+        Some(Trouble::Silent("no answer".into()))
+    }
+
+    fn condition(status: &ClusterStatus, type_: ConditionType) -> (String, String) {
+        let Condition { status, reason, .. } = find_condition(&status.conditions, type_).unwrap();
+        (status.clone(), reason.clone())
+    }
+
+    #[rstest]
+    #[case::well(Reach::Reachable, None, None, ("True", "AsDesired"), ("True", "ProbeSucceeded"))]
+    #[case::one_probe_failed(Reach::Suspect, silent(), None, ("True", "AsDesired"), ("False", "ProbeFailed"))]
+    #[case::gone(Reach::Unreachable, silent(), Some(Held::Unverified), ("Unknown", "Unreachable"), ("False", "Unreachable"))]
+    #[case::wrong_authority(Reach::Unreachable, Some(Trouble::Certificate("x".into())), None, ("Unknown", "CertificateInvalid"), ("False", "CertificateInvalid"))]
+    #[case::not_joined(Reach::Reachable, None, Some(Held::Unclaimed), ("False", "NotJoined"), ("True", "ProbeSucceeded"))]
+    #[case::expired(Reach::Reachable, None, Some(Held::Unauthorized), ("False", "CredentialExpired"), ("True", "ProbeSucceeded"))]
+    #[case::another(Reach::Reachable, None, Some(Held::Claimed { by: "h/a".into() }), ("False", "ClaimedByAnotherHub"), ("True", "ProbeSucceeded"))]
+    fn ready_says_whether_anything_can_be_placed_there(
+        #[case] reach: Reach,
+        #[case] trouble: Option<Trouble>,
+        #[case] held: Option<Held>,
+        #[case] ready: (&str, &str),
+        #[case] reachable: (&str, &str),
+    ) {
+        let status = judge(&cluster(), &known(reach, trouble), &member(held), at(1)).unwrap();
+        let strings = |(status, reason): (&str, &str)| (status.to_owned(), reason.to_owned());
+        assert_eq!(condition(&status, ConditionType::Ready), strings(ready));
+        assert_eq!(condition(&status, ConditionType::Reachable), strings(reachable));
+    }
+
+    #[test]
+    fn a_hub_that_has_just_started_leaves_the_status_alone() {
+        let nothing = Known::default();
+        assert_eq!(
+            judge(&cluster(), &nothing, &member(Some(Held::Unverified)), at(1)),
+            None
+        );
+        let unverified = known(Reach::Reachable, None);
+        assert_eq!(
+            judge(&cluster(), &unverified, &member(Some(Held::Unverified)), at(1)),
+            None
+        );
+        assert!(judge(&cluster(), &unverified, &member(Some(Held::Unverified)), at(60)).is_some());
+    }
+
+    #[test]
+    fn judging_again_changes_nothing() {
+        let well = known(Reach::Reachable, None);
+        let mut cluster = cluster();
+        cluster.status = judge(&cluster, &well, &member(None), at(1));
+        assert_eq!(judge(&cluster, &well, &member(None), at(500)), cluster.status);
+        assert_eq!(cluster.status.unwrap().since, Some(Time(at(1))));
+    }
+
+    #[test]
+    fn the_identity_is_recorded_once_and_only_of_a_member_that_is_ours() {
+        let well = known(Reach::Reachable, None);
+        let foreign = judge(&cluster(), &well, &member(Some(Held::Unclaimed)), at(1)).unwrap();
+        assert_eq!(foreign.uid, None);
+        let ours = judge(&cluster(), &well, &member(None), at(1)).unwrap();
+        assert_eq!(ours.uid.as_deref(), Some("u"));
+    }
+}

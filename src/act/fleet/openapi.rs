@@ -1,0 +1,169 @@
+//! The member's own schemas, read group version by group version when first asked for.
+//!
+//! The index `/openapi/v3` names each document with a hash of its contents in the address; as long as that
+//! stays, the document that was read stays right.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use http::Request;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
+
+use super::Error;
+use crate::{
+    act::wire,
+    model::{
+        name::{ClusterName, GroupVersionKind},
+        schema::{SchemaRef, Schemas},
+    },
+};
+
+/// How long the index is believed when nothing has hinted at a change.
+const FRESH: std::time::Duration = std::time::Duration::from_secs(600);
+
+#[derive(Debug, Default)]
+pub(super) struct Documents {
+    state: Mutex<State>,
+    /// One reader at a time: a burst of templates asks for the same document at once.
+    reading: AsyncMutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    index: Option<(Index, Instant)>,
+    documents: HashMap<String, (String, Arc<Schemas>)>,
+}
+
+type Index = Arc<BTreeMap<String, String>>;
+
+impl Documents {
+    /// The kinds of the member may have changed: the index is read again before the next answer.
+    pub(super) fn invalidate(&self) {
+        self.state.lock().index = None;
+    }
+
+    /// The schema of a kind. `None` when the member publishes none for it.
+    pub(super) async fn schema(
+        &self,
+        client: &kube::Client,
+        cluster: &ClusterName,
+        gvk: &GroupVersionKind,
+    ) -> Result<Option<SchemaRef>, Error> {
+        let schemas = self.document(client, cluster, &path_of(gvk)).await?;
+        Ok(schemas.and_then(|schemas| schemas.kind(&gvk.group, &gvk.version, &gvk.kind)))
+    }
+
+    async fn document(
+        &self,
+        client: &kube::Client,
+        cluster: &ClusterName,
+        path: &str,
+    ) -> Result<Option<Arc<Schemas>>, Error> {
+        if let Some(known) = self.known(path) {
+            return Ok(known);
+        }
+        let _one = self.reading.lock().await;
+        if let Some(known) = self.known(path) {
+            return Ok(known);
+        }
+        let index = self.index(client).await?;
+        let Some(address) = index.get(path) else {
+            return Ok(None);
+        };
+        let kept = self
+            .state
+            .lock()
+            .documents
+            .get(path)
+            .filter(|(of, _)| of == address)
+            .map(|(_, kept)| kept.clone());
+        let schemas = match kept {
+            Some(schemas) => schemas,
+            None => Arc::new(self.read(client, cluster, address).await?),
+        };
+        let mut state = self.state.lock();
+        state
+            .documents
+            .insert(path.to_owned(), (address.clone(), schemas.clone()));
+        Ok(Some(schemas))
+    }
+
+    /// The answer, if neither the index nor the document need be read. `Some(None)`: surely not there.
+    fn known(&self, path: &str) -> Option<Option<Arc<Schemas>>> {
+        let state = self.state.lock();
+        let (index, _) = state.index.as_ref().filter(|(_, read)| read.elapsed() < FRESH)?;
+        let Some(address) = index.get(path) else {
+            return Some(None);
+        };
+        let (of, schemas) = state.documents.get(path)?;
+        (of == address).then(|| Some(schemas.clone()))
+    }
+
+    async fn index(&self, client: &kube::Client) -> Result<Index, Error> {
+        #[derive(Deserialize)]
+        struct Paths {
+            paths: BTreeMap<String, Address>,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Address {
+            #[serde(rename = "serverRelativeURL")]
+            url: String,
+        }
+        if let Some((index, _)) = self
+            .state
+            .lock()
+            .index
+            .as_ref()
+            .filter(|(_, read)| read.elapsed() < FRESH)
+        {
+            return Ok(index.clone());
+        }
+        let read: Paths = client
+            .request(get("/openapi/v3"))
+            .await
+            .map_err(|source| wire::Error::call("read the index of OpenAPI documents", source))?;
+        let index: Index = Arc::new(read.paths.into_iter().map(|(path, at)| (path, at.url)).collect());
+        let mut state = self.state.lock();
+        state.documents.retain(|path, _| index.contains_key(path));
+        state.index = Some((index.clone(), Instant::now()));
+        Ok(index)
+    }
+
+    async fn read(
+        &self,
+        client: &kube::Client,
+        cluster: &ClusterName,
+        address: &str,
+    ) -> Result<Schemas, Error> {
+        let document: serde_json::Value = client
+            .request(get(address))
+            .await
+            .map_err(|source| wire::Error::call(format!("read the OpenAPI document {address}"), source))?;
+        Schemas::from_openapi(&document).map_err(|source| Error::Document {
+            cluster: cluster.clone(),
+            what: "OpenAPI document",
+            reason: source.to_string(),
+        })
+    }
+}
+
+fn get(path: &str) -> Request<Vec<u8>> {
+    let mut request = Request::new(Vec::new());
+    if let Ok(uri) = path.parse() {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// As the index names it: `api/v1`, `apis/apps/v1`.
+fn path_of(gvk: &GroupVersionKind) -> String {
+    match &*gvk.group {
+        "" => format!("api/{}", gvk.version),
+        group => format!("apis/{group}/{}", gvk.version),
+    }
+}

@@ -1,0 +1,189 @@
+//! The probe loop of one member: does it answer, is it still the same cluster, is it still ours.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Request;
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::Namespace},
+    apimachinery::pkg::version::Info,
+};
+use kube::{Api, Client, Error as KubeError};
+use tokio::time::{Instant, timeout};
+
+use super::{
+    member::{Core, Known, Wire},
+    probe::{Outcome, TIMEOUT, Trouble},
+};
+use crate::{
+    act::wire,
+    model::{
+        fleet::{Held, Reach},
+        mark,
+    },
+};
+
+/// Identity and claim change rarely, and only by a person's hand.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Probes until the connection is given up.
+pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
+    let client = at.stack.probe();
+    let mut looked: Option<Instant> = None;
+    for turn in 0.. {
+        let mut accepted = false;
+        let outcome = match timeout(TIMEOUT, ask(&client)).await {
+            Ok(Ok(version)) => {
+                at.judge_version(&version);
+                core.known.lock().version = Some(version);
+                accepted = true;
+                Outcome::Answered
+            }
+            Ok(Err(error)) if is_unauthorized(&error) => {
+                if core.known.lock().held != Some(Held::Unauthorized) {
+                    core.learn(|known| known.held = Some(Held::Unauthorized));
+                }
+                looked = None;
+                Outcome::Answered
+            }
+            Ok(Err(error)) => Outcome::Failed(trouble_of(&error)),
+            Err(_) => Outcome::Failed(Trouble::Silent(format!(
+                "no answer within {} s",
+                TIMEOUT.as_secs()
+            ))),
+        };
+        let answered = outcome == Outcome::Answered;
+        if !answered {
+            looked = None;
+        }
+        let due = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if accepted && due && look(&core, &client).await {
+            looked = Some(Instant::now());
+        }
+        let pause = record(&core, outcome, turn);
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Takes a probe's outcome into what is known; answers how long to wait.
+fn record(core: &Core, outcome: Outcome, turn: u64) -> Duration {
+    let now = core.context.clock.now();
+    let (before, after) = {
+        let mut known = core.known.lock();
+        let after = known.probe.after(outcome, now);
+        if after.reach == Reach::Unreachable {
+            // Another cluster may answer at this address next.
+            known.held = Some(Held::Unverified);
+        }
+        (std::mem::replace(&mut known.probe, after.clone()), after)
+    };
+    if before != after {
+        core.touch();
+    }
+    if before.reach != after.reach {
+        let why = after.trouble.as_ref().map(Trouble::message).unwrap_or_default();
+        tracing::info!(cluster = %core.name, from = ?before.reach, to = ?after.reach, why, "reach");
+        if before.reach == Reach::Unreachable {
+            core.is_back();
+        }
+    }
+    after.pause(core.jitter(turn))
+}
+
+/// `/readyz` and `/version`: it is there, and ready to serve.
+async fn ask(client: &Client) -> Result<String, KubeError> {
+    let request = Request::get("/readyz")
+        .body(Vec::new())
+        .map_err(KubeError::HttpError)?;
+    client.request_text(request).await?;
+    let Info { git_version, .. } = client.apiserver_version().await?;
+    Ok(git_version)
+}
+
+/// Compares identity and claim with what is expected. Whether both could be read.
+async fn look(core: &Core, client: &Client) -> bool {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let leases: Api<Lease> = Api::namespaced(client.clone(), mark::SYSTEM_NAMESPACE);
+    let both = futures::future::join(
+        namespaces.get_metadata("kube-system"),
+        leases.get_opt(mark::HUB_CLAIM),
+    );
+    let Ok((identity, claim)) = timeout(TIMEOUT, both).await else {
+        return false;
+    };
+    let Some(found) = identity.ok().and_then(|namespace| namespace.metadata.uid) else {
+        return false;
+    };
+    let claim = match claim {
+        Ok(claim) => claim,
+        // Without its role the hub can't even read the claim: the member was never joined, or was left.
+        Err(KubeError::Api(status)) if status.code == 403 => None,
+        Err(_) => return false,
+    };
+    let expected = core
+        .cluster
+        .load()
+        .status
+        .as_ref()
+        .and_then(|status| status.uid.clone());
+    let join_version = claim.as_ref().and_then(|claim| {
+        let metadata = &claim.metadata;
+        let marked = |all: &Option<std::collections::BTreeMap<String, String>>| {
+            all.as_ref()
+                .and_then(|all| all.get(mark::JOIN_VERSION))
+                .and_then(|text| text.parse().ok())
+        };
+        marked(&metadata.labels).or_else(|| marked(&metadata.annotations))
+    });
+    let holder = claim
+        .and_then(|claim| claim.spec)
+        .and_then(|spec| spec.holder_identity);
+    let held = match expected {
+        Some(expected) if expected != found => Some(Held::IdentityChanged {
+            expected,
+            found: found.clone(),
+        }),
+        _ => core.context.claim.judge(holder.as_deref()),
+    };
+    let differs = |known: &Known| {
+        known.held != held || known.identity.as_ref() != Some(&found) || known.join_version != join_version
+    };
+    if differs(&core.known.lock()) {
+        tracing::info!(cluster = %core.name, ?held, "identity and claim");
+        core.learn(|known| {
+            known.held = held;
+            known.identity = Some(found);
+            known.join_version = join_version;
+        });
+    }
+    true
+}
+
+fn is_unauthorized(error: &KubeError) -> bool {
+    matches!(error, KubeError::Api(status) if status.code == 401)
+}
+
+fn trouble_of(error: &KubeError) -> Trouble {
+    let message = wire::brief(error);
+    if is_certificate(error) {
+        Trouble::Certificate(message)
+    } else {
+        Trouble::Silent(message)
+    }
+}
+
+fn is_certificate(error: &KubeError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let inner = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
+        let tls = error
+            .downcast_ref::<rustls::Error>()
+            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
+        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

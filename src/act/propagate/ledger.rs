@@ -1,0 +1,156 @@
+//! What the hub knows to stand in members, per binding: what it wrote, and what went wrong.
+//!
+//! Filled from the bindings' status at start, then by the outcome of every write. The members themselves are
+//! the truth; this is what the next comparison starts from.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use dashmap::DashMap;
+use tokio::time::Instant;
+
+use crate::model::{
+    api::{PlacedObject, Reason, WorkloadBinding},
+    fleet::BindingKey,
+    name::ClusterName,
+};
+
+/// The ledger of all bindings.
+#[derive(Debug, Default)]
+pub struct Ledger(DashMap<BindingKey, BTreeMap<ClusterName, Standing>>);
+
+/// What stands of one binding in one member.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The member holds what the template says at `generation`.
+    pub applied: bool,
+    /// Generation of the template that was last applied.
+    pub generation: Option<i64>,
+    /// What was written there.
+    pub objects: Vec<PlacedObject>,
+    /// Why it is not applied.
+    pub problem: Option<Problem>,
+    /// Somebody changed it, and it is not repaired yet.
+    pub drifted: Option<String>,
+    /// Everything of it was confirmed gone, after it was to be removed.
+    pub gone: bool,
+    /// Repairs lately, so that nobody is fought.
+    pub repairs: Repairs,
+}
+
+/// Why something is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// For machines.
+    pub reason: Reason,
+    /// For people: with names, numbers and what to do.
+    pub message: String,
+    /// Whether only a change of the template, the policy or the member helps.
+    pub terminal: bool,
+}
+
+/// At most one repair per backoff period; periods double while the same object keeps being edited.
+#[derive(Debug, Clone, Default)]
+pub struct Repairs {
+    count: u32,
+    last: Option<Instant>,
+}
+
+const FIRST_PERIOD: Duration = Duration::from_secs(2);
+const LAST_PERIOD: Duration = Duration::from_secs(300);
+/// After this long without an edit the next one is repaired at once again.
+const CALM: Duration = Duration::from_secs(600);
+
+impl Repairs {
+    /// How long the next repair must wait.
+    #[must_use]
+    pub fn wait(&self, now: Instant) -> Duration {
+        let Some(last) = self.last else { return Duration::ZERO };
+        let period = FIRST_PERIOD.saturating_mul(1 << self.count.saturating_sub(1).min(10)).min(LAST_PERIOD);
+        (last + period).saturating_duration_since(now)
+    }
+
+    /// Counts one repair.
+    pub fn note(&mut self, now: Instant) {
+        if self.last.is_some_and(|last| now.duration_since(last) > CALM) {
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = Some(now);
+    }
+}
+
+impl Ledger {
+    /// Takes up what a binding's status says, for members the ledger has nothing on.
+    pub fn learn(&self, key: &BindingKey, binding: &WorkloadBinding) {
+        let mut known = self.0.entry(key.clone()).or_default();
+        for cluster in binding.status.iter().flat_map(|status| &status.clusters) {
+            known.entry(cluster.name.clone()).or_insert_with(|| Standing {
+                applied: cluster.applied,
+                generation: cluster.generation,
+                objects: cluster.objects.clone(),
+                ..Standing::default()
+            });
+        }
+    }
+
+    /// What stands in one member; nothing is known of it if that is empty.
+    #[must_use]
+    pub fn standing(&self, key: &BindingKey, cluster: &ClusterName) -> Standing {
+        self.0.get(key).and_then(|all| all.get(cluster).cloned()).unwrap_or_default()
+    }
+
+    /// What stands in every member.
+    #[must_use]
+    pub fn all(&self, key: &BindingKey) -> BTreeMap<ClusterName, Standing> {
+        self.0.get(key).map(|all| all.clone()).unwrap_or_default()
+    }
+
+    /// Changes what is known of one member.
+    pub fn update<T>(&self, key: &BindingKey, cluster: &ClusterName, change: impl FnOnce(&mut Standing) -> T) -> T {
+        let mut all = self.0.entry(key.clone()).or_default();
+        change(all.entry(cluster.clone()).or_default())
+    }
+
+    /// Nothing of the binding is in that member any more.
+    pub fn forget_member(&self, key: &BindingKey, cluster: &ClusterName) {
+        if let Some(mut all) = self.0.get_mut(key) {
+            all.remove(cluster);
+        }
+    }
+
+    /// The binding is gone.
+    pub fn forget(&self, key: &BindingKey) {
+        self.0.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_object_that_keeps_being_edited_is_repaired_ever_more_rarely() {
+        let mut repairs = Repairs::default();
+        let mut written = 0;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3600) {
+            let wait = repairs.wait(Instant::now());
+            tokio::time::advance(wait.max(Duration::from_millis(100))).await;
+            if repairs.wait(Instant::now()).is_zero() {
+                repairs.note(Instant::now());
+                written += 1;
+            }
+        }
+        assert!((10..=25).contains(&written), "{written} repairs in an hour of fighting");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_edit_after_a_calm_time_is_repaired_at_once() {
+        let mut repairs = Repairs::default();
+        for _ in 0..6 {
+            repairs.note(Instant::now());
+        }
+        tokio::time::advance(CALM + Duration::from_secs(1)).await;
+        assert!(repairs.wait(Instant::now()).is_zero());
+    }
+}

@@ -1,0 +1,134 @@
+//! Whether a choice of members contains a member.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::model::api::ClusterSelector;
+use crate::model::cel::Program;
+use crate::model::fleet::{Member, Reach, Resources};
+use crate::model::name::ClusterName;
+use crate::model::pod::LabelMatcher;
+
+/// A [`ClusterSelector`], compiled.
+pub(super) struct Choice<'a> {
+    names: BTreeSet<&'a ClusterName>,
+    exclude: BTreeSet<&'a ClusterName>,
+    labels: Option<Result<LabelMatcher, String>>,
+    cel: Option<(&'a str, Result<Program, String>)>,
+}
+
+/// What a filter says of a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    No(String),
+    /// It cannot be told: what runs there stays, and nothing new comes.
+    Unsure(String),
+}
+
+impl<'a> Choice<'a> {
+    pub(super) fn compile(selector: &'a ClusterSelector) -> Self {
+        let labels = selector.selector.as_ref();
+        let cel = selector.cel.as_deref();
+        Self {
+            names: selector.names.iter().collect(),
+            exclude: selector.exclude.iter().collect(),
+            labels: labels.map(|labels| LabelMatcher::compile(labels).map_err(|error| error.to_string())),
+            cel: cel.map(|text| {
+                let program = Program::compile(text, &["cluster"]);
+                (text, program.map_err(|error| error.to_string()))
+            }),
+        }
+    }
+
+    pub(super) fn contains(&self, member: &Member) -> Answer {
+        let name = &member.name;
+        if self.exclude.contains(name) {
+            return Answer::No(format!("{name} is excluded"));
+        }
+        if !self.names.is_empty() && !self.names.contains(name) {
+            return Answer::No(format!("{name} is not among the names {}", list(&self.names)));
+        }
+        match &self.labels {
+            Some(Err(error)) => return Answer::Unsure(error.clone()),
+            Some(Ok(labels)) if !labels.matches(&member.labels) => {
+                return Answer::No(format!("the labels of {name} do not match the selector"));
+            }
+            _ => {}
+        }
+        match &self.cel {
+            None => Answer::Yes,
+            Some((text, Err(error))) => Answer::Unsure(format!("{error}: {text}")),
+            Some((text, Ok(program))) => evaluate(text, program, member),
+        }
+    }
+}
+
+/// Whether what is known of the member is known now, and of that member: facts of one that is silent are old,
+/// those of one that is held may be another cluster's.
+pub(super) fn is_known(member: &Member) -> bool {
+    matches!(member.reach, Reach::Reachable | Reach::Suspect) && member.held.is_none()
+}
+
+/// An expression on facts that may be wrong cannot say no.
+fn evaluate(text: &str, program: &Program, member: &Member) -> Answer {
+    let name = &member.name;
+    if !is_known(member) {
+        return Answer::Unsure(format!(
+            "{name} is not heard of or held, so it cannot be told whether {text}"
+        ));
+    }
+    match program.evaluate_bool(&[("cluster", &as_object(member))]) {
+        Ok(true) => Answer::Yes,
+        Ok(false) => Answer::No(format!("for {name} it is false that {text}")),
+        Err(error) => Answer::Unsure(format!("{error}: {text}")),
+    }
+}
+
+/// At most eight names: a person reads this.
+fn list(names: &BTreeSet<&ClusterName>) -> String {
+    const SHOWN: usize = 8;
+    let mut text: Vec<&str> = names.iter().take(SHOWN).map(|name| name.as_str()).collect();
+    if names.len() > SHOWN {
+        text.push("…");
+    }
+    text.join(", ")
+}
+
+/// The member as its `Cluster` object, as far as it is known.
+fn as_object(member: &Member) -> Value {
+    let labels: serde_json::Map<String, Value> = member
+        .labels
+        .iter()
+        .map(|(key, value)| (key.clone(), value.as_str().into()))
+        .collect();
+    let mut spec = serde_json::Map::new();
+    let known = [
+        ("region", &member.region),
+        ("zone", &member.zone),
+        ("provider", &member.provider),
+    ];
+    for (field, value) in known {
+        if let Some(value) = value {
+            spec.insert(field.to_owned(), value.as_str().into());
+        }
+    }
+    json!({
+        "metadata": {"name": member.name, "labels": labels},
+        "spec": spec,
+        "status": {
+            "kubernetesVersion": member.version,
+            "uid": member.identity,
+            "nodes": member.nodes,
+            "allocatable": amounts(member.allocatable),
+            "requested": amounts(member.requested),
+            "idle": amounts(member.allocatable.minus(member.requested)),
+            "largestGap": amounts(member.largest_gap),
+        },
+    })
+}
+
+fn amounts(of: Resources) -> Value {
+    json!({"cpu": format!("{}m", of.cpu_milli), "memory": of.memory.to_string(), "pods": of.pods.to_string()})
+}

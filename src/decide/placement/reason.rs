@@ -1,0 +1,63 @@
+//! Why a member was not chosen.
+
+use std::fmt;
+
+use crate::model::api::PlacementReason;
+use crate::model::name::ClusterName;
+
+/// The filters, in the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Filter {
+    /// No Cluster has the name that the policy gives.
+    ClusterExists,
+    /// The Cluster is being deleted.
+    Leaving,
+    /// The tenant may not use it.
+    Tenant,
+    /// The policy does not choose it.
+    ClusterSelection,
+    /// It was never heard of since the hub started.
+    Heard,
+    /// It does not serve the kind, or it is not known whether it does.
+    ApiEnabled,
+    /// Nothing may be written there until a person has decided.
+    Held,
+}
+
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::ClusterExists => "ClusterExists",
+            Self::Leaving => "Leaving",
+            Self::Tenant => "Tenant",
+            Self::ClusterSelection => "ClusterSelection",
+            Self::ApiEnabled => "ApiEnabled",
+            Self::Heard => "Heard",
+            Self::Held => "Held",
+        })
+    }
+}
+
+/// The first "no" for one member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The member, or a name that no member has.
+    pub cluster: ClusterName,
+    /// The filter that refused it first.
+    pub filter: Filter,
+    /// The names and numbers it used, for people.
+    pub message: String,
+}
+
+/// The longest message that a binding's status takes.
+const MESSAGE_MAX: usize = 1024;
+
+impl From<Reason> for PlacementReason {
+    fn from(reason: Reason) -> Self {
+        Self {
+            cluster: reason.cluster,
+            filter: reason.filter.to_string(),
+            message: reason.message.chars().take(MESSAGE_MAX).collect(),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The intent.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::strip::strip;
+use crate::model::fleet::Member;
+use crate::model::hash::Hash;
+use crate::model::kind::replicas_pointer;
+use crate::model::mark;
+use crate::model::name::{ClusterName, GroupKind, GroupVersionKind, ObjectKey, ObjectName};
+use crate::model::template::Template;
+
+/// Why there is no intent for a member.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The member does not serve the kind. With an incomplete discovery it may serve it all the same.
+    #[error("failed to render for cluster {cluster}: it does not serve {kind}{}", if *.certain { "" } else { ", as far as its incomplete discovery tells" })]
+    KindUnknown {
+        /// The member.
+        cluster: ClusterName,
+        /// The kind.
+        kind: GroupKind,
+        /// Whether every API group of the member answered.
+        certain: bool,
+    },
+    /// The template's body is not an object.
+    #[error("failed to render {key}: its body is not an object")]
+    Body {
+        /// The template.
+        key: ObjectKey,
+    },
+}
+
+/// What an intent is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The hub's id.
+    pub hub: &'a str,
+    /// Name of the binding.
+    pub binding: &'a ObjectName,
+    /// The tenant's name, or `hanse-admin`.
+    pub tenant: &'a str,
+    /// The member.
+    pub member: &'a Member,
+    /// Who says how many replicas.
+    pub replicas: Replicas,
+}
+
+/// Who says how many replicas (PROTOCOL §3.6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replicas {
+    /// The template: its live number.
+    Template,
+    /// The plan.
+    Exactly(i64),
+    /// An autoscaler: the field is left out. Only for objects that are already there, after the live number
+    /// was handed over to the second manager.
+    Autoscaler,
+}
+
+/// The exact object that the hub wants one member to have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// Which object it is.
+    pub key: ObjectKey,
+    /// Its kind at a version the member serves.
+    pub gvk: GroupVersionKind,
+    /// The object, with all marks.
+    pub body: Arc<Value>,
+    /// Hash of the body without the annotation that holds this hash.
+    pub hash: Hash,
+}
+
+impl Intent {
+    /// Makes an intent of a body: writes its hash into it. What stood in the annotation before does not count.
+    pub(super) fn seal(key: ObjectKey, gvk: GroupVersionKind, mut body: Value) -> Self {
+        if let Some(Value::Object(annotations)) = body.pointer_mut("/metadata/annotations") {
+            annotations.remove(mark::INTENT);
+        }
+        let hash = Hash::of(&body);
+        put(&mut body, "annotations", mark::INTENT, hash.to_string());
+        Self {
+            key,
+            gvk,
+            body: Arc::new(body),
+            hash,
+        }
+    }
+
+    /// The body that hands the live number of replicas over to the second field manager before the hub leaves
+    /// the field: only the replicas and nothing else. None for kinds without.
+    #[must_use]
+    pub fn replicas_only(&self, live: i64) -> Option<Value> {
+        // All kinds with replicas have them at the same place.
+        replicas_pointer(&self.key.group_kind()).filter(|pointer| *pointer == REPLICAS)?;
+        Some(json!({
+            "apiVersion": self.gvk.api_version(),
+            "kind": &*self.gvk.kind,
+            "metadata": {"name": self.key.name, "namespace": self.key.namespace},
+            "spec": {"replicas": live},
+        }))
+    }
+}
+
+const REPLICAS: &str = "/spec/replicas";
+
+/// What the member shall hold of the template.
+pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Error> {
+    let kind = template.key.group_kind();
+    let member = context.member;
+    let version = member
+        .apis
+        .kind(&kind)
+        .and_then(|served| served.version_or_preferred(&template.gvk.version))
+        .ok_or_else(|| Error::KindUnknown {
+            cluster: member.name.clone(),
+            kind: kind.clone(),
+            certain: member.apis.complete,
+        })?;
+    let gvk = kind.at(version);
+    let mut body = template.value();
+    if !body.is_object() {
+        let key = template.key.clone();
+        return Err(Error::Body { key });
+    }
+    strip(&kind, &mut body);
+    body["apiVersion"] = gvk.api_version().into();
+    set_replicas(&kind, template, context.replicas, &mut body);
+    stamp(template, context, &mut body);
+    Ok(Intent::seal(template.key.clone(), gvk, body))
+}
+
+fn set_replicas(kind: &GroupKind, template: &Template, replicas: Replicas, body: &mut Value) {
+    if replicas_pointer(kind) != Some(REPLICAS) {
+        return;
+    }
+    let number = match replicas {
+        Replicas::Template => template.replicas,
+        Replicas::Exactly(number) => Some(number),
+        Replicas::Autoscaler => None,
+    };
+    match (body.get_mut("spec").and_then(Value::as_object_mut), number) {
+        (Some(spec), Some(number)) => {
+            spec.insert("replicas".to_owned(), number.into());
+        }
+        (Some(spec), None) => {
+            spec.remove("replicas");
+        }
+        (None, Some(number)) => body["spec"] = json!({"replicas": number}),
+        (None, None) => {}
+    }
+}
+
+fn stamp(template: &Template, context: &Context<'_>, body: &mut Value) {
+    let object = template.key.annotation();
+    put(body, "labels", mark::MANAGED_BY, mark::HANSE);
+    put(body, "labels", mark::TENANT, context.tenant);
+    put(body, "labels", mark::BINDING, context.binding.as_str());
+    put(body, "annotations", mark::HUB, context.hub);
+    put(body, "annotations", mark::TEMPLATE, object.as_str());
+    put(body, "annotations", mark::OBJECT, object);
+}
+
+/// Sets one label or annotation, also where there was none.
+fn put(body: &mut Value, field: &str, key: &str, value: impl Into<String>) {
+    let Some(Value::Object(metadata)) = body.get_mut("metadata") else {
+        return;
+    };
+    let marks = metadata.entry(field).or_insert_with(|| json!({}));
+    if !marks.is_object() {
+        *marks = json!({});
+    }
+    marks[key] = Value::String(value.into());
+}
+
+#[cfg(test)]
+mod tests;

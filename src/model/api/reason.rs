@@ -1,0 +1,177 @@
+//! The types and reasons of all conditions, in one place: people and alerts match on them.
+//!
+//! `docs/reference/reasons.md` is generated from here.
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[doc = $word_doc:literal])+ $word:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[doc = $word_doc])+ $word,)*
+        }
+
+        impl $name {
+            /// All of them, in the order of the reference page.
+            pub const ALL: &'static [Self] = &[$(Self::$word,)*];
+
+            /// As it stands in the condition.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => stringify!($word),)*
+                }
+            }
+
+            /// What it means, for people.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$word => concat!($($word_doc),+).trim_ascii(),)*
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a condition is about.
+    ConditionType {
+        /// Cluster: objects can be placed there now, Unknown when it was not heard of. Tenant: its namespaces and rights are in place in every member it may use. Policy: it is in force.
+        Ready,
+        /// Cluster: the last probe was answered.
+        Reachable,
+        /// Cluster: what `hub join` made in the member is there and new enough.
+        Joined,
+        /// Cluster: the hub writes nothing there until a person has decided.
+        Held,
+        /// `WorkloadBinding`: members were decided for.
+        Scheduled,
+        /// `WorkloadBinding`: every member decided for holds what the template says.
+        Applied,
+        /// `WorkloadBinding`: it serves in every member decided for.
+        Available,
+        /// `WorkloadBinding`: a change is on its way in some member.
+        Progressing,
+        /// `WorkloadBinding`: somebody edited it in a member, and that is not repaired yet.
+        Drifted,
+    }
+}
+
+words! {
+    /// Why a condition is what it is.
+    Reason {
+        /// All is as it should be.
+        AsDesired,
+        /// The hub has not come to it yet.
+        Pending,
+        /// The member answers its probes.
+        ProbeSucceeded,
+        /// The last probe of the member failed; one more and it counts as unreachable.
+        ProbeFailed,
+        /// The member has not answered two probes in a row: what is known of it is old.
+        Unreachable,
+        /// The hub is connecting to the member.
+        Connecting,
+        /// The Secret named by spec.connection is missing or holds no usable kubeconfig.
+        CredentialInvalid,
+        /// The hub's token in the member has expired; run hub join --refresh.
+        CredentialExpired,
+        /// The member's certificate is not signed by the authority in the kubeconfig.
+        CertificateInvalid,
+        /// The namespace kube-system of the member has another uid than before: it is another cluster.
+        ClusterIdentityChanged,
+        /// Another Cluster object already names the same member.
+        DuplicateCluster,
+        /// The Lease hanse-system/hub-claim of the member names another hub; run hub takeover.
+        ClaimedByAnotherHub,
+        /// The member has no hub-claim of this hub; run hub join.
+        NotJoined,
+        /// What hub join made in the member is older than this hub needs; run hub join --refresh.
+        JoinOutdated,
+        /// The Cluster is being deleted and its objects are being removed.
+        Leaving,
+        /// A namespace in a member enforces a stricter pod security level than the tenant's; only the member's owner may lower it.
+        PodSecurityHeld,
+        /// A namespace of that name in the member is not ours and does not carry hanse.dev/adopt with the tenant's name.
+        NamespaceNotOurs,
+        /// Two tenants name the same namespace; the older one has it.
+        NamespaceClaimed,
+        /// The namespace is being deleted.
+        NamespaceTerminating,
+        /// No member matches the selectors of the policy and the tenant.
+        NoMatchingCluster,
+        /// Members were decided for.
+        Decided,
+        /// The policy that governed the template is gone; its objects stay as they are.
+        PolicyGone,
+        /// The policy asks for something that cannot be evaluated, such as an expression that fails.
+        PolicyInvalid,
+        /// The template is gone and its objects are being removed.
+        TemplateGone,
+        /// No Tenant names the namespace of the template.
+        TenantUnknown,
+        /// No policy and no other binding wants it in the member any more.
+        NotSelected,
+        /// The kind may not be propagated for a tenant, or not at all.
+        KindRefused,
+        /// The member does not serve the kind.
+        KindUnknown,
+        /// The member refused the object, or does not know a field that the template sets.
+        InvalidForMember,
+        /// The member's policy or quota refused the object.
+        Refused,
+        /// The tenant's identity has no right to it in the member; the message has the `ClusterRole` to create.
+        Forbidden,
+        /// An object of that name that is not ours is in the way, or another binding writes the same object.
+        Conflict,
+        /// Every member decided for holds what the template says.
+        Applied,
+        /// At least one member does not hold it yet.
+        Applying,
+        /// The write failed and is tried again.
+        ApplyFailed,
+        /// It serves in every member.
+        Available,
+        /// It does not serve in every member yet.
+        Progressing,
+        /// It fails in at least one member.
+        Degraded,
+        /// At least one member was not heard of, so how it does there is not known.
+        ClusterUnreachable,
+        /// At least one member is held and gets no writes.
+        ClusterHeld,
+        /// A propagated object was edited or deleted in a member.
+        Drifted,
+        /// A change was repaired.
+        DriftCorrected,
+        /// A change was seen and is left as the policy says.
+        DriftReported,
+        /// The policy suspends it.
+        Suspended,
+    }
+}
+
+/// The reference page `docs/reference/reasons.md`.
+#[cfg(test)]
+pub(super) fn reference() -> String {
+    use std::fmt::Write as _;
+
+    let mut page = String::from(
+        "# Conditions and reasons\n\n<!-- Generated from src/model/api/reason.rs by `make crds`; not edited by hand. -->\n\n\
+         ## Condition types\n\n| type | meaning |\n|---|---|\n",
+    );
+    for type_ in ConditionType::ALL {
+        let _ = writeln!(page, "| `{type_}` | {} |", type_.meaning());
+    }
+    page.push_str("\n## Reasons\n\n| reason | meaning |\n|---|---|\n");
+    for reason in Reason::ALL {
+        let _ = writeln!(page, "| `{reason}` | {} |", reason.meaning());
+    }
+    page
+}

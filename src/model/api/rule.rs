@@ -1,0 +1,114 @@
+//! What a value must satisfy beyond its type, in CEL: the API server refuses what breaks a rule.
+//!
+//! Every list and text that a rule walks is bounded in the schema, or the API server would refuse the whole
+//! CRD for the cost that the rule *might* have.
+
+/// One rule on the schema at `path`.
+#[derive(Debug)]
+pub(super) struct Rule {
+    /// From the object down, items of lists as `[]`; empty for the object itself.
+    pub(super) path: &'static str,
+    /// True of what is accepted.
+    pub(super) cel: &'static str,
+    /// What the user reads otherwise.
+    pub(super) message: &'static str,
+}
+
+const CLUSTER: &[Rule] = &[
+    Rule {
+        path: "",
+        cel: "self.metadata.name.size() <= 57 && !self.metadata.name.contains('.')",
+        message: "metadata.name of a Cluster has at most 57 characters and no dots: virtual nodes are named after it",
+    },
+    Rule {
+        path: "spec.connection",
+        cel: "[has(self.kubeconfigSecret), has(self.inCluster), has(self.agent)].filter(given, given).size() == 1",
+        message: "exactly one of kubeconfigSecret, inCluster and agent says how the member is reached",
+    },
+];
+
+const TENANT: &[Rule] = &[
+    Rule {
+        path: "",
+        cel: "self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
+        message: "metadata.name of a Tenant has at most 63 characters and no dots: it becomes the value of a label",
+    },
+    Rule {
+        path: "",
+        cel: "self.metadata.name != 'hanse-admin'",
+        message: "hanse-admin stands for the administrators and cannot name a Tenant",
+    },
+    Rule {
+        path: "spec.owners[]",
+        cel: "self.kind == 'ServiceAccount' ? has(self.namespace) : !has(self.namespace)",
+        message: "an owner of kind ServiceAccount needs a namespace; a User or Group has none",
+    },
+    Rule {
+        path: "spec.namespaces[]",
+        cel: "self != 'default' && !self.startsWith('kube-') && !self.startsWith('hanse-')",
+        message: "default, kube-* and hanse-* belong to no tenant",
+    },
+];
+
+const POLICY: &[Rule] = &[
+    Rule {
+        path: "spec.resourceSelectors[].apiVersion",
+        cel: "self == '*' || self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z0-9]+$')",
+        message: "apiVersion is group/version like apps/v1, a version like v1, or \"*\"",
+    },
+    Rule {
+        path: "spec.resourceSelectors[].apiVersion",
+        cel: "!self.startsWith('hanse.dev/')",
+        message: "kinds of the hub are never propagated",
+    },
+    Rule {
+        path: "spec.resourceSelectors[].kind",
+        cel: "self == '*' || self.matches('^[A-Za-z][-A-Za-z0-9]*$')",
+        message: "kind is a kind like Deployment, or \"*\"",
+    },
+    Rule {
+        path: "spec.placement.tolerations[]",
+        cel: "has(self.operator) && self.operator == 'Exists' ? !has(self.value) : has(self.key)",
+        message: "a toleration with operator Exists has no value; with Equal it has a key",
+    },
+    Rule {
+        path: "spec.placement.spread[]",
+        cel: "self.by in ['region', 'zone', 'provider', 'cluster'] || self.by.startsWith('label:')",
+        message: "by is region, zone, provider, cluster or label:<key>",
+    },
+    Rule {
+        path: "spec.placement.spread[]",
+        cel: "!has(self.minGroups) || !has(self.maxGroups) || self.minGroups <= self.maxGroups",
+        message: "minGroups is at most maxGroups",
+    },
+    Rule {
+        path: "spec.placement.replicas",
+        cel: "has(self.mode) && self.mode == 'Divided' || !has(self.divide) && !has(self.minPerCluster) && !has(self.maxPerCluster)",
+        message: "divide, minPerCluster and maxPerCluster go with mode Divided only",
+    },
+    Rule {
+        path: "spec.placement.replicas.divide",
+        cel: "[has(self.capacity), has(self.weighted), has(self.packed)].filter(given, given).size() == 1",
+        message: "exactly one of capacity, weighted and packed says how replicas are divided",
+    },
+];
+
+const WORKLOAD_BINDING: &[Rule] = &[Rule {
+    path: "spec.template",
+    // uid and version may change: a template made again under its name keeps its binding.
+    cel: "self.kind == oldSelf.kind && self.name == oldSelf.name && \
+          (self.apiVersion.contains('/') ? self.apiVersion.split('/')[0] : '') == \
+          (oldSelf.apiVersion.contains('/') ? oldSelf.apiVersion.split('/')[0] : '')",
+    message: "a binding never changes its template",
+}];
+
+/// The rules of a kind.
+pub(super) fn rules(kind: &str) -> &'static [Rule] {
+    match kind {
+        "Cluster" => CLUSTER,
+        "Tenant" => TENANT,
+        "PropagationPolicy" | "ClusterPropagationPolicy" => POLICY,
+        "WorkloadBinding" => WORKLOAD_BINDING,
+        _ => &[],
+    }
+}

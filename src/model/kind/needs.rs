@@ -1,0 +1,245 @@
+//! What an object names and cannot run without.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::pod_template_pointer;
+use crate::model::name::{GroupKind, ObjectName};
+
+/// An object of the same namespace that another one names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dependency {
+    /// ConfigMap, Secret, ServiceAccount, PersistentVolumeClaim or Service; all of the core group.
+    pub kind: GroupKind,
+    /// Its name.
+    pub name: ObjectName,
+}
+
+/// What the rendered object names: ConfigMaps, Secrets, ServiceAccounts and claims of its pods, Secrets of
+/// Ingresses, Gateways and ServiceAccounts; Services only by Ingresses, routes and a StatefulSet's
+/// `serviceName`. Sorted, each once. What every cluster has itself is left out, and so are names that no
+/// object can have.
+#[must_use]
+pub fn dependencies(kind: &GroupKind, object: &Value) -> Vec<Dependency> {
+    let mut found = Found::default();
+    if let Some(pointer) = pod_template_pointer(kind) {
+        if let Some(pod) = object.pointer(pointer).and_then(|template| template.get("spec")) {
+            of_pod(pod, &mut found);
+        }
+    }
+    match (&*kind.group, &*kind.kind) {
+        ("apps", "StatefulSet") => found.add("Service", object.pointer("/spec/serviceName")),
+        ("", "ServiceAccount") => {
+            for secret in items(object.get("imagePullSecrets")) {
+                found.add("Secret", secret.get("name"));
+            }
+        }
+        ("networking.k8s.io" | "extensions", "Ingress") => of_ingress(object, &mut found),
+        ("gateway.networking.k8s.io", "Gateway") => {
+            for listener in items(object.pointer("/spec/listeners")) {
+                for reference in items(listener.pointer("/tls/certificateRefs")) {
+                    of_reference(reference, "Secret", &mut found);
+                }
+            }
+        }
+        ("gateway.networking.k8s.io", route) if route.ends_with("Route") => of_route(object, &mut found),
+        _ => {}
+    }
+    found.0.into_iter().collect()
+}
+
+#[derive(Default)]
+struct Found(BTreeSet<Dependency>);
+
+impl Found {
+    fn add(&mut self, kind: &str, name: Option<&Value>) {
+        let Some(name) = name.and_then(Value::as_str) else {
+            return;
+        };
+        if matches!(
+            (kind, name),
+            ("ServiceAccount", "default") | ("ConfigMap", "kube-root-ca.crt")
+        ) {
+            return;
+        }
+        if let Ok(name) = ObjectName::parse(name) {
+            self.0.insert(Dependency {
+                kind: GroupKind::new("", kind),
+                name,
+            });
+        }
+    }
+}
+
+fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
+}
+
+fn of_pod(pod: &Value, found: &mut Found) {
+    found.add("ServiceAccount", pod.get("serviceAccountName"));
+    for secret in items(pod.get("imagePullSecrets")) {
+        found.add("Secret", secret.get("name"));
+    }
+    for list in ["containers", "initContainers", "ephemeralContainers"] {
+        for container in items(pod.get(list)) {
+            for source in items(container.get("envFrom")) {
+                found.add("ConfigMap", source.pointer("/configMapRef/name"));
+                found.add("Secret", source.pointer("/secretRef/name"));
+            }
+            for variable in items(container.get("env")) {
+                found.add("ConfigMap", variable.pointer("/valueFrom/configMapKeyRef/name"));
+                found.add("Secret", variable.pointer("/valueFrom/secretKeyRef/name"));
+            }
+        }
+    }
+    for volume in items(pod.get("volumes")) {
+        of_volume(volume, found);
+    }
+}
+
+fn of_volume(volume: &Value, found: &mut Found) {
+    found.add("ConfigMap", volume.pointer("/configMap/name"));
+    found.add("Secret", volume.pointer("/secret/secretName"));
+    found.add(
+        "PersistentVolumeClaim",
+        volume.pointer("/persistentVolumeClaim/claimName"),
+    );
+    for source in items(volume.pointer("/projected/sources")) {
+        found.add("ConfigMap", source.pointer("/configMap/name"));
+        found.add("Secret", source.pointer("/secret/name"));
+    }
+    found.add("Secret", volume.pointer("/azureFile/secretName"));
+    found.add("Secret", volume.pointer("/csi/nodePublishSecretRef/name"));
+    // Every older volume plugin calls it the same.
+    for plugin in volume.as_object().into_iter().flat_map(|fields| fields.values()) {
+        found.add("Secret", plugin.pointer("/secretRef/name"));
+    }
+}
+
+fn of_ingress(ingress: &Value, found: &mut Found) {
+    found.add("Service", ingress.pointer("/spec/defaultBackend/service/name"));
+    for rule in items(ingress.pointer("/spec/rules")) {
+        for path in items(rule.pointer("/http/paths")) {
+            found.add("Service", path.pointer("/backend/service/name"));
+        }
+    }
+    for tls in items(ingress.pointer("/spec/tls")) {
+        found.add("Secret", tls.get("secretName"));
+    }
+}
+
+fn of_route(route: &Value, found: &mut Found) {
+    for rule in items(route.pointer("/spec/rules")) {
+        for backend in items(rule.get("backendRefs")) {
+            of_reference(backend, "Service", found);
+        }
+        for filter in items(rule.get("filters")) {
+            if let Some(mirror) = filter.pointer("/requestMirror/backendRef") {
+                of_reference(mirror, "Service", found);
+            }
+        }
+    }
+}
+
+/// A Gateway API reference: core group and `kind` unless it says otherwise. Those into other namespaces are
+/// somebody else's.
+fn of_reference(reference: &Value, kind: &str, found: &mut Found) {
+    let text = |field: &str| reference.get(field).and_then(Value::as_str);
+    if text("group").unwrap_or("").is_empty()
+        && text("kind").unwrap_or(kind) == kind
+        && text("namespace").is_none()
+    {
+        found.add(kind, reference.get("name"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn names(group: &str, kind: &str, object: &Value) -> Vec<String> {
+        let found = dependencies(&GroupKind::new(group, kind), object);
+        found
+            .iter()
+            .map(|need| format!("{}/{}", need.kind, need.name))
+            .collect()
+    }
+
+    #[test]
+    fn everything_a_pod_names_is_found_once_and_in_order() {
+        let object = json!({"spec": {"template": {"spec": {
+            "serviceAccountName": "web",
+            "imagePullSecrets": [{"name": "pull"}],
+            "initContainers": [{"envFrom": [{"configMapRef": {"name": "init"}}, {"secretRef": {"name": "s-from"}}]}],
+            "containers": [{"env": [
+                {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "env", "key": "a"}}},
+                {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s-env", "key": "b"}}},
+                {"name": "C", "value": "plain"},
+            ]}],
+            "volumes": [
+                {"name": "a", "configMap": {"name": "init"}},
+                {"name": "b", "secret": {"secretName": "s-vol"}},
+                {"name": "c", "persistentVolumeClaim": {"claimName": "data"}},
+                {"name": "d", "projected": {"sources": [
+                    {"configMap": {"name": "kube-root-ca.crt"}}, {"configMap": {"name": "p"}}, {"secret": {"name": "s-p"}},
+                    {"serviceAccountToken": {"path": "token"}},
+                ]}},
+                {"name": "e", "csi": {"driver": "x", "nodePublishSecretRef": {"name": "s-csi"}}},
+                {"name": "f", "cephfs": {"secretRef": {"name": "s-ceph"}}},
+            ],
+        }}}});
+        assert_eq!(
+            names("apps", "Deployment", &object),
+            [
+                "ConfigMap/env",
+                "ConfigMap/init",
+                "ConfigMap/p",
+                "PersistentVolumeClaim/data",
+                "Secret/pull",
+                "Secret/s-ceph",
+                "Secret/s-csi",
+                "Secret/s-env",
+                "Secret/s-from",
+                "Secret/s-p",
+                "Secret/s-vol",
+                "ServiceAccount/web",
+            ]
+        );
+    }
+
+    #[test]
+    fn services_follow_only_ingresses_routes_and_stateful_sets() {
+        let set =
+            json!({"spec": {"serviceName": "db", "template": {"spec": {"serviceAccountName": "default"}}}});
+        assert_eq!(names("apps", "StatefulSet", &set), ["Service/db"]);
+        let ingress = json!({"spec": {
+            "defaultBackend": {"service": {"name": "fallback"}},
+            "rules": [{"http": {"paths": [{"backend": {"service": {"name": "web"}}}]}}],
+            "tls": [{"secretName": "cert"}],
+        }});
+        assert_eq!(
+            names("networking.k8s.io", "Ingress", &ingress),
+            ["Secret/cert", "Service/fallback", "Service/web"]
+        );
+        let route = json!({"spec": {"rules": [{"backendRefs": [
+            {"name": "web", "port": 80}, {"name": "far", "namespace": "other"}, {"name": "x", "group": "g", "kind": "Store"},
+        ]}]}});
+        assert_eq!(
+            names("gateway.networking.k8s.io", "HTTPRoute", &route),
+            ["Service/web"]
+        );
+        let deployment = json!({"spec": {"template": {"spec": {"containers": [{"args": ["http://web"]}]}}}});
+        assert!(names("apps", "Deployment", &deployment).is_empty());
+    }
+
+    #[test]
+    fn a_cron_jobs_pods_are_looked_into_as_well() {
+        let object = json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": {
+            "containers": [{"envFrom": [{"secretRef": {"name": "s"}}]}],
+        }}}}}});
+        assert_eq!(names("batch", "CronJob", &object), ["Secret/s"]);
+    }
+}

@@ -1,0 +1,47 @@
+//! Scenarios on real Kubernetes: `cargo test --test e2e -- [FILTER]`.
+//!
+//! A scenario is one async function that panics when something is not so, listed in its file's `scenarios()`. Those
+//! that keep to namespaces of their own share a fleet, which starts with the first of them; those that break things
+//! start their own.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a scenario fails by panicking"
+)]
+#![allow(clippy::print_stderr, reason = "the tests' own words")]
+
+mod custom_resources;
+mod fence;
+#[path = "../kubernetes/harness/mod.rs"]
+mod harness;
+mod harness_scenarios;
+mod scenario;
+
+use std::process::ExitCode;
+
+use scenario::Stage;
+
+fn main() -> ExitCode {
+    if std::env::var_os(harness_scenarios::VICTIM).is_some() {
+        Stage::new().block_on(harness_scenarios::be_the_victim());
+    }
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    // Scenarios mostly wait, so a few more run at once than there are CPUs; each costs the API servers some memory.
+    arguments.test_threads.get_or_insert(4);
+    let stage = Stage::new();
+    let scenarios = [
+        harness_scenarios::scenarios(),
+        custom_resources::scenarios(),
+        fence::scenarios(),
+    ];
+    let trials = scenarios
+        .into_iter()
+        .flatten()
+        .map(|scenario| scenario.on(&stage))
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    stage.clear();
+    conclusion.exit_code()
+}

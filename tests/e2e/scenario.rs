@@ -1,0 +1,181 @@
+//! How a scenario gets its fleet, and when it is skipped.
+
+use std::ops::AsyncFnOnce;
+use std::sync::Arc;
+
+use libtest_mimic::{Completion, Failed, Trial};
+use parking_lot::Mutex;
+use tokio::runtime::Runtime;
+
+use crate::harness::{Federation, Fleet, FleetOptions, Need, skips_are_failures};
+
+/// What all scenarios stand on: one runtime, and one shared fleet once somebody asks for it.
+pub(crate) struct Stage {
+    runtime: Runtime,
+    /// Held while the fleet starts, so that the others wait for it instead of starting a second one.
+    shared: Mutex<Option<Result<Arc<Fleet>, String>>>,
+    federation: Mutex<Option<Result<Arc<Federation>, String>>>,
+    /// Own fleets are large: one at a time.
+    alone: Mutex<()>,
+}
+
+impl Stage {
+    pub(crate) fn new() -> Arc<Self> {
+        let runtime = Runtime::new().expect("a tokio runtime starts");
+        Arc::new(Self {
+            runtime,
+            shared: Mutex::new(None),
+            federation: Mutex::new(None),
+            alone: Mutex::new(()),
+        })
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    fn shared_fleet(&self) -> Result<Arc<Fleet>, String> {
+        let options = FleetOptions {
+            audited: true,
+            ..FleetOptions::default()
+        };
+        let start = || {
+            self.runtime
+                .block_on(Fleet::start(options))
+                .map(Arc::new)
+                .map_err(|error| error_chain(&error))
+        };
+        self.shared.lock().get_or_insert_with(start).clone()
+    }
+
+    fn shared_federation(&self, fleet: &Fleet) -> Result<Arc<Federation>, String> {
+        let start = || {
+            let federation = Federation::start(fleet, env!("CARGO_BIN_EXE_hub"), &[]);
+            self.runtime
+                .block_on(federation)
+                .map(Arc::new)
+                .map_err(|error| error_chain(&error))
+        };
+        self.federation.lock().get_or_insert_with(start).clone()
+    }
+
+    /// Ends the shared hub and fleet.
+    pub(crate) fn clear(&self) {
+        self.federation.lock().take();
+        self.shared.lock().take();
+    }
+}
+
+type Run = Box<dyn FnOnce(&Stage) -> Result<(), Failed> + Send>;
+
+/// A named scenario, not yet run.
+pub(crate) struct Scenario {
+    name: &'static str,
+    needs: Vec<Need>,
+    run: Run,
+}
+
+impl Scenario {
+    /// A scenario on the shared fleet. It keeps to names from `Fleet::namespace` and leaves the API servers alone.
+    pub(crate) fn shared<F>(name: &'static str, scenario: F) -> Self
+    where
+        F: AsyncFnOnce(&Fleet) + Send + 'static,
+    {
+        let run = move |stage: &Stage| {
+            let fleet = stage.shared_fleet()?;
+            stage.runtime.block_on(scenario(&fleet));
+            Ok(())
+        };
+        Self {
+            name,
+            needs: vec![Need::Kubernetes],
+            run: Box::new(run),
+        }
+    }
+
+    /// A scenario on a fleet of its own, with which it may do anything.
+    pub(crate) fn alone<F>(name: &'static str, options: FleetOptions, scenario: F) -> Self
+    where
+        F: AsyncFnOnce(Fleet) + Send + 'static,
+    {
+        let run = move |stage: &Stage| {
+            let _turn = stage.alone.lock();
+            stage.runtime.block_on(async {
+                let fleet = Fleet::start(options).await.map_err(|error| error_chain(&error))?;
+                scenario(fleet).await;
+                Ok(())
+            })
+        };
+        Self {
+            name,
+            needs: vec![Need::Kubernetes],
+            run: Box::new(run),
+        }
+    }
+
+    /// A scenario without a fleet.
+    pub(crate) fn plain<F>(name: &'static str, scenario: F) -> Self
+    where
+        F: AsyncFnOnce() + Send + 'static,
+    {
+        let run = move |stage: &Stage| {
+            stage.runtime.block_on(scenario());
+            Ok(())
+        };
+        Self {
+            name,
+            needs: Vec::new(),
+            run: Box::new(run),
+        }
+    }
+
+    /// A scenario on the shared fleet with a hub in service, shared as well: it keeps to tenants and namespaces of
+    /// its own, and neither stops the hub nor leaves it.
+    #[allow(dead_code, reason = "for scenarios of the hub")]
+    pub(crate) fn federated<F>(name: &'static str, scenario: F) -> Self
+    where
+        F: AsyncFnOnce(&Fleet, &Federation) + Send + 'static,
+    {
+        let run = move |stage: &Stage| {
+            let fleet = stage.shared_fleet()?;
+            let federation = stage.shared_federation(&fleet)?;
+            stage.runtime.block_on(scenario(&fleet, &federation));
+            Ok(())
+        };
+        Self {
+            name,
+            needs: vec![Need::Kubernetes],
+            run: Box::new(run),
+        }
+    }
+
+    /// What it cannot do without, beside Kubernetes.
+    #[allow(dead_code, reason = "for scenarios with kubectl or the example applications")]
+    pub(crate) fn needs(mut self, need: Need) -> Self {
+        self.needs.push(need);
+        self
+    }
+
+    /// As a trial. What is missing skips it, with the reason; with `HANSE_REQUIRE=all` it fails it.
+    pub(crate) fn on(self, stage: &Arc<Stage>) -> Trial {
+        let stage = Arc::clone(stage);
+        Trial::ignorable_test(self.name, move || {
+            let missing: Vec<String> = self.needs.into_iter().filter_map(Need::missing).collect();
+            if missing.is_empty() {
+                return (self.run)(&stage).map(|()| Completion::Completed);
+            }
+            let reason = missing.join("; ");
+            if skips_are_failures() {
+                Err(reason.into())
+            } else {
+                Ok(Completion::ignored_with(reason))
+            }
+        })
+    }
+}
+
+/// An error and its causes, in one line.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
