@@ -72,6 +72,20 @@ fn policy() -> SchemaRef {
     schemas.kind("hanse.dev", "v1alpha1", "Policy").unwrap()
 }
 
+#[test]
+fn every_rule_of_our_own_kinds_can_be_checked_offline() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/crds");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let (documents, diagnostics) = read("crd.yaml", &std::fs::read_to_string(&path).unwrap());
+        assert_eq!(diagnostics, []);
+        for document in documents {
+            let schemas = Schemas::from_crd(&document.object).unwrap();
+            assert_eq!(schemas.skipped_rules(), &[] as &[String], "{}", path.display());
+        }
+    }
+}
+
 fn only(problems: Vec<Problem>) -> Problem {
     assert_eq!(problems.len(), 1, "{problems:?}");
     problems.into_iter().next().unwrap()
