@@ -135,7 +135,7 @@ impl Engine {
                 format!("{}: {drift}", member.name()),
             );
             self.note(key, member.name(), |standing| {
-                standing.drifted = Some(drift.to_owned())
+                standing.drifted = Some(drift.to_owned());
             });
             return false;
         }

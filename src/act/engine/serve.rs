@@ -51,7 +51,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
-const DISCOVER_AGAIN: Duration = Duration::from_secs(600);
+const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
 
 /// Runs the hub until `stop` resolves, then drains.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {

@@ -189,7 +189,7 @@ impl Engine {
             text("/kind"),
         );
         let about = ObjectKey::parse(&kind, text("/metadata/namespace"), text("/metadata/name"));
-        if let Ok(about) = about.as_ref().map(Clone::clone)
+        if let Ok(about) = about
             && self.is_active()
         {
             self.events.say(Note {

@@ -26,7 +26,7 @@ use crate::{
 const CONTROLLER: &str = "hanse.dev/hub";
 const CAPACITY: usize = 1000;
 /// The same words about the same object are said once in this time.
-const REPEAT_AFTER: Duration = Duration::from_secs(300);
+const REPEAT_AFTER: Duration = Duration::from_mins(5);
 
 /// A thing to say about a template.
 #[derive(Debug)]

@@ -1,11 +1,13 @@
 //! Compiling and running one expression.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::IdedExpr;
 use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, Value as CelValue};
+use parking_lot::Mutex;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -108,6 +110,24 @@ impl Program {
             depth,
             text: text.to_owned(),
         })
+    }
+
+    /// As [`Self::compile`], remembering the programs of this process: compiling costs a thread, and the same
+    /// few expressions are asked for on every pass.
+    pub fn cached(text: &str, variables: &[&str]) -> Result<Arc<Self>, Error> {
+        const MOST: usize = 1024;
+        static PROGRAMS: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
+        let key = format!("{}\n{text}", variables.join(" "));
+        if let Some(program) = PROGRAMS.lock().get(&key) {
+            return Ok(program.clone());
+        }
+        let program = Arc::new(Self::compile(text, variables)?);
+        let mut programs = PROGRAMS.lock();
+        if programs.len() >= MOST {
+            programs.clear();
+        }
+        programs.insert(key, program.clone());
+        Ok(program)
     }
 
     /// Compiles a rule of a schema: it may use `self` and `oldSelf`, and names fields in the escaped form that
