@@ -12,6 +12,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod cli_scenarios;
 mod custom_resources;
 mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         harness_scenarios::scenarios(),
         custom_resources::scenarios(),
         fence::scenarios(),
+        cli_scenarios::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios

@@ -13,6 +13,7 @@
 mod claim;
 mod conditions;
 mod context;
+mod credential;
 mod credentials;
 mod discovery;
 mod error;
@@ -22,15 +23,21 @@ mod facts;
     reason = "the file holds the type that gives the room its name"
 )]
 mod fleet;
+mod footprint;
+mod join;
+mod join_error;
 mod kubeconfig;
+mod leave;
 mod member;
 mod objects;
 mod openapi;
+mod ownership;
 mod probe;
 mod scalers;
 mod slim;
 mod status;
 mod supervise;
+mod takeover;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -39,13 +46,20 @@ mod watch;
 mod watches;
 mod watchman;
 
-pub use claim::{Claim, NEEDED_JOIN_VERSION};
+pub use claim::Claim;
 pub use context::Change;
+pub use credential::secret_name;
 pub use discovery::discover;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};
+pub use footprint::JOIN_VERSION;
+pub use join::{Joined, Joiner, Wishes, join};
+pub use join_error::JoinError;
 pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};
+pub use leave::{Drain, drain, footprint_commands, forget, forget_secret, remove_footprint};
 pub use member::MemberHandle;
+pub use ownership::read_claim;
+pub use takeover::takeover;
 pub use token::TokenTimes;
 pub use transport::{KubeconfigTransport, Link, Transport};
 pub use watches::WatchScope;

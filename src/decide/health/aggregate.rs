@@ -219,7 +219,7 @@ impl<'a> Sum<'a> {
         }
     }
 
-    /// Anything but a LoadBalancer with ingress points is refused by the API server.
+    /// Anything but a `LoadBalancer` with ingress points is refused by the API server.
     fn service(&self, service_type: Option<&str>) -> Value {
         let mut points: Vec<Value> = Vec::new();
         if service_type == Some("LoadBalancer") {

@@ -1,7 +1,7 @@
 //! The summed status of a Job.
 //!
 //! The API server checks every update of a Job's status: counters never fall, a finished Job stays finished,
-//! `startTime` never moves, Complete needs SuccessCriteriaMet and Failed needs FailureTarget, neither with
+//! `startTime` never moves, Complete needs `SuccessCriteriaMet` and Failed needs `FailureTarget`, neither with
 //! active pods. What would be refused is never answered.
 
 use serde_json::{Map, Value, json};

@@ -59,10 +59,14 @@ pub fn health(kind: &GroupKind, row: &ObjectRow) -> Verdict {
         ("", "Pod") => pod(&status),
         ("", "Service") => service(row, &status),
         ("", "PersistentVolumeClaim") => claim(&status),
-        ("networking.k8s.io", "Ingress") => match status.has_load_balancer() {
-            true => healthy(""),
-            false => healthy("no load balancer serves it yet"),
-        },
+        ("networking.k8s.io", "Ingress") => {
+            let message = if status.has_load_balancer() {
+                ""
+            } else {
+                "no load balancer serves it yet"
+            };
+            healthy(message)
+        }
         ("autoscaling", "HorizontalPodAutoscaler") => autoscaler(&status),
         ("batch", "CronJob") | ("", "ConfigMap" | "Secret" | "ServiceAccount") => healthy(""),
         _ => by_convention(&status),

@@ -45,9 +45,9 @@ impl Policies {
                 claim = Some(candidate);
             }
             if policy.spec.takeover == Takeover::Always {
-                taker = Candidate::first(taker, candidate);
+                taker = Some(Candidate::first(taker, candidate));
             }
-            best = Candidate::first(best, candidate);
+            best = Some(Candidate::first(best, candidate));
         }
         match (claim, taker) {
             (Some(claim), Some(taker)) if taker.rank() < claim.rank() => {
@@ -79,10 +79,10 @@ impl Candidate<'_> {
         )
     }
 
-    fn first<'a>(one: Option<Candidate<'a>>, other: Candidate<'a>) -> Option<Candidate<'a>> {
+    fn first<'a>(one: Option<Candidate<'a>>, other: Candidate<'a>) -> Candidate<'a> {
         match one {
-            Some(one) if one.rank() <= other.rank() => Some(one),
-            _ => Some(other),
+            Some(one) if one.rank() <= other.rank() => one,
+            _ => other,
         }
     }
 

@@ -24,14 +24,14 @@ struct Shelf {
 
 impl Policies {
     /// Adds the policy, or puts it in the place of its older self.
-    pub fn upsert(&mut self, policy: Policy) {
-        self.remove(&policy.id);
-        let policy = Arc::new(policy);
-        let shelf = match &policy.id.namespace {
+    pub fn upsert(&mut self, newer: Policy) {
+        self.remove(&newer.id);
+        let policy = Arc::new(newer);
+        let place = match &policy.id.namespace {
             Some(namespace) => self.namespaces.entry(namespace.clone()).or_default(),
             None => &mut self.cluster,
         };
-        shelf.add(&policy);
+        place.add(&policy);
         self.by_id.insert(policy.id.clone(), policy);
     }
 

@@ -7,11 +7,11 @@ use crate::model::api::{Owner, OwnerKind, Tenant, TenantRef};
 use crate::model::mark;
 use crate::model::name::NamespaceName;
 
-/// RoleBinding in a tenant's hub namespaces that gives them to its owners.
+/// `RoleBinding` in a tenant's hub namespaces that gives them to its owners.
 pub const OWNERS_BINDING: &str = "hanse-owners";
-/// ClusterRole on the hub API that owners are bound to.
+/// `ClusterRole` on the hub API that owners are bound to.
 pub const OWNER_ROLE: &str = "hanse:hub-owner";
-/// RoleBinding in a member's namespace that gives it to the tenant's identity.
+/// `RoleBinding` in a member's namespace that gives it to the tenant's identity.
 pub const MEMBER_BINDING: &str = "hanse-tenant";
 
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -30,7 +30,7 @@ pub fn hub_namespace(namespace: &NamespaceName, tenant: &Tenant) -> Value {
     })
 }
 
-/// The RoleBinding that lets owners edit templates and policies in a hub namespace. Without owners it has no
+/// The `RoleBinding` that lets owners edit templates and policies in a hub namespace. Without owners it has no
 /// subjects, and so takes back what it gave.
 #[must_use]
 pub fn hub_owners_binding(namespace: &NamespaceName, tenant: &Tenant) -> Value {
@@ -69,7 +69,7 @@ pub fn member_namespace(namespace: &NamespaceName, tenant: &TenantRef) -> Value 
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
 }
 
-/// The RoleBinding in a member that gives the namespace to its own tenant identity, a ServiceAccount that
+/// The `RoleBinding` in a member that gives the namespace to its own tenant identity, a `ServiceAccount` that
 /// exists only by impersonation. Administrators' namespaces get none: `hanse:admin` is bound at join.
 #[must_use]
 pub fn member_role_binding(namespace: &NamespaceName, tenant: &TenantRef) -> Value {

@@ -10,23 +10,22 @@ use crate::model::name::{GroupKind, ObjectName};
 /// An object of the same namespace that another one names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dependency {
-    /// ConfigMap, Secret, ServiceAccount, PersistentVolumeClaim or Service; all of the core group.
+    /// ConfigMap, Secret, `ServiceAccount`, `PersistentVolumeClaim` or Service; all of the core group.
     pub kind: GroupKind,
     /// Its name.
     pub name: ObjectName,
 }
 
-/// What the rendered object names: ConfigMaps, Secrets, ServiceAccounts and claims of its pods, Secrets of
-/// Ingresses, Gateways and ServiceAccounts; Services only by Ingresses, routes and a StatefulSet's
-/// `serviceName`. Sorted, each once. What every cluster has itself is left out, and so are names that no
+/// What the rendered object names: `ConfigMaps`, Secrets, `ServiceAccounts` and claims of its pods, Secrets
+/// of Ingresses, Gateways and `ServiceAccounts`; Services only by Ingresses, routes and the `serviceName` of a
+/// `StatefulSet`. Sorted, each once. What every cluster has itself is left out, and so are names that no
 /// object can have.
 #[must_use]
 pub fn dependencies(kind: &GroupKind, object: &Value) -> Vec<Dependency> {
     let mut found = Found::default();
-    if let Some(pointer) = pod_template_pointer(kind) {
-        if let Some(pod) = object.pointer(pointer).and_then(|template| template.get("spec")) {
-            of_pod(pod, &mut found);
-        }
+    let template = pod_template_pointer(kind).and_then(|pointer| object.pointer(pointer));
+    if let Some(pod) = template.and_then(|template| template.get("spec")) {
+        of_pod(pod, &mut found);
     }
     match (&*kind.group, &*kind.kind) {
         ("apps", "StatefulSet") => found.add("Service", object.pointer("/spec/serviceName")),

@@ -20,10 +20,10 @@ pub enum Refusal {
         /// The kind.
         kind: GroupKind,
     },
-    /// A controller ownerReference: the member's own controller makes its own.
+    /// It has an `ownerReference` of a controller: the member's own controller makes its own.
     #[error("a controller made it and makes it again in each member")]
     Controlled,
-    /// A Pod or ReplicaSet that only `kind: "*"` selects.
+    /// A Pod or `ReplicaSet` that only `kind: "*"` selects.
     #[error("bare {kind} objects are propagated only when a policy names the kind")]
     Bare {
         /// The kind.
@@ -70,7 +70,7 @@ pub fn is_never_selected(kind: &GroupKind) -> bool {
 }
 
 /// Why the object is never propagated; None when it may be. `named` says that a policy names its kind, or
-/// that another template needs it: a `"*"` alone does not select bare Pods and ReplicaSets.
+/// that another template needs it: a `"*"` alone does not select bare Pods and `ReplicaSets`.
 #[must_use]
 pub fn never_selected(object: &Facts<'_>, named: bool) -> Option<Refusal> {
     let kind = object.kind;
@@ -84,7 +84,7 @@ pub fn never_selected(object: &Facts<'_>, named: bool) -> Option<Refusal> {
         return Some(Refusal::Controlled);
     }
     match (&*kind.group, &*kind.kind, object.name) {
-        ("", "Pod", _) | ("apps", "ReplicaSet", _) | ("", "ReplicationController", _) if !named => {
+        ("", "Pod" | "ReplicationController", _) | ("apps", "ReplicaSet", _) if !named => {
             Some(Refusal::Bare { kind: kind.clone() })
         }
         ("", "ConfigMap", "kube-root-ca.crt" | "hanse-guardrails") | ("", "ServiceAccount", "default") => {
@@ -115,14 +115,14 @@ fn is_local_secret(secret_type: &str) -> bool {
 fn kind_refusal(kind: &GroupKind) -> Option<Refusal> {
     let refused = match (&*kind.group, &*kind.kind) {
         (api::GROUP, _) => return Some(Refusal::HubKind { kind: kind.clone() }),
-        ("" | "events.k8s.io", "Event")
-        | ("", "Endpoints" | "ResourceQuota" | "LimitRange")
+        ("", "Event" | "Endpoints" | "ResourceQuota" | "LimitRange" | "Binding")
+        | ("events.k8s.io", "Event")
         | ("discovery.k8s.io", "EndpointSlice")
         | ("coordination.k8s.io", "Lease" | "LeaseCandidate")
         | ("apps", "ControllerRevision")
-        | ("rbac.authorization.k8s.io", "Role" | "RoleBinding") => true,
-        // Questions and subresources posing as kinds.
-        ("authorization.k8s.io" | "authentication.k8s.io" | "metrics.k8s.io", _) | ("", "Binding") => true,
+        | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
+        // Questions posing as kinds.
+        | ("authorization.k8s.io" | "authentication.k8s.io" | "metrics.k8s.io", _) => true,
         _ => false,
     };
     refused.then(|| Refusal::Kind { kind: kind.clone() })

@@ -49,6 +49,42 @@ codes! {
     NOT_IMPLEMENTED = 112, "a declared field is not implemented yet";
     OBJECT_TOO_LARGE = 113, "an object is larger than 1 MiB";
     BAD_EXPRESSION = 114, "a CEL expression does not compile or costs too much";
+
+    TENANT_UNKNOWN = 201, "a namespace belongs to no tenant";
+    CLUSTER_UNKNOWN = 202, "a member is named for which there is no Cluster";
+    DUPLICATE_OBJECT = 203, "an object stands in the files twice";
+    SELECTS_NOTHING = 204, "a selector selects none of the given templates";
+    NAMESPACE_TWICE = 205, "a namespace belongs to two tenants";
+
+    HUB_UNREACHABLE = 301, "the hub API cannot be reached";
+    HUB_CERTIFICATE = 302, "the certificate of the hub API is not trusted";
+    NOT_INSTALLED = 303, "the hub API lacks what hub install makes";
+    FORBIDDEN = 304, "the hub API does not allow it";
+    NOT_FOUND = 305, "there is no such object";
+    UNKNOWN_KIND = 306, "no kind has that name";
+    REQUEST_REFUSED = 307, "the hub API refused a request";
+    TIMED_OUT = 308, "waiting took longer than allowed";
+    NOT_BOUND = 309, "the hub has placed no such workload";
+    BAD_USAGE = 310, "the command line makes no sense";
+    SYSTEM = 311, "this machine is in the way";
+
+    KUBECONFIG_UNREADABLE = 401, "a kubeconfig cannot be used";
+    KUBECONFIG_REFUSED = 402, "a kubeconfig asks for more than is allowed";
+    MEMBER_UNREACHABLE = 403, "a member cannot be reached";
+    MEMBER_CERTIFICATE = 404, "the certificate of a member is not trusted";
+    MEMBER_FORBIDDEN = 405, "a member does not allow it";
+    MEMBER_REFUSED = 406, "a member refused a request";
+    MEMBER_TOO_OLD = 407, "a member is older than Kubernetes 1.30";
+    MEMBER_CLAIMED = 408, "a member is claimed by another hub";
+    NAME_TAKEN = 409, "a member has joined already, or its name is taken";
+    FENCE_SILENT = 410, "the fence of a member does not refuse what it must";
+
+    REFUSED_BY_SERVER = 501, "the hub API refused an object";
+    FIELD_CONFLICT = 502, "another manager owns a field";
+    NAMESPACE_MISSING = 503, "a namespace is not there";
+    KIND_NOT_SERVED = 504, "the hub API does not serve a kind";
+    NAMESPACE_MISMATCH = 505, "an object names another namespace than the command line";
+    NOT_READY = 506, "a template is not available yet";
 }
 
 impl Code {

@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::fleet::{ApiKind, Apis, Nodes};
+use crate::model::fleet::{ApiKind, Apis, Held, Nodes};
 
 fn cluster(name: &str) -> ClusterName {
     ClusterName::parse(name).unwrap()
@@ -100,6 +100,7 @@ fn members_are_chosen_by_all_parts_of_the_selector(#[case] clusters: Value, #[ca
 #[case::never_heard_of(Member::unheard(cluster("a")), json!({}), false, "Heard", "not heard of yet")]
 #[case::unreachable_with_old_numbers(Member { reach: Reach::Unreachable, nodes: Nodes::default(), ..member("a") }, json!({"cel": "cluster.status.nodes.ready > 0"}), false, "ClusterSelection", "cannot be told")]
 #[case::held(Member { held: Some(Held::Claimed { by: "h2".to_owned() }), ..member("a") }, json!({}), false, "Held", "hub h2 claims it")]
+#[case::held_with_the_kinds_of_another_cluster(Member { held: Some(Held::Unclaimed), apis: apis(&[], true), ..member("a") }, json!({}), false, "ApiEnabled", "not known whether")]
 #[case::a_failing_expression(member("a"), json!({"cel": "cluster.metadata.labels.tier == 'x'"}), false, "ClusterSelection", "cluster.metadata.labels.tier")]
 #[case::a_broken_expression(member("a"), json!({"cel": "cluster.("}), false, "ClusterSelection", "cluster.(")]
 #[case::other_labels(member("a"), json!({"selector": {"matchLabels": {"env": "x"}}}), true, "ClusterSelection", "labels of a")]

@@ -43,7 +43,7 @@ fn render_with(object: &Value, replicas: Replicas) -> Intent {
     render(&template, &context).unwrap()
 }
 
-fn object(api_version: &str, kind: &str, rest: Value) -> Value {
+fn object(api_version: &str, kind: &str, rest: &Value) -> Value {
     let mut object =
         json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "web", "namespace": "shop"}});
     for (field, value) in rest.as_object().unwrap() {
@@ -56,7 +56,7 @@ fn deployment() -> Value {
     object(
         "apps/v1",
         "Deployment",
-        json!({"spec": {"replicas": 3, "paused": false}, "status": {"replicas": 3}}),
+        &json!({"spec": {"replicas": 3, "paused": false}, "status": {"replicas": 3}}),
     )
 }
 
@@ -80,30 +80,30 @@ fn an_intent_carries_every_mark_and_no_status() {
 
 #[rstest]
 #[case::service(
-    object("v1", "Service", json!({"spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "healthCheckNodePort": 31000,
+    object("v1", "Service", &json!({"spec": {"clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "healthCheckNodePort": 31000,
         "ports": [{"port": 80, "nodePort": 30080}]}})),
     json!({"spec": {"ports": [{"port": 80}]}}))]
 #[case::headless_service(
-    object("v1", "Service", json!({"spec": {"clusterIP": "None", "clusterIPs": ["None"]}})),
+    object("v1", "Service", &json!({"spec": {"clusterIP": "None", "clusterIPs": ["None"]}})),
     json!({"spec": {"clusterIP": "None", "clusterIPs": ["None"]}}))]
 #[case::job(
-    object("batch/v1", "Job", json!({"spec": {"selector": {"matchLabels": {"controller-uid": "u"}}, "template": {"metadata":
+    object("batch/v1", "Job", &json!({"spec": {"selector": {"matchLabels": {"controller-uid": "u"}}, "template": {"metadata":
         {"creationTimestamp": null, "labels": {"a": "b", "controller-uid": "u", "job-name": "web",
         "batch.kubernetes.io/controller-uid": "u", "batch.kubernetes.io/job-name": "web"}}}}})),
     json!({"spec": {"template": {"metadata": {"labels": {"a": "b"}}}}}))]
 #[case::job_with_a_selector_of_its_own(
-    object("batch/v1", "Job", json!({"spec": {"manualSelector": true, "selector": {"matchLabels": {"job-name": "x"}},
+    object("batch/v1", "Job", &json!({"spec": {"manualSelector": true, "selector": {"matchLabels": {"job-name": "x"}},
         "template": {"metadata": {"labels": {"job-name": "x"}}}}})),
     json!({"spec": {"manualSelector": true, "selector": {"matchLabels": {"job-name": "x"}},
         "template": {"metadata": {"labels": {"job-name": "x"}}}}}))]
 #[case::claim(
-    object("v1", "PersistentVolumeClaim", json!({"spec": {"volumeName": "pv-1", "accessModes": ["ReadWriteOnce"]}})),
+    object("v1", "PersistentVolumeClaim", &json!({"spec": {"volumeName": "pv-1", "accessModes": ["ReadWriteOnce"]}})),
     json!({"spec": {"accessModes": ["ReadWriteOnce"]}}))]
 #[case::service_account(
-    object("v1", "ServiceAccount", json!({"secrets": [{"name": "web-token"}], "imagePullSecrets": [{"name": "pull"}]})),
+    object("v1", "ServiceAccount", &json!({"secrets": [{"name": "web-token"}], "imagePullSecrets": [{"name": "pull"}]})),
     json!({"imagePullSecrets": [{"name": "pull"}]}))]
 #[case::pod(
-    object("v1", "Pod", json!({"spec": {
+    object("v1", "Pod", &json!({"spec": {
         "nodeName": "n1", "priority": 0, "preemptionPolicy": "PreemptLowerPriority",
         "serviceAccount": "web", "serviceAccountName": "web",
         "volumes": [{"name": "kube-api-access-x1", "projected": {}}],
@@ -128,7 +128,7 @@ fn what_the_hub_api_allocated_is_removed(#[case] object: Value, #[case] expected
 
 #[test]
 fn a_claims_binding_is_removed_from_its_annotations() {
-    let mut claim = object("v1", "PersistentVolumeClaim", json!({}));
+    let mut claim = object("v1", "PersistentVolumeClaim", &json!({}));
     claim["metadata"]["annotations"] = json!({"pv.kubernetes.io/bind-completed": "yes", "team": "a"});
     let intent = render_with(&claim, Replicas::Template);
     let annotations = intent.body["metadata"]["annotations"].as_object().unwrap();
@@ -150,15 +150,15 @@ fn replicas_are_who_says_so(#[case] replicas: Replicas, #[case] expected: Option
 #[test]
 fn the_handover_of_replicas_holds_nothing_else() {
     let body = render_with(&deployment(), Replicas::Autoscaler).replicas_only(5);
-    let expected = object("apps/v1", "Deployment", json!({"spec": {"replicas": 5}}));
+    let expected = object("apps/v1", "Deployment", &json!({"spec": {"replicas": 5}}));
     assert_eq!(body, Some(expected));
-    let config = render_with(&object("v1", "ConfigMap", json!({})), Replicas::Template);
+    let config = render_with(&object("v1", "ConfigMap", &json!({})), Replicas::Template);
     assert_eq!(config.replicas_only(5), None);
 }
 
 #[test]
 fn an_older_version_is_used_where_the_member_serves_no_other() {
-    let template = template(&object("example.com/v2", "Widget", json!({})));
+    let template = template(&object("example.com/v2", "Widget", &json!({})));
     let mut context = Context {
         hub: "h",
         binding: &ObjectName::parse("b").unwrap(),
@@ -202,7 +202,7 @@ fn an_intent_is_fitted_to_what_the_member_knows(
 ) {
     let schema = widgets().kind("example.com", "v1", "Widget").unwrap();
     let intent = render_with(
-        &object("example.com/v1", "Widget", json!({"spec": spec})),
+        &object("example.com/v1", "Widget", &json!({"spec": spec})),
         Replicas::Template,
     );
     match (fit(intent.clone(), &schema, &|_| was_set), expected) {
@@ -229,7 +229,7 @@ proptest! {
         let mut deployment = deployment();
         deployment["spec"]["replicas"] = replicas.into();
         deployment["metadata"]["labels"] = json!(labels);
-        let mut service = object("v1", "Service", json!({"spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 80}]}}));
+        let mut service = object("v1", "Service", &json!({"spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 80}]}}));
         if let Some(port) = node_port {
             service["spec"]["ports"][0]["nodePort"] = port.into();
         }

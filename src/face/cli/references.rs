@@ -1,0 +1,234 @@
+//! Who refers to what is not there: members without a Cluster, namespaces without a Tenant, selectors of nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::model::{
+    api::{self, ClusterSelector, PropagationPolicySpec, ResourceSelector, TenantSpec},
+    manifest::{Code, Diagnostic, Document},
+};
+
+/// What the hub knows of the fleet and its tenants, from files, or from files and the hub API together.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Names of Clusters; `None` when nothing is known of them, so that a missing one is only a warning.
+    pub(super) clusters: Option<BTreeSet<String>>,
+    /// Namespaces of Tenants with the tenant's name; `None` as above.
+    pub(super) namespaces: Option<BTreeMap<String, String>>,
+}
+
+impl Known {
+    /// What the files themselves declare. Of what they have none, nothing is known.
+    pub(super) fn in_files(documents: &[Document]) -> Self {
+        let mut known = Self::default();
+        known.add(documents);
+        known
+    }
+
+    pub(super) fn add(&mut self, documents: &[Document]) {
+        for document in documents.iter().filter(|document| document.group() == api::GROUP) {
+            match document.kind() {
+                "Cluster" => {
+                    self.clusters
+                        .get_or_insert_default()
+                        .insert(document.name().to_owned());
+                }
+                "Tenant" => {
+                    let namespaces = self.namespaces.get_or_insert_default();
+                    for namespace in spec::<TenantSpec>(document)
+                        .map(|spec| spec.namespaces)
+                        .unwrap_or_default()
+                    {
+                        namespaces
+                            .entry(namespace.to_string())
+                            .or_insert_with(|| document.name().to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn spec<T: DeserializeOwned>(document: &Document) -> Option<T> {
+    serde_json::from_value(document.object.get("spec")?.clone()).ok()
+}
+
+/// Who refers to what is not there.
+pub(super) fn references(documents: &[Document], namespace: Option<&str>, known: &Known) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for document in documents.iter().filter(|document| document.group() == api::GROUP) {
+        match document.kind() {
+            "Tenant" => {
+                if let Some(spec) = spec::<TenantSpec>(document) {
+                    tenant(document, &spec, known, &mut found);
+                }
+            }
+            "PropagationPolicy" | "ClusterPropagationPolicy" => {
+                if let Some(spec) = spec::<PropagationPolicySpec>(document) {
+                    policy(document, &spec, namespace, known, documents, &mut found);
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn tenant(document: &Document, spec: &TenantSpec, known: &Known, found: &mut Vec<Diagnostic>) {
+    clusters(document, &spec.clusters, "/spec/clusters", known, found);
+    for (index, namespace) in spec.namespaces.iter().enumerate() {
+        let owner = known
+            .namespaces
+            .as_ref()
+            .and_then(|namespaces| namespaces.get(namespace.as_str()));
+        if let Some(owner) = owner.filter(|owner| *owner != document.name()) {
+            found.push(
+                document
+                    .error(
+                        Code::NAMESPACE_TWICE,
+                        &format!("/spec/namespaces/{index}"),
+                        format!("namespace {namespace} belongs to tenant {owner} already"),
+                    )
+                    .with_hint("a namespace belongs to one tenant; the older Tenant keeps it"),
+            );
+        }
+    }
+}
+
+fn policy(
+    document: &Document,
+    spec: &PropagationPolicySpec,
+    namespace: Option<&str>,
+    known: &Known,
+    documents: &[Document],
+    found: &mut Vec<Diagnostic>,
+) {
+    for (index, term) in spec.placement.terms.iter().enumerate() {
+        clusters(
+            document,
+            &term.clusters,
+            &format!("/spec/placement/terms/{index}/clusters"),
+            known,
+            found,
+        );
+    }
+    let inside = document
+        .namespace()
+        .or(namespace)
+        .filter(|_| document.kind() == "PropagationPolicy");
+    if let Some(inside) = inside {
+        let place = if document.namespace().is_some() {
+            "/metadata/namespace"
+        } else {
+            "/metadata/name"
+        };
+        let says = |text: String| document.error(Code::TENANT_UNKNOWN, place, text);
+        match &known.namespaces {
+            None => found.push(
+                says(format!("namespace {inside} belongs to no Tenant in the files"))
+                    .with_hint("give the Tenant's file too, to have this checked; without a Tenant nothing is placed")
+                    .as_warning(),
+            ),
+            Some(namespaces) if !namespaces.contains_key(inside) => found.push(
+                says(format!("namespace {inside} belongs to no Tenant"))
+                    .with_hint(format!("add {inside} to spec.namespaces of a Tenant")),
+            ),
+            Some(_) => {}
+        }
+    }
+    let templates: Vec<&Document> = documents
+        .iter()
+        .filter(|template| template.group() != api::GROUP)
+        .filter(|template| inside.is_none() || template.namespace().or(namespace) == inside)
+        .collect();
+    if templates.is_empty() {
+        return;
+    }
+    for (index, selector) in spec.resource_selectors.iter().enumerate() {
+        if !templates.iter().any(|template| selects(selector, template)) {
+            found.push(
+                document
+                    .error(
+                        Code::SELECTS_NOTHING,
+                        &format!("/spec/resourceSelectors/{index}"),
+                        "this selector selects none of the given templates",
+                    )
+                    .with_hint("compare apiVersion, kind, name and labels with the templates' own")
+                    .as_warning(),
+            );
+        }
+    }
+}
+
+fn selects(selector: &ResourceSelector, template: &Document) -> bool {
+    let group = selector
+        .api_version
+        .split_once('/')
+        .map_or("", |(group, _)| group);
+    let labels = &template.object["metadata"]["labels"];
+    let wanted = selector
+        .label_selector
+        .as_ref()
+        .and_then(|selector| selector.match_labels.as_ref());
+    (selector.api_version == "*" || group == template.group())
+        && (selector.kind == "*" || selector.kind == template.kind())
+        && selector
+            .name
+            .as_ref()
+            .is_none_or(|name| name.as_str() == template.name())
+        && wanted.is_none_or(|wanted| {
+            wanted
+                .iter()
+                .all(|(key, value)| labels.get(key).and_then(Value::as_str) == Some(value.as_str()))
+        })
+}
+
+fn clusters(
+    document: &Document,
+    selector: &ClusterSelector,
+    pointer: &str,
+    known: &Known,
+    found: &mut Vec<Diagnostic>,
+) {
+    for (field, names) in [("names", &selector.names), ("exclude", &selector.exclude)] {
+        for (index, name) in names.iter().enumerate() {
+            let place = format!("{pointer}/{field}/{index}");
+            match &known.clusters {
+                Some(clusters) if clusters.contains(name.as_str()) => {}
+                Some(clusters) => {
+                    let near = clusters
+                        .iter()
+                        .map(|known| (strsim::osa_distance(known, name.as_str()), known))
+                        .filter(|(distance, _)| *distance <= 2)
+                        .min();
+                    let hint = near.map_or_else(
+                        || format!("`hub get clusters` lists the members; `hub join {name}` registers one"),
+                        |(_, known)| format!("did you mean {known}?"),
+                    );
+                    found.push(
+                        document
+                            .error(
+                                Code::CLUSTER_UNKNOWN,
+                                &place,
+                                format!("there is no Cluster {name}"),
+                            )
+                            .with_hint(hint),
+                    );
+                }
+                None => found.push(
+                    document
+                        .error(
+                            Code::CLUSTER_UNKNOWN,
+                            &place,
+                            format!("there is no Cluster {name} in the files"),
+                        )
+                        .with_hint("give the Clusters' files too, to have names of members checked")
+                        .as_warning(),
+                ),
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `hub serve`: binds the listener, builds the hub API's client configuration, and hands over to the engine.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::Config;
+use prometheus_client::registry::Registry;
+use tokio::{net::TcpListener, sync::watch};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use super::{
+    args::{Global, LogFormat, Serve},
+    context::{Prefer, config},
+    failure::{Exit, Failure},
+    output::Screen,
+};
+use crate::{
+    act::{
+        engine::{self, LeaseTimes, Options},
+        wire::Tasks,
+    },
+    face::server,
+    model::{clock::Clock, manifest::Code},
+};
+
+/// How long what is being written at SIGTERM may take.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(global: &Global, screen: Screen, wanted: &Serve) -> Result<Exit, Failure> {
+    check(wanted)?;
+    log(screen, wanted.log_format, global.verbose);
+    let listener = TcpListener::bind(wanted.listen).await.map_err(|error| {
+        Failure::new(
+            Code::SYSTEM,
+            format!("failed to listen on {}: {error}", wanted.listen),
+        )
+        .with_hint("choose another address with --listen; port 0 takes any free port")
+    })?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::system("failed to listen", &error))?;
+    tracing::info!("listening on {address}");
+    let config = config(global, Prefer::InCluster).await?;
+    let tasks = Tasks::default();
+    let (waiting, waits) = watch::channel(vec!["the engine".to_owned()]);
+    let metrics = Arc::new(Registry::with_prefix("hanse"));
+    let (stopped, sources) = (
+        tasks.clone(),
+        server::Sources {
+            waiting: waits,
+            metrics,
+        },
+    );
+    tasks.spawn("http", async move {
+        let stop = async move { stopped.stopped().await };
+        if let Err(error) = server::serve(listener, sources, stop).await {
+            tracing::error!(%error, "failed to answer HTTP");
+        }
+    });
+    engine(config, wanted, waiting).await?;
+    tasks.stop();
+    if !tasks.join(DRAIN).await {
+        tracing::warn!("some tasks did not end within {DRAIN:?}");
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs the engine until the process is told to stop and has drained.
+async fn engine(config: Config, wanted: &Serve, waiting: watch::Sender<Vec<String>>) -> Result<(), Failure> {
+    let options = Options {
+        hub: config,
+        lease: LeaseTimes {
+            duration: wanted.lease_duration.0,
+            renew_deadline: wanted.renew_deadline.0,
+            retry_period: wanted.retry_period.0,
+        },
+        identity: identity(),
+        clock: Clock::system(),
+        waiting,
+    };
+    engine::serve(options, asked_to_stop()).await.map_err(|error| match &error {
+        engine::Error::NotInstalled { .. } => {
+            Failure::new(Code::SYSTEM, error.to_string()).with_hint("run `hub install` against the hub API first")
+        }
+        _ => Failure::new(Code::SYSTEM, format!("failed to run the hub: {error}")),
+    })
+}
+
+/// Who this process is among the replicas of the hub: its host and process id, told apart after a restart.
+fn identity() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "hub".to_owned());
+    format!("{host}_{}_{}", std::process::id(), Clock::system().now().as_millisecond())
+}
+
+/// The three times must leave room for one another (PROTOCOL §6).
+fn check(wanted: &Serve) -> Result<(), Failure> {
+    let [duration, deadline, retry] = [
+        wanted.lease_duration.0,
+        wanted.renew_deadline.0,
+        wanted.retry_period.0,
+    ];
+    if duration > deadline && deadline > retry && !retry.is_zero() {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "--lease-duration must be longer than --renew-deadline, and that longer than --retry-period",
+    )
+    .with_hint("the defaults are 9s, 6s and 1s"))
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+    tracing::info!("stopping");
+}
+
+fn log(screen: Screen, format: LogFormat, verbose: u8) {
+    let level = match verbose {
+        0 => "info",
+        1 => "info,hanse=debug",
+        _ => "debug,hanse=trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let registry = tracing_subscriber::registry().with(filter);
+    let ansi = screen.color_err;
+    // A second subscriber is refused, which happens only in tests.
+    let set = match format {
+        LogFormat::Json => registry
+            .with(fmt::layer().json().with_writer(std::io::stderr))
+            .try_init(),
+        LogFormat::Text => registry
+            .with(fmt::layer().with_ansi(ansi).with_writer(std::io::stderr))
+            .try_init(),
+    };
+    drop(set);
+}

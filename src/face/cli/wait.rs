@@ -1,0 +1,138 @@
+//! Waiting until what was applied runs in every member it was decided for.
+
+use std::collections::BTreeSet;
+
+use kube::{
+    Api,
+    api::{DynamicObject, ListParams},
+};
+use tokio::time::{Duration, Instant};
+
+use super::{context::Hub, failure::Failure, locate::Item, progress::Progress};
+use crate::model::{
+    api::{ConditionType, WorkloadBinding, is_true},
+    manifest::Code,
+    name::{GroupKind, NamespaceName, binding_name},
+};
+
+/// A template that was applied.
+#[derive(Debug, Clone)]
+pub(super) struct Applied {
+    shown: String,
+    namespace: NamespaceName,
+    binding: String,
+    /// Absent for kinds without generations.
+    generation: Option<i64>,
+}
+
+impl Applied {
+    /// `None` for what the hub does not propagate: cluster-scoped objects.
+    pub(super) fn of(item: &Item<'_>, object: &DynamicObject) -> Option<Self> {
+        let kind = GroupKind::new(item.document.group(), item.document.kind());
+        Some(Self {
+            shown: item.shown(),
+            namespace: item.namespace.clone()?,
+            binding: binding_name(&kind, item.document.name()),
+            generation: object.metadata.generation,
+        })
+    }
+
+    /// What is still missing; `None` when nothing is.
+    fn lacks(&self, binding: Option<&WorkloadBinding>) -> Option<String> {
+        let Some(binding) = binding else {
+            return Some("no policy has placed it".to_owned());
+        };
+        let status = binding.status_or_default();
+        if binding.wanted().next().is_none() {
+            return Some("no member was chosen".to_owned());
+        }
+        for wanted in binding.wanted() {
+            let Some(cluster) = status.clusters.iter().find(|cluster| cluster.name == wanted.name) else {
+                return Some(format!("{}: not applied yet", wanted.name));
+            };
+            let old = self
+                .generation
+                .is_some_and(|generation| cluster.generation.is_none_or(|has| has < generation));
+            if old || !cluster.applied {
+                let why = if cluster.message.is_empty() {
+                    "not applied yet"
+                } else {
+                    &cluster.message
+                };
+                return Some(format!("{}: {why}", wanted.name));
+            }
+        }
+        for condition in [ConditionType::Applied, ConditionType::Available] {
+            if !is_true(&status.conditions, condition) {
+                let waiting = status.clusters.iter().find(|cluster| !cluster.message.is_empty());
+                return Some(waiting.map_or_else(
+                    || format!("not {condition} yet"),
+                    |cluster| format!("{}: {}", cluster.name, cluster.message),
+                ));
+            }
+        }
+        None
+    }
+}
+
+/// Waits until every template is applied at its generation and available everywhere it was decided for.
+pub(super) async fn until_available(
+    hub: &Hub,
+    applied: &[Applied],
+    deadline: Instant,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
+    let namespaces: BTreeSet<&NamespaceName> = applied.iter().map(|template| &template.namespace).collect();
+    progress.doing(&format!("waiting for {} templates", applied.len()));
+    loop {
+        let mut bindings = Vec::new();
+        for namespace in &namespaces {
+            let list = Api::<WorkloadBinding>::namespaced(hub.client.clone(), namespace.as_str())
+                .list(&ListParams::default())
+                .await
+                .map_err(|error| Failure::hub("list bindings", &error))?;
+            bindings.extend(list.items);
+        }
+        let lacking: Vec<(&Applied, String)> = applied
+            .iter()
+            .filter_map(|template| {
+                let binding = bindings.iter().find(|binding| {
+                    binding.metadata.name.as_deref() == Some(&template.binding)
+                        && binding.metadata.namespace.as_deref() == Some(template.namespace.as_str())
+                });
+                template.lacks(binding).map(|why| (template, why))
+            })
+            .collect();
+        let Some((first, why)) = lacking.first() else {
+            progress.done(&format!("{} templates are applied and available", applied.len()));
+            return Ok(());
+        };
+        progress.waiting(&format!(
+            "{}/{} available, {} ({why})",
+            applied.len() - lacking.len(),
+            applied.len(),
+            first.shown
+        ));
+        if Instant::now() >= deadline {
+            let mut failure = Failure::timed_out(format!(
+                "{} of {} templates are not available yet",
+                lacking.len(),
+                applied.len()
+            ))
+            .with_hint(
+                "nothing was undone and the hub goes on; `hub status` and `hub explain KIND/NAME` say more",
+            );
+            failure
+                .diagnostics
+                .extend(lacking.iter().take(10).map(|(template, why)| {
+                    crate::model::manifest::Diagnostic::about_file(
+                        Code::NOT_READY,
+                        "",
+                        format!("{}: {why}", template.shown),
+                    )
+                }));
+            return Err(failure);
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
