@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{
     claim::Claim,
@@ -33,6 +33,8 @@ use crate::{
 /// Changes that wait for the engine. When it is full the watches wait, and with them the members' sockets: the
 /// hub gets slower, never larger.
 const CHANGES: usize = 4096;
+/// Lists that run at one time, in all members together.
+const LISTS: usize = 8;
 /// Snapshots are made at most this often.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -96,6 +98,7 @@ impl Fleet {
             transport,
             changes,
             dirty: Notify::new(),
+            lists: Arc::new(Semaphore::new(LISTS)),
         };
         let inner = Inner {
             context: Arc::new(context),

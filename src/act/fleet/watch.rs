@@ -13,12 +13,18 @@ use kube::{
     runtime::watcher::{self, Event, watcher},
 };
 use serde::de::DeserializeOwned;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
 
 use super::member::{Core, Wire};
 use crate::{act::wire::ActAs, telemetry::metrics};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// How long a list may keep others waiting.
+const LIST_PATIENCE: Duration = Duration::from_secs(5);
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -68,6 +74,12 @@ where
     let mut turn = 0;
     let label = core.label();
     loop {
+        // A member that was never heard of must not take the turns of others.
+        while !core.is_answering() {
+            if returns.changed().await.is_err() {
+                return Ended::Stopped;
+            }
+        }
         let (client, _seat) = match wire.stack.watching(subject.who.as_ref()) {
             Ok(seated) => seated,
             Err(error) => {
@@ -91,9 +103,16 @@ where
         }
         let mut stream = std::pin::pin!(watcher(api(client), config));
         returns.mark_unchanged();
+        // Held from the beginning of a list to its end, or for as long as others may be kept waiting.
+        let mut turn_to_list: Option<(OwnedSemaphorePermit, Instant)> = None;
         loop {
+            let patience = turn_to_list.as_ref().map(|(_, until)| *until);
             let event = tokio::select! {
                 event = stream.next() => event,
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    turn_to_list = None;
+                    continue;
+                }
                 changed = returns.changed() => match changed {
                     Ok(()) => break,
                     Err(_) => return Ended::Stopped,
@@ -105,9 +124,18 @@ where
                         pause = FIRST_PAUSE;
                     }
                     metrics().watch_events.get_or_create(&label).inc();
+                    match &event {
+                        Event::Init => {
+                            let permit = core.context.lists.clone().acquire_owned().await;
+                            turn_to_list = permit.ok().map(|permit| (permit, Instant::now() + LIST_PATIENCE));
+                        }
+                        Event::InitDone => turn_to_list = None,
+                        _ => {}
+                    }
                     fold.fold(event).await;
                 }
                 Some(Err(error)) => {
+                    turn_to_list = None;
                     match code_of(&error) {
                         Some(403) => return Ended::Forbidden,
                         Some(404 | 405) => return Ended::NotServed,

@@ -83,15 +83,13 @@ fn record(core: &Core, outcome: Outcome, turn: u64) -> Duration {
         (std::mem::replace(&mut known.probe, after.clone()), after)
     };
     metrics().reach(&core.label(), after.reach);
+    core.answers(after.reach);
     if before != after {
         core.touch();
     }
     if before.reach != after.reach {
         let why = after.trouble.as_ref().map(Trouble::message).unwrap_or_default();
         tracing::info!(cluster = %core.name, from = ?before.reach, to = ?after.reach, why, "reach");
-        if before.reach == Reach::Unreachable {
-            core.is_back();
-        }
     }
     after.pause(core.jitter(turn))
 }
