@@ -18,6 +18,7 @@ mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
+mod members;
 mod scenario;
 
 use std::process::ExitCode;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         custom_resources::scenarios(),
         fence::scenarios(),
         cli_scenarios::scenarios(),
+        members::scenarios(),
     ];
     let trials = scenarios
         .into_iter()

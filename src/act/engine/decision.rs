@@ -58,12 +58,17 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let claim = facts.current.and_then(|binding| binding.spec.policy.as_ref());
     let governed = facts.policies.govern(template, claim);
     let acts_as = acts_as(facts, governed.as_ref());
-    match (&governed, facts.required.is_empty(), facts.current) {
-        (None, true, None) => Decision::Ignore,
-        (None, true, Some(binding)) => ungoverned(binding),
+    let needed = !facts.required.is_empty() && template.never_selected(true).is_none();
+    match (&governed, needed, facts.current) {
+        (None, false, None) => Decision::Ignore,
+        (None, false, Some(binding)) => ungoverned(binding),
         _ => match acts_as {
             ActsAs::Nobody { reason } => match facts.current {
                 None => Decision::Ignore,
+                // A tenant's objects go with it. Administrators' stay: only their policy was the wrong one.
+                Some(binding) if binding.spec.tenant.is_none() => {
+                    Decision::Freeze(saying(ConditionStatus::False, Reason::TenantUnknown, &reason))
+                }
                 Some(_) => Decision::Remove(saying(ConditionStatus::False, Reason::TenantUnknown, &reason)),
             },
             acts_as => want(facts, template, governed.as_ref(), &acts_as),
@@ -73,7 +78,8 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
 
 /// As whom the hub acts for the template.
 pub(super) fn acts_as(facts: &Facts<'_>, governed: Option<&Governed>) -> ActsAs {
-    let kind = governed.map_or(PolicyKind::PropagationPolicy, |governed| governed.policy.id.kind);
+    // What is here only because others need it acts as whoever owns the namespace.
+    let kind = governed.map_or(PolicyKind::ClusterPropagationPolicy, |governed| governed.policy.id.kind);
     facts.tenants.acts_as(&facts.key.namespace, facts.labels, kind)
 }
 
@@ -124,10 +130,6 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         ignore_fields: spec.map(|spec| spec.ignore_fields.clone()).unwrap_or_default(),
         inputs_hash: Some(placement::inputs_hash(&request)),
     };
-    if plan.clusters.is_empty() && facts.current.is_none() && plan.reasons.is_empty() && facts.fleet.members.is_empty() {
-        // No member at all yet: the decision is still worth showing.
-        tracing::debug!(binding = %facts.key, "decided for no member: there is none");
-    }
     let why = governed.map_or_else(|| "needed by other templates".to_owned(), |governed| governed.why.clone());
     let scheduling = scheduling(&plan, facts.fleet.members.len(), &why);
     Decision::Want(Box::new(wanted), scheduling)

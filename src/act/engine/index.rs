@@ -145,14 +145,22 @@ impl Index {
         all.iter().filter(|(_, needs)| needs.contains(child)).map(|(parent, _)| parent.clone()).collect()
     }
 
-    /// The kinds that some policy may select, of those the hub API serves.
+    /// The kinds that some policy may select or once did, of those the hub API serves.
     pub(super) fn template_kinds(&self) -> Vec<(GroupKind, crate::model::fleet::ApiKind)> {
         let apis = self.apis.load();
         let policies = self.policies.load();
+        // What was placed is followed also when no policy selects it any more: its deletion must be seen.
+        let placed: HashSet<GroupKind> = self
+            .bindings
+            .iter()
+            .filter_map(|binding| Some(binding.spec.template.group_version_kind().ok()?.group_kind()))
+            .collect();
         apis.kinds
             .iter()
             .filter(|(kind, api)| api.namespaced && api.is_manageable() && !kind::is_never_selected(kind))
-            .filter(|(kind, _)| policies.may_select(kind) || (is_needed_by_others(kind) && policies.follow_dependencies()))
+            .filter(|(kind, _)| {
+                placed.contains(kind) || policies.may_select(kind) || (is_needed_by_others(kind) && policies.follow_dependencies())
+            })
             .map(|(kind, api)| (kind.clone(), api.clone()))
             .collect()
     }

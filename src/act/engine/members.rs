@@ -70,8 +70,11 @@ impl Engine {
                 let final_for_intent = matches!(problem.reason, Reason::InvalidForMember | Reason::KindRefused);
                 let again = problem.terminal.then_some(SLOW_RETRY);
                 let unwritable = matches!(problem.reason, Reason::ClusterUnreachable | Reason::ClusterHeld);
+                let generation = self.index.template(key).and_then(|held| held.template.generation);
                 self.note(key, cluster, |standing| {
-                    standing.applied = standing.applied && unwritable;
+                    // Out of reach it holds what it held: that counts only while it is what the template says.
+                    let still = generation.is_none() || standing.generation == generation;
+                    standing.applied = standing.applied && unwritable && still;
                     standing.problem = Some(problem);
                 });
                 match again {

@@ -36,6 +36,9 @@ impl Engine {
             match self.reconcile(work.key()).await {
                 Ok(()) => self.queue.forget(work.key()),
                 Err(error) if error.is_not_leader() => {}
+                Err(error) if error.is_conflict() => {
+                    self.queue.retry(work.key().clone()); // the index was older than the hub API; it is read back
+                }
                 Err(error) => {
                     let delay = self.queue.retry(work.key().clone());
                     tracing::warn!(binding = %work.key(), %error, ?delay, "failed to reconcile; trying again");
@@ -210,6 +213,7 @@ impl Engine {
         self.ledger.forget(key);
         self.scheduling.remove(key);
         self.need_nothing(key)?;
+        self.clear_template_status(key).await?;
         for cluster in &self.fleet.snapshot().members {
             self.sweeps.add_after(cluster.0.clone(), Duration::from_millis(500));
         }
@@ -218,9 +222,7 @@ impl Engine {
         {
             self.tenants.add(name);
         }
-        if self.index.template(key).is_some() {
-            self.queue.add(key.clone()); // made again meanwhile
-        }
+        self.queue.add(key.clone()); // it may have been made again meanwhile
         Ok(())
     }
 

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use dashmap::DashMap;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, Config, ResourceExt};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::Instant,
+};
 
 use super::{
     election::{self, LeaseTimes},
@@ -44,6 +47,8 @@ pub struct Options {
 
 /// Shutting down takes no longer than this.
 const DRAIN: Duration = Duration::from_secs(8);
+/// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
+const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
 const DISCOVER_AGAIN: Duration = Duration::from_secs(600);
 
@@ -148,6 +153,7 @@ impl Engine {
         activate: watch::Sender<bool>,
         waiting: watch::Sender<Vec<String>>,
     ) {
+        let mut arranged = Instant::now();
         loop {
             let mut missing: Vec<String> =
                 sources.iter().filter(|(_, synced)| !synced.now()).map(|(name, _)| format!("the list of {name}")).collect();
@@ -159,10 +165,15 @@ impl Engine {
             if *waiting.borrow() != missing {
                 waiting.send_replace(missing.clone());
             }
+            if missing.is_empty() && arranged.elapsed() > ARRANGE_AGAIN {
+                self.arrange_watches();
+                arranged = Instant::now();
+            }
             let now = *led.borrow() && (missing.is_empty() || *activate.borrow());
             if activate.send_replace(now) != now {
                 tracing::info!(active = now, "deciding");
                 if now {
+                    self.arrange_watches();
                     self.look_at_everything();
                 }
             }
@@ -197,7 +208,7 @@ impl Engine {
                     continue;
                 }
             }
-            let until = tokio::time::Instant::now() + DISCOVER_AGAIN;
+            let until = Instant::now() + DISCOVER_AGAIN;
             loop {
                 if let Err(error) = templates.arrange(&self) {
                     tracing::warn!(%error, "failed to watch templates");
@@ -215,6 +226,7 @@ impl Engine {
         while let Some(change) = changes.recv().await {
             match change {
                 Change::Members => {
+                    self.arrange_watches();
                     for key in self.index.keys(None) {
                         self.touch(&key);
                         self.queue.add(key);

@@ -14,13 +14,16 @@ use super::{
     index::{Held, Namespace},
 };
 use crate::{
-    act::wire::{Error as WireError, Tasks},
+    act::{
+        propagate::Note,
+        wire::{Error as WireError, Tasks},
+    },
     decide::policy::{Policy, PolicyId},
     model::{
         api::{Cluster, ClusterPropagationPolicy, PropagationPolicy, Tenant, WorkloadBinding},
         fleet::BindingKey,
         mark,
-        name::{ClusterName, GroupKind, NamespaceName, ObjectName},
+        name::{ClusterName, GroupKind, NamespaceName, ObjectKey, ObjectName},
         template::Template,
     },
 };
@@ -344,6 +347,7 @@ impl Sink<WorkloadBinding> for To<Bindings> {
             engine.index.bindings.remove(&key);
             engine.queue.add(key);
         }
+        engine.kinds.notify_one();
     }
 }
 
@@ -414,7 +418,7 @@ impl Sink<DynamicObject> for To<Templates> {
         let template = match Template::from_object(&value, &|manager| engine.is_own_manager(manager)) {
             Ok(template) => Arc::new(template),
             Err(error) => {
-                tracing::debug!(%error, "an object can't be a template");
+                engine.refuse_template(&value, &error.to_string());
                 return None;
             }
         };
@@ -463,12 +467,32 @@ impl Sink<DynamicObject> for To<Templates> {
 
 impl To<Templates> {
     fn key(&self, object: &DynamicObject) -> Option<BindingKey> {
-        let key = crate::model::name::ObjectKey::parse(&self.of.kind, &object.namespace()?, &object.name_any()).ok()?;
+        let key = ObjectKey::parse(&self.of.kind, &object.namespace()?, &object.name_any()).ok()?;
         BindingKey::of(&key)
     }
 }
 
 impl Engine {
+    /// What can't be a template is said where its author looks: on the object.
+    fn refuse_template(&self, object: &serde_json::Value, why: &str) {
+        let text = |pointer| object.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let kind = GroupKind::new(text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group), text("/kind"));
+        let about = ObjectKey::parse(&kind, text("/metadata/namespace"), text("/metadata/name"));
+        if let Ok(about) = about.as_ref().map(Clone::clone)
+            && self.is_active()
+        {
+            self.events.say(Note {
+                about,
+                api_version: text("/apiVersion").to_owned(),
+                uid: text("/metadata/uid").to_owned(),
+                reason: "TemplateRefused",
+                warning: true,
+                message: why.to_owned(),
+            });
+        }
+        tracing::warn!(why, "an object of the hub API can't be propagated");
+    }
+
     fn lose_template(&self, key: &BindingKey) {
         self.index.templates.remove(key);
         if let Some(workload) = self.index.note_scaler(key, None) {

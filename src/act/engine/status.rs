@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{engine::Engine, error::Error, index::Held};
 use crate::{
     act::{
-        propagate::{Standings, binding_status, is_settled, template_status},
+        propagate::{Standings, binding_status, is_settled, is_summed, template_status},
         wire::Error as WireError,
     },
     model::{
@@ -28,6 +28,8 @@ pub(super) const WORKERS: usize = 8;
 pub(super) const DEBOUNCE: Duration = Duration::from_millis(15);
 /// A state that is only passing is written when it has lasted this long.
 const PASSING: Duration = Duration::from_millis(700);
+/// Between two looks at what was not heard of yet.
+const UNKNOWN: Duration = Duration::from_millis(500);
 /// A token bucket per object: one write a second, three in a row.
 const BURST: f64 = 3.0;
 
@@ -97,6 +99,9 @@ impl Engine {
 
     /// Writes what differs. `Some` when it is too early.
     async fn write_status(&self, key: &BindingKey, buckets: &Buckets) -> Result<Option<Duration>, Error> {
+        if !self.is_known(key) {
+            return Ok(Some(UNKNOWN));
+        }
         let Some((binding, wanted, template)) = self.statuses(key) else { return Ok(None) };
         if binding.status.as_ref() == Some(&wanted) && template.is_none() {
             return Ok(None);
@@ -138,6 +143,25 @@ impl Engine {
         Some((binding, wanted, template))
     }
 
+    /// Whether what stands in every member was seen since this hub started: what was not seen yet is not news.
+    fn is_known(&self, key: &BindingKey) -> bool {
+        let Some(binding) = self.index.binding(key) else { return true };
+        let Ok(object) = binding.spec.template.key(&key.namespace) else { return true };
+        let fleet = self.fleet.snapshot();
+        binding.spec.clusters.iter().all(|cluster| {
+            let Some(seen) = fleet.members.get(&cluster.name) else { return true };
+            match (seen.reach, self.fleet.member(&cluster.name)) {
+                (Reach::Unreachable, _) => true,
+                (Reach::Unknown, _) | (_, None) => false,
+                (Reach::Reachable | Reach::Suspect, Some(member)) => {
+                    seen.held.is_some()
+                        || !self.ledger.standing(key, &cluster.name).applied
+                        || member.is_synced(&object.group_kind(), Some(&key.namespace))
+                }
+            }
+        })
+    }
+
     fn standings(&self, key: &BindingKey, binding: &WorkloadBinding) -> Standings {
         let fleet = self.fleet.snapshot();
         let object = binding.spec.template.key(&key.namespace).ok();
@@ -175,6 +199,17 @@ impl Engine {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(source) => Err(self.stale(key, "write the status of", source).await),
         }
+    }
+
+    /// A template that is nowhere any more shows no counts.
+    pub(super) async fn clear_template_status(&self, key: &BindingKey) -> Result<(), Error> {
+        let Some(held) = self.index.template(key) else { return Ok(()) };
+        let has_status = held.status.as_deref().is_some_and(|status| status != "{}");
+        // A Job that has finished stays finished.
+        if !has_status || *held.template.key.kind == *"Job" || !is_summed(&held.template.key.group_kind()) {
+            return Ok(());
+        }
+        self.write_template_status(&held, &json!({})).await
     }
 
     async fn write_template_status(&self, held: &Held, status: &Value) -> Result<(), Error> {

@@ -1,16 +1,19 @@
 //! Sweeping a member: namespaces of tenants that are no longer there go, and the rights in them. They go last.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt, api::ListParams};
 
 use super::{engine::Engine, error::Error};
 use crate::{
-    act::wire::Error as WireError,
+    act::{
+        fleet::WatchScope,
+        wire::{ActAs, Error as WireError},
+    },
     model::{
         mark,
-        name::{ClusterName, NamespaceName},
+        name::{ClusterName, GroupKind, NamespaceName},
     },
 };
 
@@ -38,6 +41,28 @@ impl Engine {
                     tracing::debug!(cluster = %name, %error, ?delay, "failed to sweep the member; trying again");
                 }
             }
+        }
+    }
+
+    /// Has each member watched for exactly the kinds, and in the namespaces, that bindings put there.
+    pub(super) fn arrange_watches(&self) {
+        let mut wanted: BTreeMap<ClusterName, BTreeMap<GroupKind, BTreeMap<NamespaceName, ActAs>>> = BTreeMap::new();
+        for binding in &self.index.bindings {
+            let namespace = &binding.key().namespace;
+            let Ok(object) = binding.spec.template.key(namespace) else { continue };
+            let who = match binding.spec.tenant {
+                Some(_) => ActAs::tenant(namespace),
+                None => ActAs::admin(),
+            };
+            for cluster in &binding.spec.clusters {
+                let kinds = wanted.entry(cluster.name.clone()).or_default();
+                kinds.entry(object.group_kind()).or_default().insert(namespace.clone(), who.clone());
+            }
+        }
+        for name in self.fleet.snapshot().members.keys() {
+            let Some(member) = self.fleet.member(name) else { continue };
+            let kinds = wanted.remove(name).unwrap_or_default();
+            member.retain_kinds(kinds.into_iter().map(|(kind, places)| (kind, WatchScope::Namespaces(places))).collect());
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, mpsc};
 
 use super::{claim::Claim, transport::Transport};
@@ -59,5 +58,4 @@ pub(super) struct Context {
     pub(super) changes: mpsc::Sender<Change>,
     /// The snapshot is to be made anew.
     pub(super) dirty: Notify,
-    pub(super) events: Counter,
 }

@@ -27,6 +27,7 @@ use crate::{
         fleet::{Held, Member, Snapshot},
         name::{ClusterName, NamespaceName},
     },
+    telemetry::metrics,
 };
 
 /// Changes that wait for the engine. When it is full the watches wait, and with them the members' sockets: the
@@ -95,7 +96,6 @@ impl Fleet {
             transport,
             changes,
             dirty: Notify::new(),
-            events: prometheus_client::metrics::counter::Counter::default(),
         };
         let inner = Inner {
             context: Arc::new(context),
@@ -145,6 +145,7 @@ impl Fleet {
         if let Some((_, entry)) = self.0.members.remove(name) {
             entry.tasks.stop();
             entry.core.wire.store(None);
+            metrics().forget(&entry.core.label());
             self.0.context.dirty.notify_one();
         }
     }
@@ -204,6 +205,7 @@ impl Fleet {
                     .zip(&new.members)
                     .any(|((_, old), (_, new))| !old.decides_alike(new));
             self.0.snapshot.store(Arc::new(new));
+            metrics().snapshots.inc();
             if decisive {
                 // The engine is gone only when everything is shutting down.
                 let _ = self.0.context.changes.send(Change::Members).await;

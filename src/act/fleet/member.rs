@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use kube::{api::ApiResource, runtime::watcher::Event};
+use kube::api::ApiResource;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -33,6 +33,7 @@ use crate::{
         name::{ClusterName, GroupKind, GroupVersionKind, NamespaceName, ObjectKey},
         schema::SchemaRef,
     },
+    telemetry,
 };
 
 /// What is known of a member. It stays when the connection is made anew.
@@ -178,8 +179,9 @@ impl Core {
         f64::from(u32::from_str_radix(&hash, 16).unwrap_or_default()) / 32_768.0 - 1.0
     }
 
-    pub(super) fn counted<K>(&self, _event: &Event<K>) {
-        self.context.events.inc();
+    /// Its label in metrics.
+    pub(super) fn label(&self) -> telemetry::Member {
+        telemetry::Member::named(&self.name)
     }
 
     pub(super) async fn send(&self, change: Change) {

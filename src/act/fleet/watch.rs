@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::member::{Core, Wire};
-use crate::act::wire::ActAs;
+use crate::{act::wire::ActAs, telemetry::metrics};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
@@ -66,6 +66,7 @@ where
     let mut pause = FIRST_PAUSE;
     let mut returns = core.returns();
     let mut turn = 0;
+    let label = core.label();
     loop {
         let (client, _seat) = match wire.stack.watching(subject.who.as_ref()) {
             Ok(seated) => seated,
@@ -103,7 +104,7 @@ where
                     if !matches!(event, Event::Init) {
                         pause = FIRST_PAUSE;
                     }
-                    core.counted(&event);
+                    metrics().watch_events.get_or_create(&label).inc();
                     fold.fold(event).await;
                 }
                 Some(Err(error)) => {
@@ -117,6 +118,7 @@ where
                         _ => {}
                     }
                     tracing::debug!(cluster = %core.name, what = subject.what, %error, "watch broke off");
+                    metrics().watch_failures.get_or_create(&label).inc();
                     turn += 1;
                     let wait = pause.mul_f64(1.0 + 0.3 * core.jitter(turn));
                     pause = (pause * 2).min(LONGEST_PAUSE);

@@ -20,16 +20,19 @@ use crate::{
         fleet::{Held, Reach},
         mark,
     },
+    telemetry::metrics,
 };
 
-/// Identity and claim change rarely, and only by a person's hand.
-const LOOK: Duration = Duration::from_secs(30);
+/// Identity and claim change rarely, and only by a person's hand. A member that is held is looked at with each
+/// probe: somebody may be waiting for `hub join`.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// Probes until the connection is given up.
 pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
     let client = at.stack.probe();
     let mut looked: Option<Instant> = None;
     for turn in 0.. {
+        let asked = Instant::now();
         let mut accepted = false;
         let outcome = match timeout(TIMEOUT, ask(&client)).await {
             Ok(Ok(version)) => {
@@ -51,13 +54,16 @@ pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
                 TIMEOUT.as_secs()
             ))),
         };
-        let answered = outcome == Outcome::Answered;
-        if !answered {
+        let took = asked.elapsed();
+        if outcome != Outcome::Answered {
             looked = None;
         }
-        let due = looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        let due = looked.is_none_or(|looked| looked.elapsed() >= LOOK) || core.known.lock().held.is_some();
         if accepted && due && look(&core, &client).await {
             looked = Some(Instant::now());
+        }
+        if accepted {
+            metrics().probe_seconds.observe(took.as_secs_f64());
         }
         let pause = record(&core, outcome, turn);
         tokio::time::sleep(pause).await;
@@ -76,6 +82,7 @@ fn record(core: &Core, outcome: Outcome, turn: u64) -> Duration {
         }
         (std::mem::replace(&mut known.probe, after.clone()), after)
     };
+    metrics().reach(&core.label(), after.reach);
     if before != after {
         core.touch();
     }

@@ -97,7 +97,8 @@ async fn write(mut notes: mpsc::Receiver<Note>, hub: Stack, clock: Clock, instan
 fn event(note: &Note, clock: &Clock, instance: &str) -> Event {
     Event {
         metadata: ObjectMeta {
-            generate_name: Some(format!("{}.", note.about.name.chars().take(200).collect::<String>())),
+            // As client-go names them: the object's name and a unique suffix.
+            name: Some(format!("{}.{:x}", note.about.name.chars().take(220).collect::<String>().trim_end_matches(['.', '-']), clock.now().as_nanosecond())),
             namespace: note.about.namespace.as_ref().map(ToString::to_string),
             ..ObjectMeta::default()
         },

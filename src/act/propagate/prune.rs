@@ -97,7 +97,8 @@ mod tests {
             "annotations": {"hanse.dev/object": "x", "note": "mine"},
             "managedFields": [{"manager": "hanse-0123abcd"}, {"manager": "kubectl"}]
         }, "spec": {"replicas": 3}});
-        json_patch::patch(&mut live, &signs_off(&hub, &live.clone())).unwrap();
+        let patch = signs_off(&hub, &live);
+        json_patch::patch(&mut live, &patch).unwrap();
         assert_eq!(
             live,
             json!({"metadata": {

@@ -223,6 +223,15 @@ pub fn template_status(
     health::aggregate(&facts, &members)
 }
 
+/// Whether the status of templates of this kind is the hub's to write.
+#[must_use]
+pub fn is_summed(kind: &GroupKind) -> bool {
+    matches!(
+        (&*kind.group, &*kind.kind),
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("batch", "Job") | ("", "Service")
+    )
+}
+
 /// Whether the member's controller has seen the object as it is now.
 fn has_observed(row: &ObjectRow) -> bool {
     #[derive(serde::Deserialize)]

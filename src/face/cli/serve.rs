@@ -77,18 +77,25 @@ async fn engine(config: Config, wanted: &Serve, waiting: watch::Sender<Vec<Strin
         clock: Clock::system(),
         waiting,
     };
-    engine::serve(options, asked_to_stop()).await.map_err(|error| match &error {
-        engine::Error::NotInstalled { .. } => {
-            Failure::new(Code::SYSTEM, error.to_string()).with_hint("run `hub install` against the hub API first")
-        }
-        _ => Failure::new(Code::SYSTEM, format!("failed to run the hub: {error}")),
-    })
+    engine::serve(options, asked_to_stop())
+        .await
+        .map_err(|error| match error {
+            engine::Error::NotInstalled { .. } => Failure::new(Code::NOT_INSTALLED, error.to_string())
+                .with_hint("run `hub install` against this hub API first"),
+            engine::Error::Wire(wire) => wire.into(),
+            error => Failure::new(Code::REQUEST_REFUSED, format!("failed to run the hub: {error}"))
+                .with_hint("mend what the message names and start the hub again"),
+        })
 }
 
 /// Who this process is among the replicas of the hub: its host and process id, told apart after a restart.
 fn identity() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "hub".to_owned());
-    format!("{host}_{}_{}", std::process::id(), Clock::system().now().as_millisecond())
+    format!(
+        "{host}_{}_{}",
+        std::process::id(),
+        Clock::system().now().as_millisecond()
+    )
 }
 
 /// The three times must leave room for one another (PROTOCOL §6).
