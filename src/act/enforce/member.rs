@@ -55,7 +55,10 @@ impl Enforcer {
     /// An enforcer that has made nothing ready yet.
     #[must_use]
     pub fn new(hub: HubIdentity) -> Self {
-        Self { hub, ready: DashMap::new() }
+        Self {
+            hub,
+            ready: DashMap::new(),
+        }
     }
 
     /// What was made ready may not be so any more: the next write looks again.
@@ -75,20 +78,28 @@ impl Enforcer {
         namespace: &NamespaceName,
         acts_as: &ActsAs,
     ) -> Result<(), Obstacle> {
-        let gate = self.ready.entry((member.name().clone(), namespace.clone())).or_default().clone();
+        let gate = self
+            .ready
+            .entry((member.name().clone(), namespace.clone()))
+            .or_default()
+            .clone();
         let mut ready = gate.lock().await;
         if ready.as_ref() == Some(acts_as) {
             return Ok(());
         }
         let tenant = match acts_as {
             ActsAs::Nobody { reason } => {
-                return Err(Obstacle::Refused { reason: Reason::TenantUnknown, message: reason.clone() });
+                return Err(Obstacle::Refused {
+                    reason: Reason::TenantUnknown,
+                    message: reason.clone(),
+                });
             }
             ActsAs::Admin => tenancy::admin(),
             ActsAs::Tenant(tenant) => tenant.clone(),
         };
         let wanted = tenancy::member_namespace(namespace, &tenant);
-        self.make_namespace(member, namespace, &tenant.name, &wanted).await?;
+        self.make_namespace(member, namespace, &tenant.name, &wanted)
+            .await?;
         // Administrators' rights are bound by join.
         if !tenancy::is_admin(&tenant) {
             let key = key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
@@ -109,23 +120,37 @@ impl Enforcer {
         let key = key("", "Namespace", None, namespace);
         let client = member.stack().client();
         let resource = namespaces();
-        let target = Target { client: &client, resource: &resource, key: &key };
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key,
+        };
         let Some(live) = target.get().await? else {
             return match target.create(&self.hub.manager, wanted).await? {
                 Created::New(_) => Ok(()),
                 Created::Occupied => Err(Obstacle::Refused {
                     reason: Reason::Pending,
-                    message: format!("namespace {namespace} has just been made by somebody else; looking again"),
+                    message: format!(
+                        "namespace {namespace} has just been made by somebody else; looking again"
+                    ),
                 }),
             };
         };
         if live.metadata.deletion_timestamp.is_some() {
             return Err(Obstacle::Refused {
                 reason: Reason::NamespaceTerminating,
-                message: format!("namespace {namespace} is being deleted in this member; it is made again when that has ended"),
+                message: format!(
+                    "namespace {namespace} is being deleted in this member; it is made again when that has ended"
+                ),
             });
         }
-        let label = |name: &str| live.metadata.labels.as_ref().and_then(|all| all.get(name)).cloned();
+        let label = |name: &str| {
+            live.metadata
+                .labels
+                .as_ref()
+                .and_then(|all| all.get(name))
+                .cloned()
+        };
         match label(mark::TENANT) {
             Some(owner) if owner == tenant => {}
             Some(owner) => {
@@ -140,14 +165,18 @@ impl Enforcer {
                     reason: Reason::NamespaceNotOurs,
                     message: format!(
                         "namespace {namespace} is there already and was not made by this hub; its owner can hand it over: kubectl annotate namespace {namespace} {}={}",
-                        mark::ADOPT, tenant
+                        mark::ADOPT,
+                        tenant
                     ),
                 });
             }
         }
         let labels = wanted["metadata"]["labels"].as_object();
         let as_wanted = labels.is_some_and(|labels| {
-            labels.iter().all(|(name, value)| label(name).as_deref() == value.as_str() || (is_level(name) && label(name).as_deref() == Some("restricted")))
+            labels.iter().all(|(name, value)| {
+                label(name).as_deref() == value.as_str()
+                    || (is_level(name) && label(name).as_deref() == Some("restricted"))
+            })
         });
         if as_wanted {
             return Ok(());
@@ -165,7 +194,11 @@ impl Enforcer {
         wanted: &Value,
     ) -> Result<(), Obstacle> {
         let client = member.stack().client();
-        let target = Target { client: &client, resource, key };
+        let target = Target {
+            client: &client,
+            resource,
+            key,
+        };
         let Some(live) = target.get_whole().await? else {
             return match target.create(&self.hub.manager, wanted).await? {
                 Created::New(_) => Ok(()),
@@ -178,7 +211,10 @@ impl Enforcer {
         if live["subjects"] == wanted["subjects"] && live["roleRef"] == wanted["roleRef"] {
             return Ok(());
         }
-        let version = live["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        let version = live["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         target.apply_over(&self.hub.manager, wanted, &version).await?;
         Ok(())
     }
@@ -195,8 +231,14 @@ impl Enforcer {
         let client = member.stack().client();
         let resource = namespaces();
         let key = key("", "Namespace", None, namespace);
-        let target = Target { client: &client, resource: &resource, key: &key };
-        let Some(live) = target.get().await? else { return Ok(true) };
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key,
+        };
+        let Some(live) = target.get().await? else {
+            return Ok(true);
+        };
         let labels = live.metadata.labels.clone().unwrap_or_default();
         if labels.get(mark::TENANT).map(String::as_str) != Some(tenant) {
             return Ok(true);
@@ -218,7 +260,11 @@ impl Enforcer {
         }
         let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
         let resource = role_bindings();
-        let target = Target { client: &client, resource: &resource, key: &key };
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key,
+        };
         if let Some(binding) = target.get().await?
             && binding.managers.hubs.contains_key(&self.hub.manager)
         {
@@ -242,7 +288,9 @@ impl Enforcer {
             if !api.namespaced || !api.verbs.iter().any(|verb| verb == "list") || is_noise(kind) {
                 continue;
             }
-            let Some(version) = api.versions.first() else { continue };
+            let Some(version) = api.versions.first() else {
+                continue;
+            };
             let resource = resource(kind, version, &api.plural);
             let params = ListParams::default().limit(3);
             let mut listed = None;
@@ -259,7 +307,9 @@ impl Enforcer {
             }
             let Some(list) = listed else { return Ok(false) };
             let foreign = list.items.iter().filter_map(|item| item.metadata.name.as_deref());
-            if foreign.into_iter().any(|name| !is_furniture(kind, name)) || list.metadata.continue_.is_some_and(|c| !c.is_empty()) {
+            if foreign.into_iter().any(|name| !is_furniture(kind, name))
+                || list.metadata.continue_.is_some_and(|c| !c.is_empty())
+            {
                 return Ok(false);
             }
         }
@@ -269,7 +319,16 @@ impl Enforcer {
 
 /// Kinds that come and go by themselves.
 fn is_noise(kind: &GroupKind) -> bool {
-    matches!(&*kind.kind, "Event" | "EndpointSlice" | "Endpoints" | "Lease" | "PodMetrics" | "LocalSubjectAccessReview" | "Binding")
+    matches!(
+        &*kind.kind,
+        "Event"
+            | "EndpointSlice"
+            | "Endpoints"
+            | "Lease"
+            | "PodMetrics"
+            | "LocalSubjectAccessReview"
+            | "Binding"
+    )
 }
 
 /// What Kubernetes and the hub put into every namespace.
@@ -287,7 +346,11 @@ fn is_level(label: &str) -> bool {
 }
 
 fn annotation(live: &Observed, name: &str) -> Option<String> {
-    live.metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned()
+    live.metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(name))
+        .cloned()
 }
 
 pub(super) fn resource(kind: &GroupKind, version: &str, plural: &str) -> ApiResource {
@@ -299,7 +362,11 @@ pub(super) fn namespaces() -> ApiResource {
 }
 
 pub(super) fn role_bindings() -> ApiResource {
-    resource(&GroupKind::new("rbac.authorization.k8s.io", "RoleBinding"), "v1", "rolebindings")
+    resource(
+        &GroupKind::new("rbac.authorization.k8s.io", "RoleBinding"),
+        "v1",
+        "rolebindings",
+    )
 }
 
 pub(super) fn key(group: &str, kind: &str, namespace: Option<&NamespaceName>, name: &str) -> ObjectKey {

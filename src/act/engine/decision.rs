@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    act::propagate::Scheduling,
     decide::{
         placement::{self, Plan, Request},
         policy::{Governed, Policies},
         tenancy::{ActsAs, Tenants},
     },
-    act::propagate::Scheduling,
     model::{
         api::{
-            BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind, Reason,
-            RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
+            BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind,
+            Reason, RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
         },
         fleet::{BindingKey, Snapshot},
         template::Template,
@@ -52,7 +52,11 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let Some(template) = facts.template else {
         return match facts.current {
             None => Decision::Ignore,
-            Some(_) => Decision::Remove(saying(ConditionStatus::False, Reason::TemplateGone, "the template is gone")),
+            Some(_) => Decision::Remove(saying(
+                ConditionStatus::False,
+                Reason::TemplateGone,
+                "the template is gone",
+            )),
         };
     };
     let claim = facts.current.and_then(|binding| binding.spec.policy.as_ref());
@@ -79,7 +83,9 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
 /// As whom the hub acts for the template.
 pub(super) fn acts_as(facts: &Facts<'_>, governed: Option<&Governed>) -> ActsAs {
     // What is here only because others need it acts as whoever owns the namespace.
-    let kind = governed.map_or(PolicyKind::ClusterPropagationPolicy, |governed| governed.policy.id.kind);
+    let kind = governed.map_or(PolicyKind::ClusterPropagationPolicy, |governed| {
+        governed.policy.id.kind
+    });
     facts.tenants.acts_as(&facts.key.namespace, facts.labels, kind)
 }
 
@@ -87,8 +93,14 @@ fn ungoverned(binding: &WorkloadBinding) -> Decision {
     let message = "no policy selects the template any more";
     match (&binding.spec.policy, binding.spec.deletion.policy) {
         // It was here only because others needed it.
-        (None, _) => Decision::Remove(saying(ConditionStatus::False, Reason::NotSelected, "nothing needs it any more")),
-        (Some(_), PolicyDeletion::Keep) => Decision::Freeze(saying(ConditionStatus::False, Reason::PolicyGone, message)),
+        (None, _) => Decision::Remove(saying(
+            ConditionStatus::False,
+            Reason::NotSelected,
+            "nothing needs it any more",
+        )),
+        (Some(_), PolicyDeletion::Keep) => {
+            Decision::Freeze(saying(ConditionStatus::False, Reason::PolicyGone, message))
+        }
         (Some(_), _) => Decision::Remove(saying(ConditionStatus::False, Reason::PolicyGone, message)),
     }
 }
@@ -108,7 +120,9 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         required: facts.required,
     };
     let plan = placement::place(facts.fleet, &request);
-    let revision = template.generation.map_or_else(|| template.hash.short(10), |generation| generation.to_string());
+    let revision = template
+        .generation
+        .map_or_else(|| template.hash.short(10), |generation| generation.to_string());
     let spec = governed.map(|governed| &governed.policy.spec);
     let wanted = WorkloadBindingSpec {
         template: TemplateRef {
@@ -130,7 +144,10 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         ignore_fields: spec.map(|spec| spec.ignore_fields.clone()).unwrap_or_default(),
         inputs_hash: Some(placement::inputs_hash(&request)),
     };
-    let why = governed.map_or_else(|| "needed by other templates".to_owned(), |governed| governed.why.clone());
+    let why = governed.map_or_else(
+        || "needed by other templates".to_owned(),
+        |governed| governed.why.clone(),
+    );
     let scheduling = scheduling(&plan, facts.fleet.members.len(), &why);
     Decision::Want(Box::new(wanted), scheduling)
 }
@@ -147,8 +164,13 @@ fn clusters(plan: &Plan, current: &[BindingCluster], revision: &str) -> Vec<Bind
             removing: false,
         })
         .collect();
-    let left = current.iter().filter(|had| !plan.clusters.iter().any(|placed| placed.name == had.name));
-    clusters.extend(left.map(|had| BindingCluster { removing: true, ..had.clone() }));
+    let left = current
+        .iter()
+        .filter(|had| !plan.clusters.iter().any(|placed| placed.name == had.name));
+    clusters.extend(left.map(|had| BindingCluster {
+        removing: true,
+        ..had.clone()
+    }));
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters
 }
@@ -162,11 +184,21 @@ fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
         (ConditionStatus::True, Reason::Decided)
     };
     let message = format!("{chosen} of {members} members chosen; {why}");
-    Scheduling { reasons, status, reason, message }
+    Scheduling {
+        reasons,
+        status,
+        reason,
+        message,
+    }
 }
 
 fn saying(status: ConditionStatus, reason: Reason, message: &str) -> Scheduling {
-    Scheduling { reasons: Vec::new(), status, reason, message: message.to_owned() }
+    Scheduling {
+        reasons: Vec::new(),
+        status,
+        reason,
+        message: message.to_owned(),
+    }
 }
 
 /// The binding with every member marked `removing`.

@@ -39,16 +39,37 @@ impl Engine {
     /// Starts the watches of all kinds but templates. What to wait for, by name.
     pub(super) fn follow_hub(self: &Arc<Self>) -> Result<Vec<(&'static str, Synced)>, WireError> {
         fn to<T>(engine: &Arc<Engine>, of: T) -> Arc<To<T>> {
-            Arc::new(To { engine: Arc::downgrade(engine), of })
+            Arc::new(To {
+                engine: Arc::downgrade(engine),
+                of,
+            })
         }
         let (hub, tasks) = (&self.hub, &self.tasks);
         Ok(vec![
-            ("namespaces", follow(hub, tasks, kube::Api::all, to(self, Namespaces))?),
-            ("clusters", follow(hub, tasks, kube::Api::all, to(self, Clusters))?),
-            ("tenants", follow(hub, tasks, kube::Api::all, to(self, TenantObjects))?),
-            ("policies", follow(hub, tasks, kube::Api::all, to(self, NamespacedPolicies))?),
-            ("cluster policies", follow(hub, tasks, kube::Api::all, to(self, ClusterPolicies))?),
-            ("bindings", follow(hub, tasks, kube::Api::all, to(self, Bindings))?),
+            (
+                "namespaces",
+                follow(hub, tasks, kube::Api::all, to(self, Namespaces))?,
+            ),
+            (
+                "clusters",
+                follow(hub, tasks, kube::Api::all, to(self, Clusters))?,
+            ),
+            (
+                "tenants",
+                follow(hub, tasks, kube::Api::all, to(self, TenantObjects))?,
+            ),
+            (
+                "policies",
+                follow(hub, tasks, kube::Api::all, to(self, NamespacedPolicies))?,
+            ),
+            (
+                "cluster policies",
+                follow(hub, tasks, kube::Api::all, to(self, ClusterPolicies))?,
+            ),
+            (
+                "bindings",
+                follow(hub, tasks, kube::Api::all, to(self, Bindings))?,
+            ),
         ])
     }
 
@@ -67,7 +88,8 @@ impl Engine {
     /// Has every member looked through for what nobody claims any more.
     fn wake_sweeps(&self) {
         for name in self.fleet.snapshot().members.keys() {
-            self.sweeps.add_after(name.clone(), std::time::Duration::from_millis(300));
+            self.sweeps
+                .add_after(name.clone(), std::time::Duration::from_millis(300));
         }
     }
 }
@@ -104,8 +126,16 @@ impl Sink<k8s_openapi::api::core::v1::Namespace> for To<Namespaces> {
     }
 
     fn listed(&self, keys: &HashSet<NamespaceName>) {
-        let Some(engine) = self.engine.upgrade() else { return };
-        let lost: Vec<_> = engine.index.namespaces.iter().map(|entry| entry.key().clone()).filter(|key| !keys.contains(key)).collect();
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
+        let lost: Vec<_> = engine
+            .index
+            .namespaces
+            .iter()
+            .map(|entry| entry.key().clone())
+            .filter(|key| !keys.contains(key))
+            .collect();
         for name in lost {
             self.lose(&name);
         }
@@ -114,7 +144,9 @@ impl Sink<k8s_openapi::api::core::v1::Namespace> for To<Namespaces> {
 
 impl To<Namespaces> {
     fn lose(&self, name: &NamespaceName) {
-        let Some(engine) = self.engine.upgrade() else { return };
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
         engine.index.namespaces.remove(name);
         engine.wake(Some(name));
         engine.wake_tenants(); // whose it is makes it again
@@ -135,10 +167,16 @@ impl Sink<Cluster> for To<Clusters> {
         let before = engine.index.clusters.insert(name.clone(), cluster.clone());
         let leaving = cluster.metadata.deletion_timestamp.is_some();
         let news = before.is_none_or(|before| {
-            before.metadata.deletion_timestamp.is_some() != leaving || before.finalizers() != cluster.finalizers()
+            before.metadata.deletion_timestamp.is_some() != leaving
+                || before.finalizers() != cluster.finalizers()
         });
         if news {
-            let names: Vec<_> = engine.index.clusters.iter().map(|entry| entry.key().clone()).collect();
+            let names: Vec<_> = engine
+                .index
+                .clusters
+                .iter()
+                .map(|entry| entry.key().clone())
+                .collect();
             engine.lanes.arrange(&engine, &names);
             engine.sweeps.add(name.clone());
             if leaving {
@@ -155,8 +193,16 @@ impl Sink<Cluster> for To<Clusters> {
     }
 
     fn listed(&self, keys: &HashSet<ClusterName>) {
-        let Some(engine) = self.engine.upgrade() else { return };
-        let lost: Vec<_> = engine.index.clusters.iter().map(|entry| entry.key().clone()).filter(|key| !keys.contains(key)).collect();
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
+        let lost: Vec<_> = engine
+            .index
+            .clusters
+            .iter()
+            .map(|entry| entry.key().clone())
+            .filter(|key| !keys.contains(key))
+            .collect();
         for name in lost {
             self.lose(&name);
         }
@@ -165,11 +211,18 @@ impl Sink<Cluster> for To<Clusters> {
 
 impl To<Clusters> {
     fn lose(&self, name: &ClusterName) {
-        let Some(engine) = self.engine.upgrade() else { return };
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
         engine.index.clusters.remove(name);
         engine.fleet.remove(name);
         engine.enforcer.doubt_member(name);
-        let names: Vec<_> = engine.index.clusters.iter().map(|entry| entry.key().clone()).collect();
+        let names: Vec<_> = engine
+            .index
+            .clusters
+            .iter()
+            .map(|entry| entry.key().clone())
+            .collect();
         engine.lanes.arrange(&engine, &names);
         engine.wake(None);
     }
@@ -191,8 +244,11 @@ impl Sink<Tenant> for To<TenantObjects> {
                 || before.metadata.deletion_timestamp != object.metadata.deletion_timestamp
                 || before.metadata.finalizers != object.metadata.finalizers
         });
-        let touched: Vec<NamespaceName> =
-            before.iter().flat_map(|before| before.spec.namespaces.clone()).chain(object.spec.namespaces.clone()).collect();
+        let touched: Vec<NamespaceName> = before
+            .iter()
+            .flat_map(|before| before.spec.namespaces.clone())
+            .chain(object.spec.namespaces.clone())
+            .collect();
         engine.index.set_tenant(name.clone(), Some(Arc::new(object)));
         if news {
             for namespace in touched {
@@ -211,8 +267,15 @@ impl Sink<Tenant> for To<TenantObjects> {
     }
 
     fn listed(&self, keys: &HashSet<ObjectName>) {
-        let Some(engine) = self.engine.upgrade() else { return };
-        for name in engine.index.tenant_names().into_iter().filter(|name| !keys.contains(name)) {
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
+        for name in engine
+            .index
+            .tenant_names()
+            .into_iter()
+            .filter(|name| !keys.contains(name))
+        {
             self.lose(&name);
         }
     }
@@ -220,7 +283,9 @@ impl Sink<Tenant> for To<TenantObjects> {
 
 impl To<TenantObjects> {
     fn lose(&self, name: &ObjectName) {
-        let Some(engine) = self.engine.upgrade() else { return };
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
         let before = engine.index.tenant(name);
         engine.index.set_tenant(name.clone(), None);
         for namespace in before.iter().flat_map(|tenant| &tenant.spec.namespaces) {
@@ -261,7 +326,9 @@ impl Sink<ClusterPropagationPolicy> for To<ClusterPolicies> {
     type Key = PolicyId;
 
     fn seen(&self, object: ClusterPropagationPolicy) -> Option<PolicyId> {
-        self.engine.upgrade()?.take_policy(Policy::of_cluster(&object).ok()?)
+        self.engine
+            .upgrade()?
+            .take_policy(Policy::of_cluster(&object).ok()?)
     }
 
     fn gone(&self, object: ClusterPropagationPolicy) {
@@ -280,7 +347,12 @@ impl Sink<ClusterPropagationPolicy> for To<ClusterPolicies> {
 impl Engine {
     fn take_policy(&self, policy: Policy) -> Option<PolicyId> {
         let id = policy.id.clone();
-        let same = self.index.policies.load().get(&id).is_some_and(|had| had.generation == policy.generation && had.created == policy.created);
+        let same = self
+            .index
+            .policies
+            .load()
+            .get(&id)
+            .is_some_and(|had| had.generation == policy.generation && had.created == policy.created);
         if !same {
             self.index.change_policies(|policies| policies.upsert(policy));
             self.policy_changed(&id);
@@ -296,7 +368,14 @@ impl Engine {
     }
 
     fn keep_policies(&self, keep: impl Fn(&PolicyId) -> bool) {
-        let lost: Vec<PolicyId> = self.index.policies.load().iter().map(|policy| policy.id.clone()).filter(|id| !keep(id)).collect();
+        let lost: Vec<PolicyId> = self
+            .index
+            .policies
+            .load()
+            .iter()
+            .map(|policy| policy.id.clone())
+            .filter(|id| !keep(id))
+            .collect();
         for id in lost {
             self.lose_policy(&id);
         }
@@ -319,7 +398,10 @@ impl Sink<WorkloadBinding> for To<Bindings> {
         let key = binding_key(&object)?;
         engine.ledger.learn(&key, &object);
         for parent in &object.spec.required_by {
-            let parent = BindingKey { namespace: key.namespace.clone(), name: parent.binding.clone() };
+            let parent = BindingKey {
+                namespace: key.namespace.clone(),
+                name: parent.binding.clone(),
+            };
             if !engine.is_active() {
                 engine.index.seed_need(parent, key.clone());
             }
@@ -332,7 +414,10 @@ impl Sink<WorkloadBinding> for To<Bindings> {
 
     fn gone(&self, object: WorkloadBinding) {
         if let (Some(engine), Some(key)) = (self.engine.upgrade(), binding_key(&object)) {
-            let held = engine.index.binding(&key).map(|binding| binding.metadata.uid.clone());
+            let held = engine
+                .index
+                .binding(&key)
+                .map(|binding| binding.metadata.uid.clone());
             if held.is_none_or(|uid| uid == object.metadata.uid) {
                 engine.index.bindings.remove(&key);
             }
@@ -341,8 +426,16 @@ impl Sink<WorkloadBinding> for To<Bindings> {
     }
 
     fn listed(&self, keys: &HashSet<BindingKey>) {
-        let Some(engine) = self.engine.upgrade() else { return };
-        let lost: Vec<_> = engine.index.bindings.iter().map(|entry| entry.key().clone()).filter(|key| !keys.contains(key)).collect();
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
+        let lost: Vec<_> = engine
+            .index
+            .bindings
+            .iter()
+            .map(|entry| entry.key().clone())
+            .filter(|key| !keys.contains(key))
+            .collect();
         for key in lost {
             engine.index.bindings.remove(&key);
             engine.queue.add(key);
@@ -368,10 +461,18 @@ impl TemplateWatches {
         let wanted: HashMap<_, _> = engine.index.template_kinds().into_iter().collect();
         let mut watches = self.0.lock();
         watches.retain(|kind, (version, tasks, _)| {
-            let stays = wanted.get(kind).is_some_and(|api| api.versions.first() == Some(version));
+            let stays = wanted
+                .get(kind)
+                .is_some_and(|api| api.versions.first() == Some(version));
             if !stays {
                 tasks.stop();
-                let left: Vec<_> = engine.index.templates.iter().filter(|held| held.template.key.group_kind() == *kind).map(|held| held.key().clone()).collect();
+                let left: Vec<_> = engine
+                    .index
+                    .templates
+                    .iter()
+                    .filter(|held| held.template.key.group_kind() == *kind)
+                    .map(|held| held.key().clone())
+                    .collect();
                 for key in left {
                     engine.index.templates.remove(&key);
                     engine.index.note_scaler(&key, None);
@@ -381,11 +482,19 @@ impl TemplateWatches {
             stays
         });
         for (kind, api) in wanted {
-            let Some(version) = api.versions.first().filter(|_| !watches.contains_key(&kind)) else { continue };
+            let Some(version) = api.versions.first().filter(|_| !watches.contains_key(&kind)) else {
+                continue;
+            };
             let gvk = kube::core::GroupVersionKind::gvk(&kind.group, version, &kind.kind);
             let resource = kube::api::ApiResource::from_gvk_with_plural(&gvk, &api.plural);
             let tasks = engine.tasks.child();
-            let sink = Arc::new(To { engine: Arc::downgrade(engine), of: Templates { kind: kind.clone(), api_version: kind.at(version.as_str()).api_version() } });
+            let sink = Arc::new(To {
+                engine: Arc::downgrade(engine),
+                of: Templates {
+                    kind: kind.clone(),
+                    api_version: kind.at(version.as_str()).api_version(),
+                },
+            });
             let synced = follow_dynamic::<DynamicObject, _>(&engine.hub, &tasks, &resource, sink)?;
             watches.insert(kind, (version.clone(), tasks, synced));
         }
@@ -395,7 +504,11 @@ impl TemplateWatches {
     /// The kinds whose first list is not complete.
     pub(super) fn waiting(&self) -> Vec<String> {
         let watches = self.0.lock();
-        watches.iter().filter(|(_, (_, _, synced))| !synced.now()).map(|(kind, _)| kind.to_string()).collect()
+        watches
+            .iter()
+            .filter(|(_, (_, _, synced))| !synced.now())
+            .map(|(kind, _)| kind.to_string())
+            .collect()
     }
 }
 
@@ -424,8 +537,8 @@ impl Sink<DynamicObject> for To<Templates> {
         };
         let key = BindingKey::of(&template.key)?;
         let scales = template.scales.clone();
-        let before = engine.index.templates.insert(key.clone(), Held { template: template.clone(), status });
-        let same = before.is_some_and(|before| {
+        let before = engine.index.template(&key);
+        let same = before.as_ref().is_some_and(|before| {
             let before = &before.template;
             before.hash == template.hash
                 && before.uid == template.uid
@@ -434,6 +547,17 @@ impl Sink<DynamicObject> for To<Templates> {
                 && before.controlled == template.controlled
                 && before.generation == template.generation
         });
+        let since = before
+            .filter(|_| same)
+            .map_or_else(tokio::time::Instant::now, |before| before.since);
+        engine.index.templates.insert(
+            key.clone(),
+            Held {
+                template,
+                status,
+                since,
+            },
+        );
         if !same {
             if let Some(workload) = engine.index.note_scaler(&key, scales.as_ref()) {
                 engine.queue.add(workload);
@@ -450,7 +574,9 @@ impl Sink<DynamicObject> for To<Templates> {
     }
 
     fn listed(&self, keys: &HashSet<BindingKey>) {
-        let Some(engine) = self.engine.upgrade() else { return };
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
         let kind = &self.of.kind;
         let lost: Vec<_> = engine
             .index
@@ -475,8 +601,18 @@ impl To<Templates> {
 impl Engine {
     /// What can't be a template is said where its author looks: on the object.
     fn refuse_template(&self, object: &serde_json::Value, why: &str) {
-        let text = |pointer| object.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let kind = GroupKind::new(text("/apiVersion").rsplit_once('/').map_or("", |(group, _)| group), text("/kind"));
+        let text = |pointer| {
+            object
+                .pointer(pointer)
+                .and_then(serde_json::Value::as_str)
+                .unwrap_or_default()
+        };
+        let kind = GroupKind::new(
+            text("/apiVersion")
+                .rsplit_once('/')
+                .map_or("", |(group, _)| group),
+            text("/kind"),
+        );
         let about = ObjectKey::parse(&kind, text("/metadata/namespace"), text("/metadata/name"));
         if let Ok(about) = about.as_ref().map(Clone::clone)
             && self.is_active()
