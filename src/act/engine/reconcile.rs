@@ -1,34 +1,30 @@
 //! One pass over one template: decide, write the binding, hand the work to the lanes.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::{
     Api,
-    api::{DeleteParams, ObjectMeta, PostParams, Preconditions},
+    api::{DeleteParams, Preconditions},
 };
 
+use super::{
+    bindings::{Looked, has_finalizer},
+    decision,
+};
 use super::{
     decision::{Decision, Facts, all_removing},
     engine::Engine,
     error::Error,
 };
 use crate::{
-    act::{
-        propagate::Scheduling,
-        wire::{Error as WireError, HUB, Target},
-    },
+    act::{propagate::Scheduling, wire::Error as WireError},
     model::{
-        api::{Dependencies, RequiredBy, WorkloadBinding, WorkloadBindingSpec},
+        api::{WorkloadBinding, WorkloadBindingSpec},
         fleet::{BindingKey, Reach},
-        kind, mark,
-        name::{ClusterName, GroupVersionKind, ObjectKey},
-        template::Template,
+        mark,
+        name::ClusterName,
     },
-    telemetry::{Outcome, Verb, Write, metrics},
+    telemetry::metrics,
 };
 
 /// Passes at a time. What limits them is the hub API, not this.
@@ -92,7 +88,7 @@ impl Engine {
             required: &required,
             fleet: &fleet,
         };
-        let decision = facts.decide();
+        let decision = decision::decide(&facts);
         self.follow_dependencies(key, template.as_deref(), &decision);
         match (decision, current) {
             (Decision::Ignore, None) => {
@@ -313,154 +309,6 @@ impl Engine {
             .is_none_or(|member| member.reach == Reach::Unreachable || member.held.is_some())
     }
 
-    fn bindings(&self, key: &BindingKey) -> Api<WorkloadBinding> {
-        Api::namespaced(self.hub.client(), &key.namespace)
-    }
-
-    async fn create(
-        &self,
-        key: &BindingKey,
-        spec: WorkloadBindingSpec,
-    ) -> Result<Arc<WorkloadBinding>, Error> {
-        let mut binding = WorkloadBinding::new(&key.name, spec);
-        binding.metadata = ObjectMeta {
-            finalizers: Some(vec![mark::FINALIZER.to_owned()]),
-            namespace: Some(key.namespace.to_string()),
-            ..binding.metadata
-        };
-        let params = PostParams {
-            field_manager: Some(self.me.manager.clone()),
-            ..PostParams::default()
-        };
-        let created = self.bindings(key).create(&params, &binding).await;
-        self.count_hub(Verb::Create, &created);
-        match created {
-            Ok(binding) => Ok(self.keep(key, binding)),
-            Err(source) => Err(self.stale(key, "create", source).await),
-        }
-    }
-
-    async fn replace(
-        &self,
-        key: &BindingKey,
-        binding: &WorkloadBinding,
-        spec: WorkloadBindingSpec,
-        hold: bool,
-    ) -> Result<Arc<WorkloadBinding>, Error> {
-        let mut next = binding.clone();
-        next.spec = spec;
-        let finalizers = next.metadata.finalizers.get_or_insert_default();
-        finalizers.retain(|finalizer| finalizer != mark::FINALIZER);
-        if hold {
-            finalizers.push(mark::FINALIZER.to_owned());
-        }
-        let params = PostParams {
-            field_manager: Some(self.me.manager.clone()),
-            ..PostParams::default()
-        };
-        let written = self.bindings(key).replace(&key.name, &params, &next).await;
-        self.count_hub(Verb::Patch, &written);
-        match written {
-            Ok(binding) => Ok(self.keep(key, binding)),
-            // Without its last finalizer a binding that is being deleted is gone.
-            Err(kube::Error::Api(status)) if status.code == 404 && !hold => Ok(Arc::new(next)),
-            Err(source) => Err(self.stale(key, "write", source).await),
-        }
-    }
-
-    pub(super) fn count_hub<T>(&self, verb: Verb, result: &Result<T, kube::Error>) {
-        let outcome = match result {
-            Ok(_) => Outcome::Done,
-            Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Conflict,
-            Err(kube::Error::Api(_)) => Outcome::Refused,
-            Err(_) => Outcome::Failed,
-        };
-        metrics()
-            .writes
-            .get_or_create(&Write {
-                server: HUB.to_owned(),
-                verb,
-                outcome,
-            })
-            .inc();
-    }
-
-    pub(super) fn keep(&self, key: &BindingKey, binding: WorkloadBinding) -> Arc<WorkloadBinding> {
-        let binding = Arc::new(binding);
-        self.index.keep_binding(key, binding.clone());
-        binding
-    }
-
-    /// After a conflict the index is older than the hub API: read the binding before the next try.
-    pub(super) async fn stale(&self, key: &BindingKey, verb: &'static str, source: kube::Error) -> Error {
-        if matches!(&source, kube::Error::Api(status) if matches!(status.code, 404 | 409)) {
-            match self.bindings(key).get_opt(&key.name).await {
-                Ok(Some(live)) => {
-                    self.ledger.learn(key, &live);
-                    self.keep(key, live);
-                }
-                Ok(None) => {
-                    self.index.bindings.remove(key);
-                }
-                Err(error) => {
-                    tracing::debug!(binding = %key, error = %crate::act::wire::brief(&error), "failed to read back")
-                }
-            }
-        }
-        WireError::call(format!("{verb} binding {key}"), source).into()
-    }
-
-    /// Whether the template is really gone: only a live read that says "not found" proves it.
-    async fn live_template(&self, key: &BindingKey, binding: &WorkloadBinding) -> Result<Looked, Error> {
-        let unreadable = |why: String| Error::Unreadable {
-            what: format!("the template of binding {key}"),
-            why,
-        };
-        let object = binding
-            .spec
-            .template
-            .key(&key.namespace)
-            .map_err(|error| unreadable(error.to_string()))?;
-        let gvk = GroupVersionKind::from_api_version(
-            &binding.spec.template.api_version,
-            &binding.spec.template.kind,
-        )
-        .map_err(|error| unreadable(error.to_string()))?;
-        let apis = self.index.apis.load_full();
-        let Some(api) = apis.kind(&object.group_kind()) else {
-            return Ok(if apis.complete {
-                Looked::Gone
-            } else {
-                Looked::Unknown
-            });
-        };
-        let version = api.version_or_preferred(&gvk.version).unwrap_or(&gvk.version);
-        let resource = kube::api::ApiResource::from_gvk_with_plural(
-            &kube::core::GroupVersionKind::gvk(&object.group, version, &object.kind),
-            &api.plural,
-        );
-        let client = self.hub.client();
-        let live = Target {
-            client: &client,
-            resource: &resource,
-            key: &object,
-        }
-        .get_whole()
-        .await?;
-        match live {
-            None => Ok(Looked::Gone),
-            Some(live) => {
-                let template = Template::from_object(&live, &|manager| self.is_own_manager(manager))
-                    .map_err(|error| unreadable(error.to_string()))?;
-                Ok(Looked::There(Arc::new(template)))
-            }
-        }
-    }
-
-    pub(super) fn is_own_manager(&self, manager: &str) -> bool {
-        manager == self.me.manager || manager == self.me.replicas_manager()
-    }
-
     fn labels(&self, key: &BindingKey) -> BTreeMap<String, String> {
         let tenant = self
             .index
@@ -473,86 +321,8 @@ impl Engine {
             .collect()
     }
 
-    /// The bindings that need this one, and where they are.
-    fn required(&self, key: &BindingKey) -> Vec<RequiredBy> {
-        let mut required: Vec<RequiredBy> = self
-            .index
-            .needed_by(key)
-            .into_iter()
-            .filter_map(|parent| {
-                let binding = self.index.binding(&parent)?;
-                let clusters: Vec<_> = binding.wanted().map(|cluster| cluster.name.clone()).collect();
-                (!clusters.is_empty()).then(|| RequiredBy {
-                    binding: parent.name,
-                    clusters,
-                })
-            })
-            .collect();
-        required.sort_by(|a, b| a.binding.cmp(&b.binding));
-        required
-    }
-
-    /// Says what the template needs from now on, and has that looked at.
-    fn follow_dependencies(&self, key: &BindingKey, template: Option<&Template>, decision: &Decision) {
-        let policies = self.index.policies.load();
-        let needs: HashSet<BindingKey> = match (template, decision) {
-            (Some(template), Decision::Want(spec, _)) => {
-                let governed = policies.govern(template, spec.policy.as_ref());
-                let follows = governed
-                    .is_some_and(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
-                if follows {
-                    self.dependencies(key, template)
-                } else {
-                    HashSet::new()
-                }
-            }
-            (Some(_), Decision::Freeze(_)) => return, // what is frozen keeps what it needs
-            _ => HashSet::new(),
-        };
-        for child in self.index.set_needs(key, needs) {
-            self.queue.add(child);
-        }
-    }
-
-    fn dependencies(&self, key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
-        kind::dependencies(&template.key.group_kind(), &template.value())
-            .into_iter()
-            .filter_map(|needed| {
-                BindingKey::of(&ObjectKey::new(
-                    &needed.kind,
-                    Some(key.namespace.clone()),
-                    needed.name,
-                ))
-            })
-            .filter(|needed| needed != key)
-            .collect()
-    }
-
-    fn need_nothing(&self, key: &BindingKey) -> Result<(), Error> {
-        for child in self.index.set_needs(key, HashSet::new()) {
-            self.queue.add(child);
-        }
-        Ok(())
-    }
-
     /// Has a status write considered: what it would say may have changed.
     pub(super) fn touch(&self, key: &BindingKey) {
         self.status.add_after(key.clone(), super::status::DEBOUNCE);
     }
-}
-
-enum Looked {
-    Gone,
-    There(Arc<Template>),
-    /// The hub API does not answer for the kind.
-    Unknown,
-}
-
-fn has_finalizer(binding: &WorkloadBinding) -> bool {
-    binding
-        .metadata
-        .finalizers
-        .iter()
-        .flatten()
-        .any(|finalizer| finalizer == mark::FINALIZER)
 }

@@ -17,8 +17,8 @@ use super::{
     index::Index,
     lanes::Lanes,
     reconcile,
-    sinks::TemplateWatches,
     status::{self, Buckets},
+    templates::TemplateWatches,
 };
 use crate::{
     act::{

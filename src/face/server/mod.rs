@@ -89,11 +89,7 @@ mod tests {
     #[tokio::test]
     async fn metrics_end_as_openmetrics_asks() {
         let (_say, waiting) = watch::channel(Vec::new());
-        let (status, body) = ask(
-            router(Sources { waiting }),
-            "/metrics",
-        )
-        .await;
+        let (status, body) = ask(router(Sources { waiting }), "/metrics").await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.ends_with("# EOF\n"));
     }
