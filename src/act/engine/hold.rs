@@ -57,6 +57,8 @@ impl Engine {
         if governed.is_none() && binding.spec.required_by.is_empty() {
             return Ok(()); // frozen
         }
+        // Rights first: kinds that the hub itself may not read are watched as the tenant.
+        self.ensure(member, &key.namespace, &acts_as(binding)).await?;
         let identity = Self::identity(&acts_as(binding), &key.namespace);
         let scope = WatchScope::Namespaces([(key.namespace.clone(), identity)].into());
         member.watch_kind(&template.key.group_kind(), scope);
@@ -149,13 +151,12 @@ impl Engine {
         false
     }
 
-    /// Writes as the tenant, once its namespace and rights are in place.
+    /// Writes as the tenant.
     async fn write(&self, place: &Place<'_>, write: &Write<'_>) -> Result<Applied, Trouble> {
         let Place {
             key, binding, member, ..
         } = *place;
         let acts_as = acts_as(binding);
-        self.ensure(member, &key.namespace, &acts_as).await?;
         let Write {
             intent,
             first,
