@@ -61,9 +61,7 @@ struct Scale {
 impl Scale {
     fn from_environment() -> Result<Self, Failed> {
         let number = |name: &str, usual: usize| match std::env::var(name) {
-            Ok(text) => text
-                .parse()
-                .map_err(|_| format!("{name}={text} is not a number")),
+            Ok(text) => text.parse().map_err(|_| format!("{name}={text} is not a number")),
             Err(_) => Ok(usual),
         };
         Ok(Self {

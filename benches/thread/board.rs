@@ -69,9 +69,7 @@ impl Board {
             let state = Arc::clone(&state);
             let resource = ApiResource::erase::<Deployment>(&());
             let api: Api<Slim> = Api::namespaced_with(client, namespace, &resource);
-            let mut events = watcher(api, watcher::Config::default())
-                .default_backoff()
-                .boxed();
+            let mut events = watcher(api, watcher::Config::default()).default_backoff().boxed();
             let follow = async move {
                 while let Some(event) = events.next().await {
                     // An interrupted watch begins again with a list.
@@ -126,13 +124,12 @@ impl Board {
                 return Ok(sightings);
             }
             if Instant::now() > deadline {
-                let first = sightings.iter().zip(names).find(|(sighting, _)| !enough(sighting));
+                let first = sightings
+                    .iter()
+                    .zip(names)
+                    .find(|(sighting, _)| !enough(sighting));
                 let first = first.map(|(sighting, name)| format!("{name}: {sighting:?}"));
-                return Err(format!(
-                    "{what}: {done} of {} after {within:?}; {first:?}",
-                    names.len()
-                )
-                .into());
+                return Err(format!("{what}: {done} of {} after {within:?}; {first:?}", names.len()).into());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -148,7 +145,10 @@ impl Board {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("Deployments still there after {within:?}, per member and hub: {left:?}").into());
+                return Err(format!(
+                    "Deployments still there after {within:?}, per member and hub: {left:?}"
+                )
+                .into());
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -172,7 +172,10 @@ fn note(state: &mut State, plane: usize, members: usize, event: watcher::Event<S
         }
         watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
             let name = object.name_any();
-            let ready = object.status.map(|status| status.ready_replicas).unwrap_or_default();
+            let ready = object
+                .status
+                .map(|status| status.ready_replicas)
+                .unwrap_or_default();
             state.present[plane].insert(name.clone());
             let sighting = state.sightings.entry(name).or_insert_with(|| Sighting {
                 there: vec![None; members],

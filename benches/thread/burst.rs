@@ -87,8 +87,22 @@ pub(crate) async fn run(
     ground.clear().await?;
 
     let since = |last: Option<Instant>| last.map(|last| last.duration_since(started));
-    let there = since(sightings.iter().flat_map(|seen| &seen.there).flatten().max().copied());
-    let ready = since(sightings.iter().flat_map(|seen| &seen.ready).flatten().max().copied());
+    let there = since(
+        sightings
+            .iter()
+            .flat_map(|seen| &seen.there)
+            .flatten()
+            .max()
+            .copied(),
+    );
+    let ready = since(
+        sightings
+            .iter()
+            .flat_map(|seen| &seen.ready)
+            .flatten()
+            .max()
+            .copied(),
+    );
     let back = since(sightings.iter().filter_map(|seen| seen.back).max());
     Ok(Burst {
         writer,
@@ -164,7 +178,12 @@ pub(crate) fn kinds(writes: &[Write]) -> BTreeMap<String, usize> {
         } else {
             format!(" {}", write.status)
         };
-        let what = format!("{} {}{}{refused}", write.verb, write.resource, below.collect::<String>());
+        let what = format!(
+            "{} {}{}{refused}",
+            write.verb,
+            write.resource,
+            below.collect::<String>()
+        );
         *kinds.entry(what).or_default() += 1;
     }
     kinds

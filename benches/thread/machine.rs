@@ -35,7 +35,11 @@ impl Machine {
 
 impl std::fmt::Display for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} × {}, load {} at the start", self.cpus, self.model, self.load)
+        write!(
+            f,
+            "{} × {}, load {} at the start",
+            self.cpus, self.model, self.load
+        )
     }
 }
 

@@ -27,10 +27,7 @@ impl Delays {
 
     /// In milliseconds.
     pub(crate) fn at(&self, percent: usize) -> f64 {
-        percentile(&self.0, percent)
-            .unwrap_or_default()
-            .as_secs_f64()
-            * 1000.0
+        percentile(&self.0, percent).unwrap_or_default().as_secs_f64() * 1000.0
     }
 
     fn json(&self) -> Value {
@@ -62,10 +59,7 @@ pub(crate) async fn run(ground: &mut Ground, count: usize) -> Result<Pace, Faile
     let sent = send(ground, "pace", count).await?;
     let names: Vec<String> = sent.iter().map(|sent| sent.name.clone()).collect();
     let enough = |seen: &Sighting| seen.back.is_some();
-    let sightings = ground
-        .board
-        .wait(&names, WITHIN, "one a second", enough)
-        .await?;
+    let sightings = ground.board.wait(&names, WITHIN, "one a second", enough).await?;
     tokio::time::sleep(INTERVAL).await;
     let written = kinds(&ground.hub_writes()[writes..]);
     let cpu = (ground.federation.serve.usage() - cpu).cpu_seconds();

@@ -51,15 +51,62 @@ impl Report {
         let hub_only = |hub: String| [hub, String::new()];
         let floor = self.median(Writer::Floor, Burst::rate);
         let aim = format!("≥ 200 and ≥ {:.0} (¼ floor)", floor / 4.0);
-        row("object-clusters/s, all exist", both(&Burst::rate, 0), &aim, "21 (858)", "267 (644–1053)");
-        row("object-clusters/s, all ready and status back", both(&Burst::rate_with_status, 0), "", "", "");
-        row("CPU-s of the hub, a burst", hub_only(both(&|burst| burst.hub.cpu_seconds(), 2)[0].clone()), "≤ 1", "13", "0.2");
-        row("CPU-s of all, a burst", both(&|burst| burst.all.cpu_seconds(), 1), "≤ 8", "55", "5");
-        let memory = self.bursts.iter().map(|burst| burst.hub.memory).max().unwrap_or_default();
-        row("RSS of the hub, MB (highest)", hub_only(format!("{:.0}", memory as f64 / 1e6)), "< 60", "270", "35");
-        row("hub API writes per Deployment, burst", hub_only(both(&Burst::writes_per_deployment, 1)[0].clone()), "3.0–3.7", "26", "3.0–3.7");
+        row(
+            "object-clusters/s, all exist",
+            both(&Burst::rate, 0),
+            &aim,
+            "21 (858)",
+            "267 (644–1053)",
+        );
+        row(
+            "object-clusters/s, all ready and status back",
+            both(&Burst::rate_with_status, 0),
+            "",
+            "",
+            "",
+        );
+        row(
+            "CPU-s of the hub, a burst",
+            hub_only(both(&|burst| burst.hub.cpu_seconds(), 2)[0].clone()),
+            "≤ 1",
+            "13",
+            "0.2",
+        );
+        row(
+            "CPU-s of all, a burst",
+            both(&|burst| burst.all.cpu_seconds(), 1),
+            "≤ 8",
+            "55",
+            "5",
+        );
+        let memory = self
+            .bursts
+            .iter()
+            .map(|burst| burst.hub.memory)
+            .max()
+            .unwrap_or_default();
+        row(
+            "RSS of the hub, MB (highest)",
+            hub_only(format!("{:.0}", memory as f64 / 1e6)),
+            "< 60",
+            "270",
+            "35",
+        );
+        row(
+            "hub API writes per Deployment, burst",
+            hub_only(both(&Burst::writes_per_deployment, 1)[0].clone()),
+            "3.0–3.7",
+            "26",
+            "3.0–3.7",
+        );
         if let Some(pace) = &self.pace {
-            row("hub API writes per Deployment, 1/s", hub_only(format!("{:.1}", pace.writes_per_deployment)), "3.0–3.7", "", "");
+            row(
+                "hub API writes per Deployment, 1/s",
+                hub_only(format!("{:.1}", pace.writes_per_deployment)),
+                "3.0–3.7",
+                "",
+                "",
+            );
             let [p50, p99] = [50, 99].map(|percent| hub_only(format!("{:.0}", pace.there.at(percent))));
             row("create → in a member, ms, p50 at 1/s", p50, "≤ 20", "58", "10");
             row("create → in a member, ms, p99", p99, "≤ 50", "146", "22");
@@ -67,15 +114,32 @@ impl Report {
             row("create → status back, ms, p50", p50, "", "", "");
             row("create → status back, ms, p99", p99, "≤ 400", "", "");
             let [p50, p99] = [50, 99].map(|percent| pace.back_from_ready.at(percent));
-            row("last pod ready → status back, ms, p50 · p99", hub_only(format!("{p50:.0} · {p99:.0}")), "", "", "");
+            row(
+                "last pod ready → status back, ms, p50 · p99",
+                hub_only(format!("{p50:.0} · {p99:.0}")),
+                "",
+                "",
+                "",
+            );
         }
         if !self.stalls.is_empty() {
             let stall = |of: &dyn Fn(&Stall) -> f64| median(self.stalls.iter().map(of).collect());
             let aim = format!("≤ {:.0}", stall(&Stall::bound));
             let frozen = format!("{:.0} ({:.0} before)", stall(&|s| s.frozen), stall(&|s| s.before));
-            row("p50 to the others, one member frozen, ms", hub_only(frozen), &aim, "", "");
+            row(
+                "p50 to the others, one member frozen, ms",
+                hub_only(frozen),
+                &aim,
+                "",
+                "",
+            );
         }
-        let idle = self.bursts.iter().map(|burst| format!("{:.0}", burst.idle)).collect::<Vec<_>>().join(" ");
+        let idle = self
+            .bursts
+            .iter()
+            .map(|burst| format!("{:.0}", burst.idle))
+            .collect::<Vec<_>>()
+            .join(" ");
         let Scale { burst, rounds, .. } = self.scale;
         format!(
             "{table}\n{burst} Deployments to 3 members, medians of {rounds}; {}; idle CPU in % before each burst: {idle}",

@@ -50,20 +50,28 @@ pub(crate) async fn run(ground: &mut Ground, turn: usize) -> Result<Stall, Faile
     let idle_before = idle_percent(Duration::from_secs(1)).await?;
     let sent = send(ground, &format!("before-{turn}"), COUNT).await?;
     let names: Vec<String> = sent.iter().map(|sent| sent.name.clone()).collect();
-    let sightings = ground.board.wait(&names, WITHIN, "all members", everywhere).await?;
+    let sightings = ground
+        .board
+        .wait(&names, WITHIN, "all members", everywhere)
+        .await?;
     let (before, _) = delays_to(others, &sent, &sightings);
 
     let idle_frozen = idle_percent(Duration::from_secs(1)).await?;
     ground.fleet.members()[others].stop()?;
     let sent = send(ground, &format!("frozen-{turn}"), COUNT).await?;
     let names: Vec<String> = sent.iter().map(|sent| sent.name.clone()).collect();
-    let arrived = ground.board.wait(&names, WITHIN, "the other members", at_others).await;
+    let arrived = ground
+        .board
+        .wait(&names, WITHIN, "the other members", at_others)
+        .await;
     let (frozen, missing) = delays_to(others, &sent, &ground.board.sightings(&names));
     ground.fleet.members()[others].cont()?;
     if let Err(error) = arrived {
         eprintln!("with a member frozen: {error}");
     }
-    let caught_up = ground.board.wait(&names, WITHIN * 4, "the member that came back", everywhere);
+    let caught_up = ground
+        .board
+        .wait(&names, WITHIN * 4, "the member that came back", everywhere);
     caught_up.await?;
     ground.clear().await?;
     Ok(Stall {
