@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, ListParams},
@@ -299,13 +300,16 @@ impl Enforcer {
                 .iter()
                 .filter(|item| !is_furniture(kind, item.metadata.name.as_deref().unwrap_or_default()))
             {
-                // Dependents of what was just deleted are collected in a moment.
+                // Dependents of what was just deleted are collected in a moment. Of a foreign owner in the
+                // namespace the owner itself is found too; one outside it keeps them.
+                let owners = item.metadata.owner_references.as_deref().unwrap_or_default();
+                let from_here = |owner: &OwnerReference| {
+                    let group = owner.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+                    let kind = GroupKind::new(group, owner.kind.as_str());
+                    apis.kind(&kind).is_some_and(|api| api.namespaced)
+                };
                 let going = item.metadata.deletion_timestamp.is_some()
-                    || item
-                        .metadata
-                        .owner_references
-                        .as_ref()
-                        .is_some_and(|owners| !owners.is_empty());
+                    || (!owners.is_empty() && owners.iter().all(from_here));
                 if !going {
                     return Ok(Contents::Somebodys);
                 }
