@@ -86,6 +86,17 @@ fn each_room_has_a_front_page() {
     );
 }
 
+/// Clippy bans the other ways to a client; this one is a trait's method, which its configuration cannot name.
+#[test]
+fn no_client_is_made_past_the_hubs_own_stacks() {
+    let made = |file: &PathBuf| fs::read_to_string(file).unwrap().contains("Client::try_from");
+    let wrong: Vec<PathBuf> = sources("src").into_iter().filter(made).collect();
+    assert!(
+        wrong.is_empty(),
+        "clients without act::wire's time limits and identity: {wrong:?}"
+    );
+}
+
 /// A room without an arrow would be bound by none.
 #[test]
 fn each_room_has_its_place_among_the_arrows() {

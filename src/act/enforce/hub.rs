@@ -4,9 +4,7 @@ use serde_json::Value;
 
 use super::member::{key, namespaces, role_bindings};
 use crate::{
-    act::{
-        wire::{Created, Error, HubIdentity, Stack, Target},
-    },
+    act::wire::{Created, Error, HubIdentity, Stack, Target},
     decide::tenancy,
     model::{api::Tenant, mark, name::NamespaceName},
 };
@@ -25,7 +23,11 @@ pub async fn enforce_tenant(
         let wanted = tenancy::hub_namespace(namespace, tenant);
         let resource = namespaces();
         let key_of_namespace = key("", "Namespace", None, namespace);
-        let target = Target { client: &client, resource: &resource, key: &key_of_namespace };
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key_of_namespace,
+        };
         match target.get_whole().await? {
             Some(live) if !live["metadata"]["deletionTimestamp"].is_null() => {
                 obstacles.push(format!("namespace {namespace} is being deleted"));
@@ -34,15 +36,27 @@ pub async fn enforce_tenant(
             live => match settle(target, me, live, &wanted, has_labels).await? {
                 Settled::Done => {}
                 Settled::Foreign(owner) => {
-                    obstacles.push(format!("namespace {namespace} is labelled {}={owner}", mark::TENANT));
+                    obstacles.push(format!(
+                        "namespace {namespace} is labelled {}={owner}",
+                        mark::TENANT
+                    ));
                     continue;
                 }
             },
         }
         let wanted = tenancy::hub_owners_binding(namespace, tenant);
         let resource = role_bindings();
-        let key = key("rbac.authorization.k8s.io", "RoleBinding", Some(namespace), tenancy::OWNERS_BINDING);
-        let target = Target { client: &client, resource: &resource, key: &key };
+        let key = key(
+            "rbac.authorization.k8s.io",
+            "RoleBinding",
+            Some(namespace),
+            tenancy::OWNERS_BINDING,
+        );
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key,
+        };
         let live = target.get_whole().await?;
         settle(target, me, live, &wanted, has_subjects).await?;
     }
@@ -86,7 +100,11 @@ async fn settle(
 
 fn has_labels(live: &Value, wanted: &Value) -> bool {
     let labels = wanted["metadata"]["labels"].as_object();
-    labels.is_none_or(|labels| labels.iter().all(|(name, value)| live["metadata"]["labels"][name] == *value))
+    labels.is_none_or(|labels| {
+        labels
+            .iter()
+            .all(|(name, value)| live["metadata"]["labels"][name] == *value)
+    })
 }
 
 fn has_subjects(live: &Value, wanted: &Value) -> bool {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, ListParams},
-    core::GroupVersionKind as KubeKind,
+    core::{GroupVersionKind as KubeKind, PartialObjectMeta},
 };
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -55,7 +56,10 @@ impl Enforcer {
     /// An enforcer that has made nothing ready yet.
     #[must_use]
     pub fn new(hub: HubIdentity) -> Self {
-        Self { hub, ready: DashMap::new() }
+        Self {
+            hub,
+            ready: DashMap::new(),
+        }
     }
 
     /// What was made ready may not be so any more: the next write looks again.
@@ -75,20 +79,28 @@ impl Enforcer {
         namespace: &NamespaceName,
         acts_as: &ActsAs,
     ) -> Result<(), Obstacle> {
-        let gate = self.ready.entry((member.name().clone(), namespace.clone())).or_default().clone();
+        let gate = self
+            .ready
+            .entry((member.name().clone(), namespace.clone()))
+            .or_default()
+            .clone();
         let mut ready = gate.lock().await;
         if ready.as_ref() == Some(acts_as) {
             return Ok(());
         }
         let tenant = match acts_as {
             ActsAs::Nobody { reason } => {
-                return Err(Obstacle::Refused { reason: Reason::TenantUnknown, message: reason.clone() });
+                return Err(Obstacle::Refused {
+                    reason: Reason::TenantUnknown,
+                    message: reason.clone(),
+                });
             }
             ActsAs::Admin => tenancy::admin(),
             ActsAs::Tenant(tenant) => tenant.clone(),
         };
         let wanted = tenancy::member_namespace(namespace, &tenant);
-        self.make_namespace(member, namespace, &tenant.name, &wanted).await?;
+        self.make_namespace(member, namespace, &tenant.name, &wanted)
+            .await?;
         // Administrators' rights are bound by join.
         if !tenancy::is_admin(&tenant) {
             let key = key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
@@ -109,23 +121,37 @@ impl Enforcer {
         let key = key("", "Namespace", None, namespace);
         let client = member.stack().client();
         let resource = namespaces();
-        let target = Target { client: &client, resource: &resource, key: &key };
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key,
+        };
         let Some(live) = target.get().await? else {
             return match target.create(&self.hub.manager, wanted).await? {
                 Created::New(_) => Ok(()),
                 Created::Occupied => Err(Obstacle::Refused {
                     reason: Reason::Pending,
-                    message: format!("namespace {namespace} has just been made by somebody else; looking again"),
+                    message: format!(
+                        "namespace {namespace} has just been made by somebody else; looking again"
+                    ),
                 }),
             };
         };
         if live.metadata.deletion_timestamp.is_some() {
             return Err(Obstacle::Refused {
                 reason: Reason::NamespaceTerminating,
-                message: format!("namespace {namespace} is being deleted in this member; it is made again when that has ended"),
+                message: format!(
+                    "namespace {namespace} is being deleted in this member; it is made again when that has ended"
+                ),
             });
         }
-        let label = |name: &str| live.metadata.labels.as_ref().and_then(|all| all.get(name)).cloned();
+        let label = |name: &str| {
+            live.metadata
+                .labels
+                .as_ref()
+                .and_then(|all| all.get(name))
+                .cloned()
+        };
         match label(mark::TENANT) {
             Some(owner) if owner == tenant => {}
             Some(owner) => {
@@ -140,14 +166,18 @@ impl Enforcer {
                     reason: Reason::NamespaceNotOurs,
                     message: format!(
                         "namespace {namespace} is there already and was not made by this hub; its owner can hand it over: kubectl annotate namespace {namespace} {}={}",
-                        mark::ADOPT, tenant
+                        mark::ADOPT,
+                        tenant
                     ),
                 });
             }
         }
         let labels = wanted["metadata"]["labels"].as_object();
         let as_wanted = labels.is_some_and(|labels| {
-            labels.iter().all(|(name, value)| label(name).as_deref() == value.as_str() || (is_level(name) && label(name).as_deref() == Some("restricted")))
+            labels.iter().all(|(name, value)| {
+                label(name).as_deref() == value.as_str()
+                    || (is_level(name) && label(name).as_deref() == Some("restricted"))
+            })
         });
         if as_wanted {
             return Ok(());
@@ -165,7 +195,11 @@ impl Enforcer {
         wanted: &Value,
     ) -> Result<(), Obstacle> {
         let client = member.stack().client();
-        let target = Target { client: &client, resource, key };
+        let target = Target {
+            client: &client,
+            resource,
+            key,
+        };
         let Some(live) = target.get_whole().await? else {
             return match target.create(&self.hub.manager, wanted).await? {
                 Created::New(_) => Ok(()),
@@ -178,7 +212,10 @@ impl Enforcer {
         if live["subjects"] == wanted["subjects"] && live["roleRef"] == wanted["roleRef"] {
             return Ok(());
         }
-        let version = live["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        let version = live["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         target.apply_over(&self.hub.manager, wanted, &version).await?;
         Ok(())
     }
@@ -195,8 +232,14 @@ impl Enforcer {
         let client = member.stack().client();
         let resource = namespaces();
         let key = key("", "Namespace", None, namespace);
-        let target = Target { client: &client, resource: &resource, key: &key };
-        let Some(live) = target.get().await? else { return Ok(true) };
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key,
+        };
+        let Some(live) = target.get().await? else {
+            return Ok(true);
+        };
         let labels = live.metadata.labels.clone().unwrap_or_default();
         if labels.get(mark::TENANT).map(String::as_str) != Some(tenant) {
             return Ok(true);
@@ -207,7 +250,11 @@ impl Enforcer {
         let made_by_us = labels.get(mark::MANAGED_BY).map(String::as_str) == Some(mark::HANSE)
             && live.managers.hubs.contains_key(&self.hub.manager)
             && annotation(&live, mark::ADOPT).is_none();
-        if made_by_us && self.is_empty(member, namespace).await? {
+        let contents = self.contents(member, namespace).await?;
+        if matches!(contents, Contents::Ending | Contents::Unknown) {
+            return Ok(false);
+        }
+        if made_by_us && contents == Contents::Nothing {
             let uid = live.metadata.uid.unwrap_or_default();
             let version = live.metadata.resource_version.unwrap_or_default();
             return match target.delete_exactly(&uid, &version).await {
@@ -218,7 +265,11 @@ impl Enforcer {
         }
         let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
         let resource = role_bindings();
-        let target = Target { client: &client, resource: &resource, key: &key };
+        let target = Target {
+            client: &client,
+            resource: &resource,
+            key: &key,
+        };
         if let Some(binding) = target.get().await?
             && binding.managers.hubs.contains_key(&self.hub.manager)
         {
@@ -229,47 +280,96 @@ impl Enforcer {
         Ok(true)
     }
 
-    /// Whether a namespace holds nothing but what Kubernetes and the hub put there. Any kind that can't be
-    /// listed makes the answer no.
-    async fn is_empty(&self, member: &MemberHandle, namespace: &NamespaceName) -> Result<bool, Error> {
+    /// What a namespace holds besides what Kubernetes and the hub put there. What can't be listed counts as
+    /// somebody's.
+    async fn contents(&self, member: &MemberHandle, namespace: &NamespaceName) -> Result<Contents, Error> {
         let apis = member.apis();
         if !apis.complete {
-            return Ok(false);
+            return Ok(Contents::Unknown);
         }
-        let own = member.stack().client();
-        let tenant = member.stack().acting_as(&ActAs::tenant(namespace))?;
+        let mut contents = Contents::Nothing;
         for (kind, api) in &apis.kinds {
-            if !api.namespaced || !api.verbs.iter().any(|verb| verb == "list") || is_noise(kind) {
+            let listed = api.namespaced && api.verbs.iter().any(|verb| verb == "list") && !is_noise(kind);
+            let Some(version) = api.versions.first().filter(|_| listed) else {
                 continue;
-            }
-            let Some(version) = api.versions.first() else { continue };
-            let resource = resource(kind, version, &api.plural);
-            let params = ListParams::default().limit(3);
-            let mut listed = None;
-            for client in [&own, &tenant] {
-                let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-                match objects.list_metadata(&params).await {
-                    Ok(list) => {
-                        listed = Some(list);
-                        break;
-                    }
-                    Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => {}
-                    Err(source) => return Err(Error::call(format!("list {kind} in {namespace}"), source)),
+            };
+            let Some(items) = list(member, namespace, &resource(kind, version, &api.plural)).await? else {
+                return Ok(Contents::Somebodys);
+            };
+            for item in items
+                .iter()
+                .filter(|item| !is_furniture(kind, item.metadata.name.as_deref().unwrap_or_default()))
+            {
+                // Dependents of what was just deleted are collected in a moment. Of a foreign owner in the
+                // namespace the owner itself is found too; one outside it keeps them.
+                let owners = item.metadata.owner_references.as_deref().unwrap_or_default();
+                let from_here = |owner: &OwnerReference| {
+                    let group = owner.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+                    let kind = GroupKind::new(group, owner.kind.as_str());
+                    apis.kind(&kind).is_some_and(|api| api.namespaced)
+                };
+                let going = item.metadata.deletion_timestamp.is_some()
+                    || (!owners.is_empty() && owners.iter().all(from_here));
+                if !going {
+                    return Ok(Contents::Somebodys);
                 }
-            }
-            let Some(list) = listed else { return Ok(false) };
-            let foreign = list.items.iter().filter_map(|item| item.metadata.name.as_deref());
-            if foreign.into_iter().any(|name| !is_furniture(kind, name)) || list.metadata.continue_.is_some_and(|c| !c.is_empty()) {
-                return Ok(false);
+                contents = Contents::Ending;
             }
         }
-        Ok(true)
+        Ok(contents)
     }
+}
+
+/// What is left in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Nothing,
+    /// Only what is on its way out.
+    Ending,
+    /// At least one object that is not ours to delete.
+    Somebodys,
+    /// The member's discovery is incomplete.
+    Unknown,
+}
+
+/// Lists as the hub, else as the tenant. `None` when neither may.
+async fn list(
+    member: &MemberHandle,
+    namespace: &NamespaceName,
+    resource: &ApiResource,
+) -> Result<Option<Vec<PartialObjectMeta<DynamicObject>>>, Error> {
+    let clients = [
+        member.stack().client(),
+        member.stack().acting_as(&ActAs::tenant(namespace))?,
+    ];
+    for client in clients {
+        let objects: Api<DynamicObject> = Api::namespaced_with(client, namespace, resource);
+        match objects.list_metadata(&ListParams::default().limit(500)).await {
+            Ok(list) => return Ok(Some(list.items)),
+            Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => {}
+            Err(source) => {
+                return Err(Error::call(
+                    format!("list {} in {namespace}", resource.plural),
+                    source,
+                ));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Kinds that come and go by themselves.
 fn is_noise(kind: &GroupKind) -> bool {
-    matches!(&*kind.kind, "Event" | "EndpointSlice" | "Endpoints" | "Lease" | "PodMetrics" | "LocalSubjectAccessReview" | "Binding")
+    matches!(
+        &*kind.kind,
+        "Event"
+            | "EndpointSlice"
+            | "Endpoints"
+            | "Lease"
+            | "PodMetrics"
+            | "LocalSubjectAccessReview"
+            | "Binding"
+    )
 }
 
 /// What Kubernetes and the hub put into every namespace.
@@ -287,7 +387,11 @@ fn is_level(label: &str) -> bool {
 }
 
 fn annotation(live: &Observed, name: &str) -> Option<String> {
-    live.metadata.annotations.as_ref().and_then(|all| all.get(name)).cloned()
+    live.metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(name))
+        .cloned()
 }
 
 pub(super) fn resource(kind: &GroupKind, version: &str, plural: &str) -> ApiResource {
@@ -299,7 +403,11 @@ pub(super) fn namespaces() -> ApiResource {
 }
 
 pub(super) fn role_bindings() -> ApiResource {
-    resource(&GroupKind::new("rbac.authorization.k8s.io", "RoleBinding"), "v1", "rolebindings")
+    resource(
+        &GroupKind::new("rbac.authorization.k8s.io", "RoleBinding"),
+        "v1",
+        "rolebindings",
+    )
 }
 
 pub(super) fn key(group: &str, kind: &str, namespace: Option<&NamespaceName>, name: &str) -> ObjectKey {

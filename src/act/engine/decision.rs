@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    act::propagate::Scheduling,
     decide::{
         placement::{self, Plan, Request},
         policy::{Governed, Policies},
         tenancy::{ActsAs, Tenants},
     },
-    act::propagate::Scheduling,
     model::{
         api::{
-            BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind, Reason,
-            RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
+            BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind,
+            Reason, RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
         },
         fleet::{BindingKey, Snapshot},
         template::Template,
@@ -52,18 +52,27 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let Some(template) = facts.template else {
         return match facts.current {
             None => Decision::Ignore,
-            Some(_) => Decision::Remove(saying(ConditionStatus::False, Reason::TemplateGone, "the template is gone")),
+            Some(_) => Decision::Remove(saying(
+                ConditionStatus::False,
+                Reason::TemplateGone,
+                "the template is gone",
+            )),
         };
     };
     let claim = facts.current.and_then(|binding| binding.spec.policy.as_ref());
     let governed = facts.policies.govern(template, claim);
     let acts_as = acts_as(facts, governed.as_ref());
-    match (&governed, facts.required.is_empty(), facts.current) {
-        (None, true, None) => Decision::Ignore,
-        (None, true, Some(binding)) => ungoverned(binding),
+    let needed = !facts.required.is_empty() && template.never_selected(true).is_none();
+    match (&governed, needed, facts.current) {
+        (None, false, None) => Decision::Ignore,
+        (None, false, Some(binding)) => ungoverned(binding),
         _ => match acts_as {
             ActsAs::Nobody { reason } => match facts.current {
                 None => Decision::Ignore,
+                // A tenant's objects go with it. Administrators' stay: only their policy was the wrong one.
+                Some(binding) if binding.spec.tenant.is_none() => {
+                    Decision::Freeze(saying(ConditionStatus::False, Reason::TenantUnknown, &reason))
+                }
                 Some(_) => Decision::Remove(saying(ConditionStatus::False, Reason::TenantUnknown, &reason)),
             },
             acts_as => want(facts, template, governed.as_ref(), &acts_as),
@@ -73,7 +82,10 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
 
 /// As whom the hub acts for the template.
 pub(super) fn acts_as(facts: &Facts<'_>, governed: Option<&Governed>) -> ActsAs {
-    let kind = governed.map_or(PolicyKind::PropagationPolicy, |governed| governed.policy.id.kind);
+    // What is here only because others need it acts as whoever owns the namespace.
+    let kind = governed.map_or(PolicyKind::ClusterPropagationPolicy, |governed| {
+        governed.policy.id.kind
+    });
     facts.tenants.acts_as(&facts.key.namespace, facts.labels, kind)
 }
 
@@ -81,8 +93,14 @@ fn ungoverned(binding: &WorkloadBinding) -> Decision {
     let message = "no policy selects the template any more";
     match (&binding.spec.policy, binding.spec.deletion.policy) {
         // It was here only because others needed it.
-        (None, _) => Decision::Remove(saying(ConditionStatus::False, Reason::NotSelected, "nothing needs it any more")),
-        (Some(_), PolicyDeletion::Keep) => Decision::Freeze(saying(ConditionStatus::False, Reason::PolicyGone, message)),
+        (None, _) => Decision::Remove(saying(
+            ConditionStatus::False,
+            Reason::NotSelected,
+            "nothing needs it any more",
+        )),
+        (Some(_), PolicyDeletion::Keep) => {
+            Decision::Freeze(saying(ConditionStatus::False, Reason::PolicyGone, message))
+        }
         (Some(_), _) => Decision::Remove(saying(ConditionStatus::False, Reason::PolicyGone, message)),
     }
 }
@@ -102,7 +120,9 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         required: facts.required,
     };
     let plan = placement::place(facts.fleet, &request);
-    let revision = template.generation.map_or_else(|| template.hash.short(10), |generation| generation.to_string());
+    let revision = template
+        .generation
+        .map_or_else(|| template.hash.short(10), |generation| generation.to_string());
     let spec = governed.map(|governed| &governed.policy.spec);
     let wanted = WorkloadBindingSpec {
         template: TemplateRef {
@@ -118,17 +138,16 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         policy: governed.map(|governed| governed.policy.reference()),
         clusters: clusters(&plan, current, &revision),
         required_by: facts.required.to_vec(),
-        deletion: spec.map_or_else(Deletion::default, |spec| spec.deletion.clone()),
+        deletion: spec.map_or_else(Deletion::default, |spec| spec.deletion),
         conflict: spec.map(|spec| spec.conflict).unwrap_or_default(),
         drift: spec.map_or_else(Drift::default, |spec| spec.drift),
         ignore_fields: spec.map(|spec| spec.ignore_fields.clone()).unwrap_or_default(),
         inputs_hash: Some(placement::inputs_hash(&request)),
     };
-    if plan.clusters.is_empty() && facts.current.is_none() && plan.reasons.is_empty() && facts.fleet.members.is_empty() {
-        // No member at all yet: the decision is still worth showing.
-        tracing::debug!(binding = %facts.key, "decided for no member: there is none");
-    }
-    let why = governed.map_or_else(|| "needed by other templates".to_owned(), |governed| governed.why.clone());
+    let why = governed.map_or_else(
+        || "needed by other templates".to_owned(),
+        |governed| governed.why.clone(),
+    );
     let scheduling = scheduling(&plan, facts.fleet.members.len(), &why);
     Decision::Want(Box::new(wanted), scheduling)
 }
@@ -145,8 +164,13 @@ fn clusters(plan: &Plan, current: &[BindingCluster], revision: &str) -> Vec<Bind
             removing: false,
         })
         .collect();
-    let left = current.iter().filter(|had| !plan.clusters.iter().any(|placed| placed.name == had.name));
-    clusters.extend(left.map(|had| BindingCluster { removing: true, ..had.clone() }));
+    let left = current
+        .iter()
+        .filter(|had| !plan.clusters.iter().any(|placed| placed.name == had.name));
+    clusters.extend(left.map(|had| BindingCluster {
+        removing: true,
+        ..had.clone()
+    }));
     clusters.sort_by(|a, b| a.name.cmp(&b.name));
     clusters
 }
@@ -160,11 +184,21 @@ fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
         (ConditionStatus::True, Reason::Decided)
     };
     let message = format!("{chosen} of {members} members chosen; {why}");
-    Scheduling { reasons, status, reason, message }
+    Scheduling {
+        reasons,
+        status,
+        reason,
+        message,
+    }
 }
 
 fn saying(status: ConditionStatus, reason: Reason, message: &str) -> Scheduling {
-    Scheduling { reasons: Vec::new(), status, reason, message: message.to_owned() }
+    Scheduling {
+        reasons: Vec::new(),
+        status,
+        reason,
+        message: message.to_owned(),
+    }
 }
 
 /// The binding with every member marked `removing`.

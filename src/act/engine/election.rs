@@ -72,8 +72,14 @@ impl Observer {
         match &self.seen {
             Some((seen, since)) if *seen == version => {
                 let theirs = spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
-                let patience = theirs.map_or(self.times.duration, Duration::from_secs).max(self.times.duration);
-                if now.duration_since(*since) >= patience { Verdict::Take } else { Verdict::Wait }
+                let patience = theirs
+                    .map_or(self.times.duration, Duration::from_secs)
+                    .max(self.times.duration);
+                if now.duration_since(*since) >= patience {
+                    Verdict::Take
+                } else {
+                    Verdict::Wait
+                }
             }
             _ => {
                 self.seen = Some((version, now));
@@ -95,18 +101,27 @@ pub(super) async fn run(
     leading: watch::Sender<bool>,
 ) {
     let leases: Api<Lease> = Api::namespaced(hub.client(), mark::SYSTEM_NAMESPACE);
-    let mut observer = Observer { me: me.clone(), times: times.clone(), seen: None };
+    let mut observer = Observer {
+        me: me.clone(),
+        times: times.clone(),
+        seen: None,
+    };
     // Leadership: until when writes may start, and from when.
     let mut hold: Option<(Instant, Instant)> = None;
     while !tasks.is_stopping() {
         let asked = Instant::now();
         match attempt(&leases, &mut observer, &clock, asked, times.renew_deadline).await {
             Ok(true) => {
-                let from = hold.map_or_else(|| asked + (times.duration - times.renew_deadline), |(_, from)| from);
+                let from = hold.map_or_else(
+                    || asked + (times.duration.saturating_sub(times.renew_deadline)),
+                    |(_, from)| from,
+                );
                 hold = Some((asked + times.renew_deadline, from));
             }
             Ok(false) => hold = None,
-            Err(error) => tracing::warn!(error = %crate::act::wire::brief(&error), "failed to renew the leader lease"),
+            Err(error) => {
+                tracing::warn!(error = %crate::act::wire::brief(&error), "failed to renew the leader lease");
+            }
         }
         let now = Instant::now();
         match hold {
@@ -126,7 +141,10 @@ pub(super) async fn run(
             }
         }
         let wake = hold.map_or(times.retry_period, |(_, from)| {
-            from.checked_duration_since(now).filter(|wait| !wait.is_zero()).unwrap_or(times.retry_period * 2).min(times.retry_period * 2)
+            from.checked_duration_since(now)
+                .filter(|wait| !wait.is_zero())
+                .unwrap_or(times.retry_period * 2)
+                .min(times.retry_period * 2)
         });
         tokio::select! {
             () = tokio::time::sleep(wake) => {}
@@ -143,7 +161,9 @@ pub(super) async fn release(hub: &Stack, me: &str) {
         && spec.holder_identity.as_deref() == Some(me)
     {
         spec.holder_identity = Some(String::new());
-        let _ = leases.replace(mark::HUB_LEADER, &PostParams::default(), &lease).await;
+        let _ = leases
+            .replace(mark::HUB_LEADER, &PostParams::default(), &lease)
+            .await;
     }
 }
 
@@ -160,12 +180,19 @@ async fn attempt(
             return Ok(false);
         }
         let stamp = MicroTime(clock.now());
-        let previous = current.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let previous = current
+            .as_ref()
+            .and_then(|lease| lease.spec.clone())
+            .unwrap_or_default();
         let ours = previous.holder_identity.as_deref() == Some(&observer.me);
         let spec = LeaseSpec {
             holder_identity: Some(observer.me.clone()),
             lease_duration_seconds: i32::try_from(observer.times.duration.as_secs()).ok(),
-            acquire_time: if ours { previous.acquire_time } else { Some(stamp.clone()) },
+            acquire_time: if ours {
+                previous.acquire_time
+            } else {
+                Some(stamp.clone())
+            },
             renew_time: Some(stamp),
             lease_transitions: Some(previous.lease_transitions.unwrap_or(0) + i32::from(!ours)),
             ..LeaseSpec::default()
@@ -174,13 +201,19 @@ async fn attempt(
             metadata: ObjectMeta {
                 name: Some(mark::HUB_LEADER.to_owned()),
                 namespace: Some(mark::SYSTEM_NAMESPACE.to_owned()),
-                resource_version: current.as_ref().and_then(|lease| lease.metadata.resource_version.clone()),
+                resource_version: current
+                    .as_ref()
+                    .and_then(|lease| lease.metadata.resource_version.clone()),
                 ..ObjectMeta::default()
             },
             spec: Some(spec),
         };
         let written = match current {
-            Some(_) => leases.replace(mark::HUB_LEADER, &PostParams::default(), &lease).await,
+            Some(_) => {
+                leases
+                    .replace(mark::HUB_LEADER, &PostParams::default(), &lease)
+                    .await
+            }
             None => leases.create(&PostParams::default(), &lease).await,
         };
         match written {
@@ -201,7 +234,10 @@ mod tests {
 
     fn lease(holder: &str, version: &str) -> Lease {
         Lease {
-            metadata: ObjectMeta { resource_version: Some(version.into()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                resource_version: Some(version.into()),
+                ..ObjectMeta::default()
+            },
             spec: Some(LeaseSpec {
                 holder_identity: Some(holder.into()),
                 lease_duration_seconds: Some(9),
@@ -212,7 +248,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_standby_takes_over_only_when_the_lease_has_stood_still_for_its_duration() {
-        let mut observer = Observer { me: "b".into(), times: LeaseTimes::default(), seen: None };
+        let mut observer = Observer {
+            me: "b".into(),
+            times: LeaseTimes::default(),
+            seen: None,
+        };
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
         assert_eq!(observer.look(None, at(0)), Verdict::Take);

@@ -14,7 +14,11 @@ use crate::{
         wire::{ActAs, Backlog, HubIdentity, Queue, Stack, Tasks},
     },
     decide::tenancy::ActsAs,
-    model::{clock::Clock, fleet::BindingKey, name::{ClusterName, NamespaceName, ObjectName}},
+    model::{
+        clock::Clock,
+        fleet::BindingKey,
+        name::{ClusterName, NamespaceName, ObjectName},
+    },
 };
 
 /// The hub, as its loops see it.

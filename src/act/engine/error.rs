@@ -28,6 +28,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether what was written over had changed.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Wire(error) if error.code() == Some(409))
+    }
+
     /// Whether nothing was tried because this process does not lead.
     #[must_use]
     pub fn is_not_leader(&self) -> bool {

@@ -34,7 +34,7 @@ pub(super) struct Index {
     /// Which bindings need which others: parent → what it needs. Seeded from the bindings at start.
     needs: RwLock<BTreeMap<BindingKey, HashSet<BindingKey>>>,
     /// What templates scale: namespace → template → workload.
-    autoscaled: RwLock<HashMap<NamespaceName, HashMap<ObjectName, (GroupKind, String)>>>,
+    autoscaled: RwLock<HashMap<NamespaceName, Targets>>,
 }
 
 /// A template, and the status it shows.
@@ -43,6 +43,8 @@ pub(super) struct Held {
     pub(super) template: Arc<Template>,
     /// Compact JSON; `None` when it has none.
     pub(super) status: Option<Arc<str>>,
+    /// When it last changed in what goes to members, by our clock.
+    pub(super) since: tokio::time::Instant,
 }
 
 /// What counts of a hub namespace.
@@ -53,6 +55,9 @@ pub(super) struct Namespace {
     pub(super) tenant: Option<String>,
 }
 
+/// Autoscalers by the name of their binding, and the workload each of them scales.
+type Targets = HashMap<ObjectName, (GroupKind, String)>;
+
 #[derive(Debug, Default)]
 struct Sources {
     tenants: BTreeMap<ObjectName, Arc<Tenant>>,
@@ -60,12 +65,13 @@ struct Sources {
 
 impl Index {
     /// Keeps a binding unless a newer one is held. Whether it is news.
-    pub(super) fn keep_binding(&self, key: &BindingKey, binding: Arc<WorkloadBinding>) -> bool {
+    pub(super) fn keep_binding(&self, key: &BindingKey, binding: &Arc<WorkloadBinding>) -> bool {
         let mut news = true;
         self.bindings
             .entry(key.clone())
             .and_modify(|held| {
-                news = version(&binding.metadata.resource_version) > version(&held.metadata.resource_version)
+                news = version(binding.metadata.resource_version.as_ref())
+                    > version(held.metadata.resource_version.as_ref())
                     || binding.metadata.uid != held.metadata.uid;
                 if news {
                     *held = binding.clone();
@@ -86,14 +92,25 @@ impl Index {
     /// Every key of a template or a binding, in `namespace` or everywhere.
     pub(super) fn keys(&self, namespace: Option<&NamespaceName>) -> HashSet<BindingKey> {
         let here = |key: &BindingKey| namespace.is_none_or(|namespace| key.namespace == *namespace);
-        let mut keys: HashSet<_> =
-            self.templates.iter().map(|entry| entry.key().clone()).filter(|key| here(key)).collect();
-        keys.extend(self.bindings.iter().map(|entry| entry.key().clone()).filter(|key| here(key)));
+        let mut keys: HashSet<_> = self
+            .templates
+            .iter()
+            .map(|entry| entry.key().clone())
+            .filter(|key| here(key))
+            .collect();
+        keys.extend(
+            self.bindings
+                .iter()
+                .map(|entry| entry.key().clone())
+                .filter(|key| here(key)),
+        );
         keys
     }
 
     pub(super) fn is_terminating(&self, namespace: &NamespaceName) -> bool {
-        self.namespaces.get(namespace).is_some_and(|namespace| namespace.terminating)
+        self.namespaces
+            .get(namespace)
+            .is_some_and(|namespace| namespace.terminating)
     }
 
     /// Changes the policies; readers see all of the change or nothing.
@@ -110,7 +127,8 @@ impl Index {
             Some(tenant) => sources.tenants.insert(name, tenant),
             None => sources.tenants.remove(&name),
         };
-        self.tenants.store(Arc::new(Tenants::new(sources.tenants.values().cloned())));
+        self.tenants
+            .store(Arc::new(Tenants::new(sources.tenants.values().cloned())));
     }
 
     pub(super) fn tenant(&self, name: &ObjectName) -> Option<Arc<Tenant>> {
@@ -124,9 +142,12 @@ impl Index {
     /// Says what `parent` needs from now on; returns whom that concerns: those it needs and those it no longer does.
     pub(super) fn set_needs(&self, parent: &BindingKey, needs: HashSet<BindingKey>) -> HashSet<BindingKey> {
         let mut all = self.needs.write();
-        let before = if needs.is_empty() { all.remove(parent) } else { all.insert(parent.clone(), needs.clone()) };
-        let before = before.unwrap_or_default();
-        before.symmetric_difference(&needs).cloned().collect()
+        let before = all.remove(parent).unwrap_or_default();
+        let changed = before.symmetric_difference(&needs).cloned().collect();
+        if !needs.is_empty() {
+            all.insert(parent.clone(), needs);
+        }
+        changed
     }
 
     /// Takes up at start what the bindings say, so that nothing is thought unneeded before its parent was looked at.
@@ -136,23 +157,42 @@ impl Index {
 
     /// What `parent` needs.
     pub(super) fn needs_of(&self, parent: &BindingKey) -> Vec<BindingKey> {
-        self.needs.read().get(parent).into_iter().flatten().cloned().collect()
+        self.needs
+            .read()
+            .get(parent)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// The parents that need `child`.
     pub(super) fn needed_by(&self, child: &BindingKey) -> Vec<BindingKey> {
         let all = self.needs.read();
-        all.iter().filter(|(_, needs)| needs.contains(child)).map(|(parent, _)| parent.clone()).collect()
+        all.iter()
+            .filter(|(_, needs)| needs.contains(child))
+            .map(|(parent, _)| parent.clone())
+            .collect()
     }
 
-    /// The kinds that some policy may select, of those the hub API serves.
+    /// The kinds that some policy may select or once did, of those the hub API serves.
     pub(super) fn template_kinds(&self) -> Vec<(GroupKind, crate::model::fleet::ApiKind)> {
         let apis = self.apis.load();
         let policies = self.policies.load();
+        // What was placed is followed also when no policy selects it any more: its deletion must be seen.
+        let placed: HashSet<GroupKind> = self
+            .bindings
+            .iter()
+            .filter_map(|binding| Some(binding.spec.template.group_version_kind().ok()?.group_kind()))
+            .collect();
         apis.kinds
             .iter()
             .filter(|(kind, api)| api.namespaced && api.is_manageable() && !kind::is_never_selected(kind))
-            .filter(|(kind, _)| policies.may_select(kind) || (is_needed_by_others(kind) && policies.follow_dependencies()))
+            .filter(|(kind, _)| {
+                placed.contains(kind)
+                    || policies.may_select(kind)
+                    || (is_needed_by_others(kind) && policies.follow_dependencies())
+            })
             .map(|(kind, api)| (kind.clone(), api.clone()))
             .collect()
     }
@@ -161,26 +201,37 @@ impl Index {
 /// Kinds that others name and cannot run without.
 fn is_needed_by_others(kind: &GroupKind) -> bool {
     kind.group.is_empty()
-        && matches!(&*kind.kind, "ConfigMap" | "Secret" | "ServiceAccount" | "PersistentVolumeClaim" | "Service")
+        && matches!(
+            &*kind.kind,
+            "ConfigMap" | "Secret" | "ServiceAccount" | "PersistentVolumeClaim" | "Service"
+        )
 }
 
 /// Resource versions grow; one that is not a number is older than any.
-pub(super) fn version(text: &Option<String>) -> u64 {
-    text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+pub(super) fn version(text: Option<&String>) -> u64 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 impl Index {
     /// Whether a template scales this workload.
     pub(super) fn is_autoscaled(&self, workload: &crate::model::name::ObjectKey) -> bool {
-        let Some(namespace) = &workload.namespace else { return false };
+        let Some(namespace) = &workload.namespace else {
+            return false;
+        };
         let targets = self.autoscaled.read();
         targets.get(namespace).is_some_and(|targets| {
-            targets.values().any(|(kind, name)| *kind == workload.group_kind() && *name == *workload.name)
+            targets
+                .values()
+                .any(|(kind, name)| *kind == workload.group_kind() && *name == *workload.name)
         })
     }
 
     /// Takes up what a template scales, if it is an autoscaler. Whom that concerns.
-    pub(super) fn note_scaler(&self, key: &BindingKey, scales: Option<&(GroupKind, String)>) -> Option<BindingKey> {
+    pub(super) fn note_scaler(
+        &self,
+        key: &BindingKey,
+        scales: Option<&(GroupKind, String)>,
+    ) -> Option<BindingKey> {
         let mut targets = self.autoscaled.write();
         let here = targets.entry(key.namespace.clone()).or_default();
         let before = match scales {

@@ -36,7 +36,9 @@ impl Lanes {
     /// As [`Self::add`], and status waits until it is done.
     pub(super) fn add_urgent(&self, engine: &Engine, cluster: &ClusterName, key: &BindingKey) {
         if let Some(lane) = self.0.get(cluster) {
-            lane.outstanding.entry(key.clone()).or_insert_with(|| engine.backlog.begin());
+            lane.outstanding
+                .entry(key.clone())
+                .or_insert_with(|| engine.backlog.begin());
             lane.queue.add(key.clone());
         }
     }
@@ -72,7 +74,11 @@ impl Lanes {
             if self.0.contains_key(name) {
                 continue;
             }
-            let lane = Lane { queue: Queue::default(), outstanding: Arc::default(), tasks: engine.tasks.child() };
+            let lane = Lane {
+                queue: Queue::default(),
+                outstanding: Arc::default(),
+                tasks: engine.tasks.child(),
+            };
             for _ in 0..WORKERS {
                 let (engine, name) = (engine.clone(), name.clone());
                 let (queue, outstanding) = (lane.queue.clone(), lane.outstanding.clone());

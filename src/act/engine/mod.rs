@@ -12,21 +12,31 @@
 //! what is, does what is missing, and may be lost, repeated or late. Only the leader's passes write. Nothing
 //! is decided before every watch of the hub API has shown its first list.
 
+mod bindings;
 mod decision;
 mod election;
+#[expect(
+    clippy::module_inception,
+    reason = "the file holds the type that gives the room its name"
+)]
 mod engine;
 mod error;
 mod follow;
+mod hold;
 mod index;
 mod lanes;
 mod members;
+mod needs;
 mod reconcile;
 mod removals;
+mod remove;
 mod serve;
 mod sinks;
 mod status;
 mod sweep;
+mod templates;
 mod tenants;
+mod trouble;
 
 pub use election::LeaseTimes;
 pub use error::Error;

@@ -48,8 +48,13 @@ impl Engine {
     }
 
     async fn removals(&self, cluster: &ClusterName) -> Result<Vec<ConfigMap>, Error> {
-        let listed = self.removal_maps().list(&ListParams::default().labels(&format!("{LABEL}={cluster}"))).await;
-        let listed = listed.map_err(|source| WireError::call(format!("read the removals that wait for {cluster}"), source))?;
+        let listed = self
+            .removal_maps()
+            .list(&ListParams::default().labels(&format!("{LABEL}={cluster}")))
+            .await;
+        let listed = listed.map_err(|source| {
+            WireError::call(format!("read the removals that wait for {cluster}"), source)
+        })?;
         Ok(listed.items)
     }
 
@@ -59,14 +64,30 @@ impl Engine {
     }
 
     /// Keeps the removal of one binding's objects for the member's return.
-    pub(super) async fn keep_removal(&self, cluster: &ClusterName, key: &BindingKey, binding: &WorkloadBinding) -> Result<(), Error> {
-        let unreadable = |why: String| Error::Unreadable { what: format!("binding {key}"), why };
-        let template = binding.spec.template.key(&key.namespace).map_err(|error| unreadable(error.to_string()))?;
+    pub(super) async fn keep_removal(
+        &self,
+        cluster: &ClusterName,
+        key: &BindingKey,
+        binding: &WorkloadBinding,
+    ) -> Result<(), Error> {
+        let unreadable = |why: String| Error::Unreadable {
+            what: format!("binding {key}"),
+            why,
+        };
+        let template = binding
+            .spec
+            .template
+            .key(&key.namespace)
+            .map_err(|error| unreadable(error.to_string()))?;
         let standing = self.ledger.standing(key, cluster);
         if standing.gone || !self.index.clusters.contains_key(cluster) {
             return Ok(());
         }
-        let objects = if standing.objects.is_empty() { vec![PlacedObject::new(&template)] } else { standing.objects };
+        let objects = if standing.objects.is_empty() {
+            vec![PlacedObject::new(&template)]
+        } else {
+            standing.objects
+        };
         let removal = Removal {
             namespace: key.namespace.clone(),
             binding: key.name.clone(),
@@ -80,28 +101,34 @@ impl Engine {
         let maps = self.removals(cluster).await?;
         let room = maps.iter().find(|map| {
             let data = map.data.iter().flatten();
-            map.data.as_ref().is_some_and(|data| data.contains_key(&entry)) || data.map(|(_, value)| value.len()).sum::<usize>() + text.len() < FULL
+            map.data.as_ref().is_some_and(|data| data.contains_key(&entry))
+                || data.map(|(_, value)| value.len()).sum::<usize>() + text.len() < FULL
         });
-        let written = match room {
-            Some(map) => {
-                let mut map = map.clone();
-                if map.data.get_or_insert_default().insert(entry, text.clone()).as_ref() == Some(&text) {
-                    return Ok(());
-                }
-                self.removal_maps().replace(&map.name_any(), &PostParams::default(), &map).await
+        let written = if let Some(map) = room {
+            let mut map = map.clone();
+            if map
+                .data
+                .get_or_insert_default()
+                .insert(entry, text.clone())
+                .as_ref()
+                == Some(&text)
+            {
+                return Ok(());
             }
-            None => {
-                let map = ConfigMap {
-                    metadata: ObjectMeta {
-                        name: Some(format!("removals-{cluster}-{}", maps.len())),
-                        labels: Some([(LABEL.to_owned(), cluster.to_string())].into()),
-                        ..ObjectMeta::default()
-                    },
-                    data: Some([(entry, text)].into()),
-                    ..ConfigMap::default()
-                };
-                self.removal_maps().create(&PostParams::default(), &map).await
-            }
+            self.removal_maps()
+                .replace(&map.name_any(), &PostParams::default(), &map)
+                .await
+        } else {
+            let map = ConfigMap {
+                metadata: ObjectMeta {
+                    name: Some(format!("removals-{cluster}-{}", maps.len())),
+                    labels: Some([(LABEL.to_owned(), cluster.to_string())].into()),
+                    ..ObjectMeta::default()
+                },
+                data: Some([(entry, text)].into()),
+                ..ConfigMap::default()
+            };
+            self.removal_maps().create(&PostParams::default(), &map).await
         };
         written.map_err(|source| WireError::call(format!("keep a removal for {cluster}"), source))?;
         tracing::info!(binding = %key, %cluster, "the member does not answer; its objects are removed when it returns");
@@ -111,7 +138,11 @@ impl Engine {
     /// Does what waited for the member, if it answers now.
     pub(super) async fn do_removals(&self, cluster: &ClusterName) -> Result<(), Error> {
         let fleet = self.fleet.snapshot();
-        if !fleet.members.get(cluster).is_some_and(|member| member.is_writable()) {
+        if !fleet
+            .members
+            .get(cluster)
+            .is_some_and(|member| member.is_writable())
+        {
             return Ok(());
         }
         for mut map in self.removals(cluster).await? {
@@ -138,45 +169,77 @@ impl Engine {
                 self.removal_maps().delete(&name, &params).await.map(|_| ())
             } else {
                 map.data = Some(left);
-                self.removal_maps().replace(&name, &PostParams::default(), &map).await.map(|_| ())
+                self.removal_maps()
+                    .replace(&name, &PostParams::default(), &map)
+                    .await
+                    .map(|_| ())
             };
-            outcome.map_err(|source| WireError::call(format!("note the removals done in {cluster}"), source))?;
+            outcome
+                .map_err(|source| WireError::call(format!("note the removals done in {cluster}"), source))?;
         }
         if self.has_removals(cluster).await? {
-            self.sweeps.add_after(cluster.clone(), std::time::Duration::from_secs(1));
+            self.sweeps
+                .add_after(cluster.clone(), std::time::Duration::from_secs(1));
         }
         Ok(())
     }
 
     /// The template was made again meanwhile: its binding takes the object over.
     fn is_wanted_again(&self, cluster: &ClusterName, removal: &Removal) -> bool {
-        let key = BindingKey { namespace: removal.namespace.clone(), name: removal.binding.clone() };
-        self.index.binding(&key).is_some_and(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *cluster))
+        let key = BindingKey {
+            namespace: removal.namespace.clone(),
+            name: removal.binding.clone(),
+        };
+        self.index
+            .binding(&key)
+            .is_some_and(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *cluster))
     }
 
     /// Whether everything of it is gone.
     async fn remove_kept(&self, cluster: &ClusterName, removal: &Removal) -> Result<bool, Error> {
-        let Some(member) = self.fleet.member(cluster) else { return Ok(false) };
-        let identity = if removal.admin { ActAs::admin() } else { ActAs::tenant(&removal.namespace) };
+        let Some(member) = self.fleet.member(cluster) else {
+            return Ok(false);
+        };
+        let identity = if removal.admin {
+            ActAs::admin()
+        } else {
+            ActAs::tenant(&removal.namespace)
+        };
         let client = member.stack().acting_as(&identity)?;
         let mut gone = true;
         for object in &removal.objects {
             let key = object.key();
-            let version = removal.api_version.rsplit('/').next().unwrap_or_default().to_owned();
+            let version = removal
+                .api_version
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
             let gvk: GroupVersionKind = key.group_kind().at(version);
             let Some(resource) = member.resource(&gvk) else {
                 gone &= member.apis().complete;
                 continue;
             };
-            let target = Target { client: &client, resource: &resource, key: &key };
-            let outcome = if removal.orphan { orphan(&self.me, target, object).await } else { prune(&self.me, target, object).await };
+            let target = Target {
+                client: &client,
+                resource: &resource,
+                key: &key,
+            };
+            let outcome = if removal.orphan {
+                orphan(&self.me, target, object).await
+            } else {
+                prune(&self.me, target, object).await
+            };
             match outcome {
                 Ok(outcome) => gone &= outcome == Pruned::Gone,
                 // No rights any more: with the namespace gone there is nothing left.
                 Err(error) if error.code() == Some(403) => {
-                    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(member.stack().client());
+                    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> =
+                        Api::all(member.stack().client());
                     let live = namespaces.get_metadata_opt(&removal.namespace).await;
-                    let live = live.map_err(|source| WireError::call(format!("read namespace {}", removal.namespace), source))?;
+                    let live = live.map_err(|source| {
+                        WireError::call(format!("read namespace {}", removal.namespace), source)
+                    })?;
                     if live.is_some() {
                         return Err(error.into());
                     }

@@ -17,8 +17,8 @@ use super::{
     index::Index,
     lanes::Lanes,
     reconcile,
-    sinks::TemplateWatches,
     status::{self, Buckets},
+    templates::TemplateWatches,
 };
 use crate::{
     act::{
@@ -28,6 +28,7 @@ use crate::{
         wire::{Backlog, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
     },
     model::{clock::Clock, fleet::BindingKey, mark, name::ClusterName},
+    telemetry::metrics,
 };
 
 /// How the hub is run.
@@ -50,17 +51,27 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
-const DISCOVER_AGAIN: Duration = Duration::from_secs(600);
+const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
 
 /// Runs the hub until `stop` resolves, then drains.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
-    let Options { hub: config, lease, identity, clock, waiting, .. } = options;
+    let Options {
+        hub: config,
+        lease,
+        identity,
+        clock,
+        waiting,
+        ..
+    } = options;
     let gate = Gate::default();
     let ungated = Stack::connect(&config, Gate::always_open())?;
     let hub = Stack::connect(&config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
     let claim = who_am_i(&ungated).await?;
-    let me = HubIdentity { id: claim.hub.clone(), manager: claim.manager() };
+    let me = HubIdentity {
+        id: claim.hub.clone(),
+        manager: claim.manager(),
+    };
     tracing::info!(hub = %me.id, manager = %me.manager, "starting");
 
     let tasks = Tasks::default();
@@ -96,7 +107,15 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         kinds: Arc::default(),
     });
 
-    let campaign = election::run(ungated.clone(), gate.clone(), identity.clone(), lease, clock, writers.clone(), leading);
+    let campaign = election::run(
+        ungated.clone(),
+        gate.clone(),
+        identity.clone(),
+        lease,
+        clock,
+        writers.clone(),
+        leading,
+    );
     writers.spawn("election", campaign);
     tasks.spawn("changes", engine.clone().changes_loop(changes));
     let sources = engine.follow_hub()?;
@@ -113,7 +132,12 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     for _ in 0..4 {
         tasks.spawn("sweep", engine.clone().sweep_loop());
     }
-    tasks.spawn("activation", engine.clone().activation_loop(sources, templates, led, activate, waiting));
+    tasks.spawn(
+        "activation",
+        engine
+            .clone()
+            .activation_loop(sources, templates, led, activate, waiting),
+    );
 
     stop.await;
     tracing::info!("stopping");
@@ -133,14 +157,25 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
 /// The hub id travels with the hub API's backup; the uid of its kube-system does not.
 async fn who_am_i(hub: &Stack) -> Result<Claim, Error> {
     let maps: Api<ConfigMap> = Api::namespaced(hub.client(), mark::SYSTEM_NAMESPACE);
-    let map = maps.get_opt(mark::HUB_IDENTITY).await.map_err(|source| WireError::call("read the hub's identity", source))?;
+    let map = maps
+        .get_opt(mark::HUB_IDENTITY)
+        .await
+        .map_err(|source| WireError::call("read the hub's identity", source))?;
     let id = map
         .and_then(|map| map.data?.get("id").cloned())
         .filter(|id| !id.is_empty())
-        .ok_or_else(|| Error::NotInstalled { what: format!("ConfigMap {}/{}", mark::SYSTEM_NAMESPACE, mark::HUB_IDENTITY) })?;
+        .ok_or_else(|| Error::NotInstalled {
+            what: format!("ConfigMap {}/{}", mark::SYSTEM_NAMESPACE, mark::HUB_IDENTITY),
+        })?;
     let namespaces: Api<Namespace> = Api::all(hub.client());
-    let system = namespaces.get("kube-system").await.map_err(|source| WireError::call("read namespace kube-system", source))?;
-    Ok(Claim { hub: id, api: system.uid().unwrap_or_default() })
+    let system = namespaces
+        .get("kube-system")
+        .await
+        .map_err(|source| WireError::call("read namespace kube-system", source))?;
+    Ok(Claim {
+        hub: id,
+        api: system.uid().unwrap_or_default(),
+    })
 }
 
 impl Engine {
@@ -155,12 +190,20 @@ impl Engine {
     ) {
         let mut arranged = Instant::now();
         loop {
-            let mut missing: Vec<String> =
-                sources.iter().filter(|(_, synced)| !synced.now()).map(|(name, _)| format!("the list of {name}")).collect();
+            let mut missing: Vec<String> = sources
+                .iter()
+                .filter(|(_, synced)| !synced.now())
+                .map(|(name, _)| format!("the list of {name}"))
+                .collect();
             if self.index.apis.load().kinds.is_empty() {
                 missing.push("the kinds of the hub API".to_owned());
             }
-            missing.extend(templates.waiting().into_iter().map(|kind| format!("the list of {kind}")));
+            missing.extend(
+                templates
+                    .waiting()
+                    .into_iter()
+                    .map(|kind| format!("the list of {kind}")),
+            );
             // A standby is ready to take over: leading is not waited for.
             if *waiting.borrow() != missing {
                 waiting.send_replace(missing.clone());
@@ -170,6 +213,13 @@ impl Engine {
                 arranged = Instant::now();
             }
             let now = *led.borrow() && (missing.is_empty() || *activate.borrow());
+            metrics().leader.set((*led.borrow()).into());
+            metrics()
+                .queue_depth
+                .set(self.queue.len().try_into().unwrap_or(i64::MAX));
+            metrics()
+                .bindings
+                .set(self.index.bindings.len().try_into().unwrap_or(i64::MAX));
             if activate.send_replace(now) != now {
                 tracing::info!(active = now, "deciding");
                 if now {
@@ -245,7 +295,10 @@ impl Engine {
                         .index
                         .bindings
                         .iter()
-                        .filter(|binding| *binding.spec.template.kind == *kind.kind && binding.spec.clusters.iter().any(|entry| entry.name == cluster))
+                        .filter(|binding| {
+                            *binding.spec.template.kind == *kind.kind
+                                && binding.spec.clusters.iter().any(|entry| entry.name == cluster)
+                        })
                         .map(|binding| binding.key().clone())
                         .collect();
                     for key in keys {

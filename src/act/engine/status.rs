@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use super::{engine::Engine, error::Error, index::Held};
 use crate::{
     act::{
-        propagate::{Standings, binding_status, is_settled, template_status},
+        propagate::{Standings, binding_status, is_settled, is_summed, template_status},
         wire::Error as WireError,
     },
     model::{
         api::{WorkloadBinding, WorkloadBindingStatus},
         fleet::{BindingKey, Reach},
     },
+    telemetry::Verb,
 };
 
 /// Writers at a time.
@@ -49,7 +50,11 @@ impl Buckets {
     /// How long the next write must wait; zero takes a token.
     fn take(&self, key: &BindingKey, settled: bool, now: Instant) -> Duration {
         let mut buckets = self.0.lock();
-        let bucket = buckets.entry(key.clone()).or_insert(Bucket { tokens: BURST, at: now, passing: None });
+        let bucket = buckets.entry(key.clone()).or_insert(Bucket {
+            tokens: BURST,
+            at: now,
+            passing: None,
+        });
         bucket.tokens = (bucket.tokens + now.duration_since(bucket.at).as_secs_f64()).min(BURST);
         bucket.at = now;
         if settled {
@@ -73,7 +78,9 @@ impl Buckets {
     fn tidy(&self, now: Instant) {
         let mut buckets = self.0.lock();
         if buckets.len() > 1000 {
-            buckets.retain(|_, bucket| bucket.passing.is_some() || now.duration_since(bucket.at) < Duration::from_secs(10));
+            buckets.retain(|_, bucket| {
+                bucket.passing.is_some() || now.duration_since(bucket.at) < Duration::from_secs(10)
+            });
         }
     }
 }
@@ -102,7 +109,9 @@ impl Engine {
         if !self.is_known(key) {
             return Ok(Some(UNKNOWN));
         }
-        let Some((binding, wanted, template)) = self.statuses(key) else { return Ok(None) };
+        let Some((binding, wanted, template)) = self.statuses(key) else {
+            return Ok(None);
+        };
         if binding.status.as_ref() == Some(&wanted) && template.is_none() {
             return Ok(None);
         }
@@ -114,9 +123,15 @@ impl Engine {
         }
         self.backlog.calm().await;
         // It may have moved on while this waited.
-        let Some((binding, wanted, template)) = self.statuses(key) else { return Ok(None) };
+        let Some((binding, wanted, template)) = self.statuses(key) else {
+            return Ok(None);
+        };
         let of_binding = async {
-            if binding.status.as_ref() == Some(&wanted) { Ok(()) } else { self.write_binding_status(key, &binding, &wanted).await }
+            if binding.status.as_ref() == Some(&wanted) {
+                Ok(())
+            } else {
+                self.write_binding_status(key, &binding, &wanted).await
+            }
         };
         let of_template = async {
             match template {
@@ -130,13 +145,19 @@ impl Engine {
     }
 
     #[expect(clippy::type_complexity, reason = "what is written where, used once")]
-    fn statuses(&self, key: &BindingKey) -> Option<(Arc<WorkloadBinding>, WorkloadBindingStatus, Option<(Held, Value)>)> {
+    fn statuses(
+        &self,
+        key: &BindingKey,
+    ) -> Option<(Arc<WorkloadBinding>, WorkloadBindingStatus, Option<(Held, Value)>)> {
         let binding = self.index.binding(key)?;
         let standings = self.standings(key, &binding);
         let scheduling = self.scheduling.get(key).map(|scheduling| scheduling.clone());
         let wanted = binding_status(&binding, scheduling.as_ref(), &standings, self.clock.now());
         let template = self.index.template(key).and_then(|held| {
-            let previous: Option<Value> = held.status.as_deref().and_then(|status| serde_json::from_str(status).ok());
+            let previous: Option<Value> = held
+                .status
+                .as_deref()
+                .and_then(|status| serde_json::from_str(status).ok());
             let status = template_status(&held.template, previous.as_ref(), &binding, &standings)?;
             (previous.as_ref().unwrap_or(&json!({})) != &status).then_some((held, status))
         });
@@ -145,11 +166,17 @@ impl Engine {
 
     /// Whether what stands in every member was seen since this hub started: what was not seen yet is not news.
     fn is_known(&self, key: &BindingKey) -> bool {
-        let Some(binding) = self.index.binding(key) else { return true };
-        let Ok(object) = binding.spec.template.key(&key.namespace) else { return true };
+        let Some(binding) = self.index.binding(key) else {
+            return true;
+        };
+        let Ok(object) = binding.spec.template.key(&key.namespace) else {
+            return true;
+        };
         let fleet = self.fleet.snapshot();
         binding.spec.clusters.iter().all(|cluster| {
-            let Some(seen) = fleet.members.get(&cluster.name) else { return true };
+            let Some(seen) = fleet.members.get(&cluster.name) else {
+                return true;
+            };
             match (seen.reach, self.fleet.member(&cluster.name)) {
                 (Reach::Unreachable, _) => true,
                 (Reach::Unknown, _) | (_, None) => false,
@@ -171,8 +198,14 @@ impl Engine {
             .clusters
             .iter()
             .map(|cluster| {
-                let reach = fleet.members.get(&cluster.name).map_or(Reach::Unknown, |member| member.reach);
-                let row = self.fleet.member(&cluster.name).and_then(|member| member.row(object.as_ref()?));
+                let reach = fleet
+                    .members
+                    .get(&cluster.name)
+                    .map_or(Reach::Unknown, |member| member.reach);
+                let row = self
+                    .fleet
+                    .member(&cluster.name)
+                    .and_then(|member| member.row(object.as_ref()?));
                 let standing = known.remove(&cluster.name).unwrap_or_default();
                 (cluster.name.clone(), (standing, reach, row))
             })
@@ -186,12 +219,20 @@ impl Engine {
         wanted: &WorkloadBindingStatus,
     ) -> Result<(), Error> {
         let api: Api<WorkloadBinding> = Api::namespaced(self.hub.client(), &key.namespace);
-        let unreadable = |error: serde_json::Error| Error::Unreadable { what: format!("the status of binding {key}"), why: error.to_string() };
+        let unreadable = |error: serde_json::Error| Error::Unreadable {
+            what: format!("the status of binding {key}"),
+            why: error.to_string(),
+        };
         let before = serde_json::to_value(binding.status_or_default()).map_err(unreadable)?;
         let after = serde_json::to_value(wanted).map_err(unreadable)?;
         let patch = json!({"metadata": {"uid": binding.metadata.uid}, "status": merge(&before, &after)});
-        let params = PatchParams { field_manager: Some(self.me.manager.clone()), ..PatchParams::default() };
-        match api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await {
+        let params = PatchParams {
+            field_manager: Some(self.me.manager.clone()),
+            ..PatchParams::default()
+        };
+        let written = api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await;
+        Self::count_hub(Verb::Status, &written);
+        match written {
             Ok(binding) => {
                 self.keep(key, binding);
                 Ok(())
@@ -201,22 +242,53 @@ impl Engine {
         }
     }
 
+    /// A template that is nowhere any more shows no counts.
+    pub(super) async fn clear_template_status(&self, key: &BindingKey) -> Result<(), Error> {
+        let Some(held) = self.index.template(key) else {
+            return Ok(());
+        };
+        let has_status = held.status.as_deref().is_some_and(|status| status != "{}");
+        // A Job that has finished stays finished.
+        if !has_status || *held.template.key.kind == *"Job" || !is_summed(&held.template.key.group_kind()) {
+            return Ok(());
+        }
+        self.write_template_status(&held, &json!({})).await
+    }
+
     async fn write_template_status(&self, held: &Held, status: &Value) -> Result<(), Error> {
         let template = &held.template;
         let apis = self.index.apis.load();
-        let Some(api) = apis.kind(&template.key.group_kind()).filter(|api| api.status) else { return Ok(()) };
-        let Some(namespace) = &template.key.namespace else { return Ok(()) };
-        let gvk = kube::core::GroupVersionKind::gvk(&template.gvk.group, &template.gvk.version, &template.gvk.kind);
+        let Some(api) = apis.kind(&template.key.group_kind()).filter(|api| api.status) else {
+            return Ok(());
+        };
+        let Some(namespace) = &template.key.namespace else {
+            return Ok(());
+        };
+        let gvk =
+            kube::core::GroupVersionKind::gvk(&template.gvk.group, &template.gvk.version, &template.gvk.kind);
         let resource = kube::api::ApiResource::from_gvk_with_plural(&gvk, &api.plural);
         let objects: Api<DynamicObject> = Api::namespaced_with(self.hub.client(), namespace, &resource);
-        let before: Value = held.status.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(json!({}));
+        let before: Value = held
+            .status
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or(json!({}));
         let patch = json!({"metadata": {"uid": template.uid}, "status": merge(&before, status)});
-        let params = PatchParams { field_manager: Some(self.me.manager.clone()), ..PatchParams::default() };
-        match objects.patch_status(&template.key.name, &params, &Patch::Merge(&patch)).await {
+        let params = PatchParams {
+            field_manager: Some(self.me.manager.clone()),
+            ..PatchParams::default()
+        };
+        let written = objects
+            .patch_status(&template.key.name, &params, &Patch::Merge(&patch))
+            .await;
+        Self::count_hub(Verb::Status, &written);
+        match written {
             Ok(_) => Ok(()),
             // Gone, or another one of that name: its own events say so.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(source) => Err(WireError::call(format!("write the status of {}", template.key), source).into()),
+            Err(source) => {
+                Err(WireError::call(format!("write the status of {}", template.key), source).into())
+            }
         }
     }
 }
@@ -224,9 +296,15 @@ impl Engine {
 /// The merge patch from one object to another: top-level fields that differ, and null for those that go.
 fn merge(before: &Value, after: &Value) -> Value {
     let empty = Map::new();
-    let (before, after) = (before.as_object().unwrap_or(&empty), after.as_object().unwrap_or(&empty));
-    let mut patch: Map<String, Value> =
-        after.iter().filter(|(name, value)| before.get(*name) != Some(value)).map(|(name, value)| (name.clone(), value.clone())).collect();
+    let (before, after) = (
+        before.as_object().unwrap_or(&empty),
+        after.as_object().unwrap_or(&empty),
+    );
+    let mut patch: Map<String, Value> = after
+        .iter()
+        .filter(|(name, value)| before.get(*name) != Some(value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     for name in before.keys().filter(|name| !after.contains_key(*name)) {
         patch.insert(name.clone(), Value::Null);
     }
@@ -238,14 +316,20 @@ mod tests {
     use super::*;
 
     fn key() -> BindingKey {
-        BindingKey { namespace: "shop".parse().unwrap(), name: "deployment-web-0123456789".parse().unwrap() }
+        BindingKey {
+            namespace: "shop".parse().unwrap(),
+            name: "deployment-web-0123456789".parse().unwrap(),
+        }
     }
 
     #[test]
     fn a_patch_holds_only_what_differs() {
         let before = json!({"replicas": 1, "readyReplicas": 1, "conditions": [1]});
         let after = json!({"replicas": 1, "conditions": [2]});
-        assert_eq!(merge(&before, &after), json!({"readyReplicas": null, "conditions": [2]}));
+        assert_eq!(
+            merge(&before, &after),
+            json!({"readyReplicas": null, "conditions": [2]})
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -265,7 +349,10 @@ mod tests {
         let buckets = Buckets::default();
         let wait = buckets.take(&key(), false, Instant::now());
         assert_eq!(wait, PASSING);
-        assert!(buckets.take(&key(), true, Instant::now()).is_zero(), "what stands is written at once");
+        assert!(
+            buckets.take(&key(), true, Instant::now()).is_zero(),
+            "what stands is written at once"
+        );
         tokio::time::advance(Duration::from_secs(1)).await;
         let wait = buckets.take(&key(), false, Instant::now());
         tokio::time::advance(wait).await;

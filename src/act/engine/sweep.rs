@@ -46,23 +46,36 @@ impl Engine {
 
     /// Has each member watched for exactly the kinds, and in the namespaces, that bindings put there.
     pub(super) fn arrange_watches(&self) {
-        let mut wanted: BTreeMap<ClusterName, BTreeMap<GroupKind, BTreeMap<NamespaceName, ActAs>>> = BTreeMap::new();
+        let mut wanted: BTreeMap<ClusterName, BTreeMap<GroupKind, BTreeMap<NamespaceName, ActAs>>> =
+            BTreeMap::new();
         for binding in &self.index.bindings {
             let namespace = &binding.key().namespace;
-            let Ok(object) = binding.spec.template.key(namespace) else { continue };
+            let Ok(object) = binding.spec.template.key(namespace) else {
+                continue;
+            };
             let who = match binding.spec.tenant {
                 Some(_) => ActAs::tenant(namespace),
                 None => ActAs::admin(),
             };
             for cluster in &binding.spec.clusters {
                 let kinds = wanted.entry(cluster.name.clone()).or_default();
-                kinds.entry(object.group_kind()).or_default().insert(namespace.clone(), who.clone());
+                kinds
+                    .entry(object.group_kind())
+                    .or_default()
+                    .insert(namespace.clone(), who.clone());
             }
         }
         for name in self.fleet.snapshot().members.keys() {
-            let Some(member) = self.fleet.member(name) else { continue };
+            let Some(member) = self.fleet.member(name) else {
+                continue;
+            };
             let kinds = wanted.remove(name).unwrap_or_default();
-            member.retain_kinds(kinds.into_iter().map(|(kind, places)| (kind, WatchScope::Namespaces(places))).collect());
+            member.retain_kinds(
+                kinds
+                    .into_iter()
+                    .map(|(kind, places)| (kind, WatchScope::Namespaces(places)))
+                    .collect(),
+            );
         }
     }
 
@@ -70,7 +83,9 @@ impl Engine {
     /// A member that does not answer is swept when it returns.
     pub(super) async fn sweep(&self, name: &ClusterName) -> Result<bool, Error> {
         let fleet = self.fleet.snapshot();
-        let (Some(seen), Some(member)) = (fleet.members.get(name), self.fleet.member(name)) else { return Ok(true) };
+        let (Some(seen), Some(member)) = (fleet.members.get(name), self.fleet.member(name)) else {
+            return Ok(true);
+        };
         if !seen.is_writable() {
             return Ok(!seen.leaving);
         }
@@ -82,10 +97,15 @@ impl Engine {
             .map_err(|source| WireError::call(format!("list namespaces in {name}"), source))?;
         let mut clean = true;
         for namespace in listed.items {
-            let Ok(key) = NamespaceName::parse(&namespace.name_any()) else { continue };
-            let Some(tenant) = namespace.labels().get(mark::TENANT) else { continue };
+            let Ok(key) = NamespaceName::parse(&namespace.name_any()) else {
+                continue;
+            };
+            let Some(tenant) = namespace.labels().get(mark::TENANT) else {
+                continue;
+            };
             let in_use = self.index.bindings.iter().any(|binding| {
-                binding.key().namespace == key && binding.spec.clusters.iter().any(|entry| entry.name == *name)
+                binding.key().namespace == key
+                    && binding.spec.clusters.iter().any(|entry| entry.name == *name)
             });
             if in_use || !(seen.leaving || self.is_unclaimed(tenant, &key)) {
                 continue;

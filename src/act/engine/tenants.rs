@@ -41,7 +41,9 @@ impl Engine {
     }
 
     async fn look_after_tenant(&self, name: &ObjectName) -> Result<(), Error> {
-        let Some(tenant) = self.index.tenant(name) else { return Ok(()) };
+        let Some(tenant) = self.index.tenant(name) else {
+            return Ok(());
+        };
         let tenants: Api<Tenant> = Api::all(self.hub.client());
         if tenant.metadata.deletion_timestamp.is_some() {
             if self.is_tenant_in_use(name) {
@@ -64,42 +66,81 @@ impl Engine {
         self.write_tenant_status(&tenants, &tenant, &obstacles).await
     }
 
-    async fn write_tenant_status(&self, tenants: &Api<Tenant>, tenant: &Tenant, obstacles: &[String]) -> Result<(), Error> {
+    async fn write_tenant_status(
+        &self,
+        tenants: &Api<Tenant>,
+        tenant: &Tenant,
+        obstacles: &[String],
+    ) -> Result<(), Error> {
         let mut status = tenant.status.clone().unwrap_or_default();
         let (ready, reason, message) = if obstacles.is_empty() {
             let count = tenant.spec.namespaces.len();
-            (ConditionStatus::True, Reason::AsDesired, format!("{count} namespaces are in place on the hub API"))
+            (
+                ConditionStatus::True,
+                Reason::AsDesired,
+                format!("{count} namespaces are in place on the hub API"),
+            )
         } else {
-            (ConditionStatus::False, Reason::NamespaceClaimed, obstacles.join("; "))
+            (
+                ConditionStatus::False,
+                Reason::NamespaceClaimed,
+                obstacles.join("; "),
+            )
         };
         let now = self.clock.now();
-        if !set_condition(&mut status.conditions, ConditionType::Ready, ready, reason, &message, tenant.metadata.generation, now) {
+        if !set_condition(
+            &mut status.conditions,
+            ConditionType::Ready,
+            ready,
+            reason,
+            &message,
+            tenant.metadata.generation,
+            now,
+        ) {
             return Ok(());
         }
-        let params = PatchParams { field_manager: Some(self.me.manager.clone()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(self.me.manager.clone()),
+            ..PatchParams::default()
+        };
         let patch = json!({"metadata": {"uid": tenant.uid()}, "status": {"conditions": status.conditions}});
         tenants
             .patch_status(&tenant.name_any(), &params, &Patch::Merge(patch))
             .await
-            .map_err(|source| WireError::call(format!("write the status of tenant {}", tenant.name_any()), source))?;
+            .map_err(|source| {
+                WireError::call(
+                    format!("write the status of tenant {}", tenant.name_any()),
+                    source,
+                )
+            })?;
         Ok(())
     }
 
     /// Whether a binding still acts as the tenant.
     fn is_tenant_in_use(&self, name: &ObjectName) -> bool {
         self.index.bindings.iter().any(|binding| {
-            binding.spec.tenant.as_ref().is_some_and(|tenant| *tenant.name == **name)
+            binding
+                .spec
+                .tenant
+                .as_ref()
+                .is_some_and(|tenant| *tenant.name == **name)
         })
     }
 
     /// Sees to the finalizer of a Cluster: it goes when nothing of the hub is there any more.
     pub(super) async fn look_after_cluster(&self, name: &ClusterName) -> Result<(), Error> {
-        let Some(cluster) = self.index.clusters.get(name).map(|cluster| cluster.clone()) else { return Ok(()) };
+        let Some(cluster) = self.index.clusters.get(name).map(|cluster| cluster.clone()) else {
+            return Ok(());
+        };
         let clusters: Api<Cluster> = Api::all(self.hub.client());
         if cluster.metadata.deletion_timestamp.is_none() {
             return self.set_finalizer(&clusters, &*cluster, true).await;
         }
-        let in_use = self.index.bindings.iter().any(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *name));
+        let in_use = self
+            .index
+            .bindings
+            .iter()
+            .any(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *name));
         if in_use || self.has_removals(name).await? || !self.sweep(name).await? {
             self.sweeps.add_after(name.clone(), WAITING);
             return Ok(());
@@ -123,19 +164,35 @@ impl Engine {
         let patch = json!({"metadata": {
             "uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": finalizers,
         }});
-        let params = PatchParams { field_manager: Some(self.me.manager.clone()), ..PatchParams::default() };
-        match api.patch_metadata(&object.name_any(), &params, &Patch::Merge(patch)).await {
+        let params = PatchParams {
+            field_manager: Some(self.me.manager.clone()),
+            ..PatchParams::default()
+        };
+        match api
+            .patch_metadata(&object.name_any(), &params, &Patch::Merge(patch))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(source) => Err(WireError::call(format!("set the finalizer of {}", object.name_any()), source).into()),
+            Err(source) => {
+                Err(WireError::call(format!("set the finalizer of {}", object.name_any()), source).into())
+            }
         }
     }
 
     /// Whether nobody acts under that name in that namespace any more.
     pub(super) fn is_unclaimed(&self, tenant: &str, namespace: &NamespaceName) -> bool {
         if tenant == tenancy::ADMIN {
-            return self.index.namespaces.get(namespace).is_none_or(|here| here.tenant.as_deref() != Some(tenancy::ADMIN));
+            return self
+                .index
+                .namespaces
+                .get(namespace)
+                .is_none_or(|here| here.tenant.as_deref() != Some(tenancy::ADMIN));
         }
-        self.index.tenants.load().owner(namespace).is_none_or(|owner| owner.name_any() != tenant)
+        self.index
+            .tenants
+            .load()
+            .owner(namespace)
+            .is_none_or(|owner| owner.name_any() != tenant)
     }
 }

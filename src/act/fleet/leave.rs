@@ -11,8 +11,8 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    credential::secret_name,
     footprint::{JOIN_VERSION, Part, describe, take_away},
+    grant::secret_name,
     join_error::{JoinError, hub, member},
 };
 use crate::model::{

@@ -13,7 +13,7 @@
 mod claim;
 mod conditions;
 mod context;
-mod credential;
+mod grant;
 mod credentials;
 mod discovery;
 mod error;
@@ -48,7 +48,7 @@ mod watchman;
 
 pub use claim::Claim;
 pub use context::Change;
-pub use credential::secret_name;
+pub use grant::secret_name;
 pub use discovery::discover;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};

@@ -68,7 +68,9 @@ pub async fn apply(
             },
             None => match look(hub, target, recorded_uid).await? {
                 Looked::Ours(version) => version,
-                Looked::Gone => return Box::pin(apply(hub, target, intent, first, None, None, replicas)).await,
+                Looked::Gone => {
+                    return Box::pin(apply(hub, target, intent, first, None, None, replicas)).await;
+                }
                 Looked::Other(outcome) => return Ok(outcome),
             },
         };
@@ -96,7 +98,9 @@ enum Looked {
 }
 
 async fn look(hub: &HubIdentity, target: Target<'_>, recorded_uid: Option<&str>) -> Result<Looked, Error> {
-    let Some(live) = target.get().await? else { return Ok(Looked::Gone) };
+    let Some(live) = target.get().await? else {
+        return Ok(Looked::Gone);
+    };
     // A recorded uid that is not the live one: ours was deleted and somebody made another, or we did and died.
     let ours = is_ours(hub, target.key, recorded_uid, &live) || is_ours(hub, target.key, None, &live);
     if !ours {
@@ -128,21 +132,31 @@ fn owned(hub: &HubIdentity, observed: &Observed) -> Option<Hash> {
 /// Dropping a field that only we own resets it: `replicas` would become 1. So while we still own it, a second
 /// manager takes the live value first. Returns the version to apply over.
 async fn hand_over_replicas(hub: &HubIdentity, target: Target<'_>, version: String) -> Result<String, Error> {
-    let Some(live) = target.get_whole().await? else { return Ok(version) };
-    let ours = live["metadata"]["managedFields"].as_array().is_some_and(|entries| {
-        entries.iter().any(|entry| {
-            entry["manager"] == hub.manager.as_str()
-                && entry["operation"] == "Apply"
-                && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some()
-        })
-    });
-    let version = live["metadata"]["resourceVersion"].as_str().map_or(version, str::to_owned);
-    let Some(count) = live["spec"]["replicas"].as_i64().filter(|_| ours) else { return Ok(version) };
+    let Some(live) = target.get_whole().await? else {
+        return Ok(version);
+    };
+    let ours = live["metadata"]["managedFields"]
+        .as_array()
+        .is_some_and(|entries| {
+            entries.iter().any(|entry| {
+                entry["manager"] == hub.manager.as_str()
+                    && entry["operation"] == "Apply"
+                    && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some()
+            })
+        });
+    let version = live["metadata"]["resourceVersion"]
+        .as_str()
+        .map_or(version, str::to_owned);
+    let Some(count) = live["spec"]["replicas"].as_i64().filter(|_| ours) else {
+        return Ok(version);
+    };
     let body = json!({
         "apiVersion": live["apiVersion"], "kind": live["kind"],
         "metadata": {"name": live["metadata"]["name"], "namespace": live["metadata"]["namespace"]},
         "spec": {"replicas": count},
     });
-    let observed = target.apply_over(&hub.replicas_manager(), &body, &version).await?;
+    let observed = target
+        .apply_over(&hub.replicas_manager(), &body, &version)
+        .await?;
     Ok(observed.metadata.resource_version.unwrap_or_default())
 }

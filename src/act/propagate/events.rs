@@ -26,7 +26,7 @@ use crate::{
 const CONTROLLER: &str = "hanse.dev/hub";
 const CAPACITY: usize = 1000;
 /// The same words about the same object are said once in this time.
-const REPEAT_AFTER: Duration = Duration::from_secs(300);
+const REPEAT_AFTER: Duration = Duration::from_mins(5);
 
 /// A thing to say about a template.
 #[derive(Debug)]
@@ -85,7 +85,9 @@ async fn write(mut notes: mpsc::Receiver<Note>, hub: Stack, clock: Clock, instan
         if said.insert(words, now).is_some() {
             continue;
         }
-        let Some(namespace) = note.about.namespace.clone() else { continue };
+        let Some(namespace) = note.about.namespace.clone() else {
+            continue;
+        };
         let event = event(&note, &clock, &instance);
         let api: Api<Event> = Api::namespaced(hub.client(), &namespace);
         if let Err(error) = api.create(&PostParams::default(), &event).await {
@@ -98,7 +100,16 @@ fn event(note: &Note, clock: &Clock, instance: &str) -> Event {
     Event {
         metadata: ObjectMeta {
             // As client-go names them: the object's name and a unique suffix.
-            name: Some(format!("{}.{:x}", note.about.name.chars().take(220).collect::<String>().trim_end_matches(['.', '-']), clock.now().as_nanosecond())),
+            name: Some(format!(
+                "{}.{:x}",
+                note.about
+                    .name
+                    .chars()
+                    .take(220)
+                    .collect::<String>()
+                    .trim_end_matches(['.', '-']),
+                clock.now().as_nanosecond()
+            )),
             namespace: note.about.namespace.as_ref().map(ToString::to_string),
             ..ObjectMeta::default()
         },

@@ -56,16 +56,20 @@ pub struct Repairs {
 }
 
 const FIRST_PERIOD: Duration = Duration::from_secs(2);
-const LAST_PERIOD: Duration = Duration::from_secs(300);
+const LAST_PERIOD: Duration = Duration::from_mins(5);
 /// After this long without an edit the next one is repaired at once again.
-const CALM: Duration = Duration::from_secs(600);
+const CALM: Duration = Duration::from_mins(10);
 
 impl Repairs {
     /// How long the next repair must wait.
     #[must_use]
     pub fn wait(&self, now: Instant) -> Duration {
-        let Some(last) = self.last else { return Duration::ZERO };
-        let period = FIRST_PERIOD.saturating_mul(1 << self.count.saturating_sub(1).min(10)).min(LAST_PERIOD);
+        let Some(last) = self.last else {
+            return Duration::ZERO;
+        };
+        let period = FIRST_PERIOD
+            .saturating_mul(1 << self.count.saturating_sub(1).min(10))
+            .min(LAST_PERIOD);
         (last + period).saturating_duration_since(now)
     }
 
@@ -96,7 +100,10 @@ impl Ledger {
     /// What stands in one member; nothing is known of it if that is empty.
     #[must_use]
     pub fn standing(&self, key: &BindingKey, cluster: &ClusterName) -> Standing {
-        self.0.get(key).and_then(|all| all.get(cluster).cloned()).unwrap_or_default()
+        self.0
+            .get(key)
+            .and_then(|all| all.get(cluster).cloned())
+            .unwrap_or_default()
     }
 
     /// What stands in every member.
@@ -106,7 +113,12 @@ impl Ledger {
     }
 
     /// Changes what is known of one member.
-    pub fn update<T>(&self, key: &BindingKey, cluster: &ClusterName, change: impl FnOnce(&mut Standing) -> T) -> T {
+    pub fn update<T>(
+        &self,
+        key: &BindingKey,
+        cluster: &ClusterName,
+        change: impl FnOnce(&mut Standing) -> T,
+    ) -> T {
         let mut all = self.0.entry(key.clone()).or_default();
         change(all.entry(cluster.clone()).or_default())
     }
@@ -141,7 +153,10 @@ mod tests {
                 written += 1;
             }
         }
-        assert!((10..=25).contains(&written), "{written} repairs in an hour of fighting");
+        assert!(
+            (10..=25).contains(&written),
+            "{written} repairs in an hour of fighting"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,12 @@ use crate::{
 /// Whether the live object is the one that the hub made (PROTOCOL §2.3): the recorded uid, or, when none was
 /// recorded (the hub died between a write and its record), our stamp *and* our entry in managedFields.
 #[must_use]
-pub(super) fn is_ours(hub: &HubIdentity, key: &ObjectKey, recorded_uid: Option<&str>, live: &Observed) -> bool {
+pub(super) fn is_ours(
+    hub: &HubIdentity,
+    key: &ObjectKey,
+    recorded_uid: Option<&str>,
+    live: &Observed,
+) -> bool {
     match recorded_uid {
         Some(uid) => live.metadata.uid.as_deref() == Some(uid),
         None => bears_proof(hub, key, live),
@@ -46,7 +51,10 @@ mod tests {
         #[case] entry: bool,
         #[case] ours: bool,
     ) {
-        let hub = HubIdentity { id: "hub-0001".into(), manager: "hanse-hub-0001".into() };
+        let hub = HubIdentity {
+            id: "hub-0001".into(),
+            manager: "hanse-hub-0001".into(),
+        };
         let key = ObjectKey::parse(&GroupKind::new("", "ConfigMap"), "shop", "web").unwrap();
         let managed = if entry {
             json!([{"manager": hub.manager, "operation": "Apply", "fieldsV1": {}}])

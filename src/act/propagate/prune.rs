@@ -1,6 +1,8 @@
 //! Taking away what the hub put into a member: exactly the recorded object, after a live look at it.
 
-use json_patch::{Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation, jsonptr::PointerBuf};
+use json_patch::{
+    Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation, jsonptr::PointerBuf,
+};
 use serde_json::Value;
 
 use super::proof::is_ours;
@@ -20,7 +22,9 @@ pub enum Pruned {
 
 /// Deletes the recorded object if it is still the one that is there.
 pub async fn prune(hub: &HubIdentity, target: Target<'_>, recorded: &PlacedObject) -> Result<Pruned, Error> {
-    let Some(live) = target.get().await? else { return Ok(Pruned::Gone) };
+    let Some(live) = target.get().await? else {
+        return Ok(Pruned::Gone);
+    };
     if !is_ours(hub, target.key, recorded.uid.as_deref(), &live) {
         tracing::info!(object = %target.key, "left alone: it is not the object that the hub made");
         return Ok(Pruned::Gone);
@@ -34,17 +38,25 @@ pub async fn prune(hub: &HubIdentity, target: Target<'_>, recorded: &PlacedObjec
         // It changed under our eyes; the next pass looks again.
         Err(error) if error.code() == Some(409) => Ok(Pruned::Ending),
         Err(error) => Err(error),
-        Ok(()) => Ok(if target.get().await?.is_none() { Pruned::Gone } else { Pruned::Ending }),
+        Ok(()) => Ok(if target.get().await?.is_none() {
+            Pruned::Gone
+        } else {
+            Pruned::Ending
+        }),
     }
 }
 
 /// Leaves the object where it is and takes the hub's signs off it.
 pub async fn orphan(hub: &HubIdentity, target: Target<'_>, recorded: &PlacedObject) -> Result<Pruned, Error> {
-    let Some(live) = target.get().await? else { return Ok(Pruned::Gone) };
+    let Some(live) = target.get().await? else {
+        return Ok(Pruned::Gone);
+    };
     if !is_ours(hub, target.key, recorded.uid.as_deref(), &live) {
         return Ok(Pruned::Gone);
     }
-    let Some(whole) = target.get_whole().await? else { return Ok(Pruned::Gone) };
+    let Some(whole) = target.get_whole().await? else {
+        return Ok(Pruned::Gone);
+    };
     match target.patch_json(signs_off(hub, &whole)).await {
         Ok(_) => Ok(Pruned::Gone),
         Err(error) if matches!(error.code(), Some(409 | 422)) => Ok(Pruned::Ending),
@@ -65,12 +77,23 @@ fn signs_off(hub: &HubIdentity, live: &Value) -> Patch {
         let manager = entry["manager"].as_str().unwrap_or_default();
         manager == hub.manager || manager == hub.replicas_manager()
     };
-    let kept: Vec<Value> =
-        metadata["managedFields"].as_array().into_iter().flatten().filter(|entry| !ours(entry)).cloned().collect();
+    let kept: Vec<Value> = metadata["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|entry| !ours(entry))
+        .cloned()
+        .collect();
     // An empty list means "don't touch"; a list with one empty entry clears it.
-    let value = if kept.is_empty() { Value::Array(vec![Value::Object(serde_json::Map::new())]) } else { kept.into() };
-    operations
-        .push(PatchOperation::Replace(ReplaceOperation { path: pointer(&["metadata", "managedFields"]), value }));
+    let value = if kept.is_empty() {
+        Value::Array(vec![Value::Object(serde_json::Map::new())])
+    } else {
+        kept.into()
+    };
+    operations.push(PatchOperation::Replace(ReplaceOperation {
+        path: pointer(&["metadata", "managedFields"]),
+        value,
+    }));
     let mut remove = |field: &str, keys: &[&str]| {
         for key in keys.iter().filter(|key| metadata[field].get(**key).is_some()) {
             let path = pointer(&["metadata", field, key]);
@@ -78,7 +101,10 @@ fn signs_off(hub: &HubIdentity, live: &Value) -> Patch {
         }
     };
     remove("labels", &[mark::MANAGED_BY, mark::TENANT, mark::BINDING]);
-    remove("annotations", &[mark::HUB, mark::OBJECT, mark::TEMPLATE, mark::INTENT]);
+    remove(
+        "annotations",
+        &[mark::HUB, mark::OBJECT, mark::TEMPLATE, mark::INTENT],
+    );
     Patch(operations)
 }
 
@@ -90,14 +116,18 @@ mod tests {
 
     #[test]
     fn orphaning_removes_only_the_hubs_signs() {
-        let hub = HubIdentity { id: "0123abcd-ef".into(), manager: "hanse-0123abcd".into() };
+        let hub = HubIdentity {
+            id: "0123abcd-ef".into(),
+            manager: "hanse-0123abcd".into(),
+        };
         let mut live = json!({"metadata": {
             "resourceVersion": "7",
             "labels": {"app": "web", "hanse.dev/tenant": "shop"},
             "annotations": {"hanse.dev/object": "x", "note": "mine"},
             "managedFields": [{"manager": "hanse-0123abcd"}, {"manager": "kubectl"}]
         }, "spec": {"replicas": 3}});
-        json_patch::patch(&mut live, &signs_off(&hub, &live.clone())).unwrap();
+        let patch = signs_off(&hub, &live);
+        json_patch::patch(&mut live, &patch).unwrap();
         assert_eq!(
             live,
             json!({"metadata": {

@@ -46,7 +46,12 @@ pub fn binding_status(
     now: Timestamp,
 ) -> WorkloadBindingStatus {
     let mut status = binding.status_or_default();
-    let kind = binding.spec.template.group_version_kind().ok().map(|gvk| gvk.group_kind());
+    let kind = binding
+        .spec
+        .template
+        .group_version_kind()
+        .ok()
+        .map(|gvk| gvk.group_kind());
     status.clusters = binding
         .spec
         .clusters
@@ -54,7 +59,15 @@ pub fn binding_status(
         .map(|cluster| {
             let before = status.clusters.iter().find(|had| had.name == cluster.name);
             let (standing, reach, row) = standings.get(&cluster.name).cloned().unwrap_or_default();
-            of_member(&cluster.name, kind.as_ref(), before, &standing, reach, row.as_deref(), now)
+            of_member(
+                &cluster.name,
+                kind.as_ref(),
+                before,
+                &standing,
+                reach,
+                row.as_deref(),
+                now,
+            )
         })
         .collect();
     if let Some(scheduling) = scheduling {
@@ -77,7 +90,10 @@ fn of_member(
     let heard = matches!(reach, Reach::Reachable | Reach::Suspect);
     let mut verdict = match (kind, row) {
         (Some(kind), Some(row)) if heard && standing.applied => health::health(kind, row),
-        _ => health::Verdict { health: Health::Unknown, message: String::new() },
+        _ => health::Verdict {
+            health: Health::Unknown,
+            message: String::new(),
+        },
     };
     if heard && !standing.applied {
         verdict.health = Health::Progressing;
@@ -97,7 +113,9 @@ fn of_member(
         object.health = Some(verdict.health);
     }
     let since = match before {
-        Some(before) if before.applied == standing.applied && before.health == verdict.health => before.since.clone(),
+        Some(before) if before.applied == standing.applied && before.health == verdict.health => {
+            before.since.clone()
+        }
         _ => None,
     };
     BindingClusterStatus {
@@ -119,73 +137,127 @@ fn conditions(
     standings: &Standings,
     now: Timestamp,
 ) {
-    let generation = binding.metadata.generation;
-    let mut set = |kind, holds: ConditionStatus, reason, message: &str| {
-        set_condition(&mut status.conditions, kind, holds, reason, message, generation, now);
-    };
-    if let Some(scheduling) = scheduling {
-        set(ConditionType::Scheduled, scheduling.status, scheduling.reason, &scheduling.message);
-    }
     let wanted: Vec<&BindingClusterStatus> = status
         .clusters
         .iter()
         .filter(|cluster| binding.wanted().any(|wanted| wanted.name == cluster.name))
         .collect();
-    let missing: Vec<_> = wanted.iter().filter(|cluster| !cluster.applied).collect();
-    let problem = missing
-        .iter()
-        .find_map(|cluster| standings.get(&cluster.name)?.0.problem.as_ref().map(|problem| (&cluster.name, problem)));
-    match (wanted.is_empty(), missing.is_empty(), problem) {
-        (true, ..) => set(ConditionType::Applied, ConditionStatus::False, Reason::NoMatchingCluster, "no member was decided for"),
-        (_, true, _) => set(
-            ConditionType::Applied,
-            ConditionStatus::True,
-            Reason::Applied,
-            &format!("{} of {} members hold what the template says", wanted.len(), wanted.len()),
-        ),
-        (_, _, Some((cluster, problem))) => set(
-            ConditionType::Applied,
-            ConditionStatus::False,
-            problem.reason,
-            &format!("{cluster}: {}", problem.message),
-        ),
-        _ => set(
-            ConditionType::Applied,
-            ConditionStatus::False,
-            Reason::Applying,
-            &format!("{} of {} members hold what the template says", wanted.len() - missing.len(), wanted.len()),
-        ),
-    }
-    let worst = wanted.iter().map(|cluster| cluster.health).max_by_key(|health| match health {
-        Health::Healthy => 0,
-        Health::Progressing => 1,
-        Health::Unknown => 2,
-        Health::Degraded => 3,
+    let scheduled = scheduling.map(|scheduling| {
+        let message = scheduling.message.clone();
+        (
+            ConditionType::Scheduled,
+            scheduling.status,
+            scheduling.reason,
+            message,
+        )
     });
-    let healthy = wanted.iter().filter(|cluster| cluster.health == Health::Healthy).count();
+    let told: Vec<Told> = scheduled
+        .into_iter()
+        .chain([applied(&wanted, standings)])
+        .chain(available(&wanted))
+        .chain([drifted(standings)])
+        .collect();
+    for (kind, holds, reason, message) in told {
+        let generation = binding.metadata.generation;
+        set_condition(
+            &mut status.conditions,
+            kind,
+            holds,
+            reason,
+            &message,
+            generation,
+            now,
+        );
+    }
+}
+
+/// A condition as it should be.
+type Told = (ConditionType, ConditionStatus, Reason, String);
+
+fn applied(wanted: &[&BindingClusterStatus], standings: &Standings) -> Told {
+    let all = wanted.len();
+    let missing: Vec<_> = wanted.iter().filter(|cluster| !cluster.applied).collect();
+    let problem = missing.iter().find_map(|cluster| {
+        let (standing, ..) = standings.get(&cluster.name)?;
+        standing.problem.as_ref().map(|problem| (&cluster.name, problem))
+    });
+    let count = format!(
+        "{} of {all} members hold what the template says",
+        all - missing.len()
+    );
+    let (holds, reason, message) = match (all, missing.is_empty(), problem) {
+        (0, ..) => (
+            false,
+            Reason::NoMatchingCluster,
+            "no member was decided for".to_owned(),
+        ),
+        (_, true, _) => (true, Reason::Applied, count),
+        (_, _, Some((cluster, problem))) => {
+            (false, problem.reason, format!("{cluster}: {}", problem.message))
+        }
+        _ => (false, Reason::Applying, count),
+    };
+    (ConditionType::Applied, holds.into(), reason, message)
+}
+
+/// Available and Progressing, from the worst member.
+fn available(wanted: &[&BindingClusterStatus]) -> [Told; 2] {
+    let worst = wanted
+        .iter()
+        .map(|cluster| cluster.health)
+        .max_by_key(|health| match health {
+            Health::Healthy => 0,
+            Health::Progressing => 1,
+            Health::Unknown => 2,
+            Health::Degraded => 3,
+        });
+    let is_applied = wanted.iter().all(|cluster| cluster.applied);
+    let healthy = wanted
+        .iter()
+        .filter(|cluster| cluster.health == Health::Healthy)
+        .count();
     let count = format!("{healthy} of {} members are healthy", wanted.len());
-    let (available, reason) = match worst {
-        Some(Health::Healthy) if missing.is_empty() => (ConditionStatus::True, Reason::Available),
+    let (holds, reason) = match worst {
+        Some(Health::Healthy) if is_applied => (ConditionStatus::True, Reason::Available),
         Some(Health::Degraded) => (ConditionStatus::False, Reason::Degraded),
         Some(Health::Unknown) => (ConditionStatus::Unknown, Reason::ClusterUnreachable),
         _ => (ConditionStatus::False, Reason::Progressing),
     };
-    set(ConditionType::Available, available, reason, &count);
-    let progressing = matches!(worst, Some(Health::Progressing)) || !missing.is_empty();
-    set(ConditionType::Progressing, progressing.into(), if progressing { Reason::Progressing } else { Reason::AsDesired }, &count);
-    let drifted = standings.iter().find_map(|(cluster, (standing, ..))| {
-        standing.drifted.as_ref().map(|drift| format!("{cluster}: {drift}"))
+    let progressing = worst == Some(Health::Progressing) || !is_applied;
+    let why = if progressing {
+        Reason::Progressing
+    } else {
+        Reason::AsDesired
+    };
+    [
+        (ConditionType::Available, holds, reason, count.clone()),
+        (ConditionType::Progressing, progressing.into(), why, count),
+    ]
+}
+
+fn drifted(standings: &Standings) -> Told {
+    let drift = standings.iter().find_map(|(cluster, (standing, ..))| {
+        standing
+            .drifted
+            .as_ref()
+            .map(|drift| format!("{cluster}: {drift}"))
     });
-    match drifted {
-        Some(drift) => set(ConditionType::Drifted, ConditionStatus::True, Reason::Drifted, &drift),
-        None => set(ConditionType::Drifted, ConditionStatus::False, Reason::AsDesired, ""),
-    }
+    let reason = if drift.is_some() {
+        Reason::Drifted
+    } else {
+        Reason::AsDesired
+    };
+    let holds = drift.is_some().into();
+    (ConditionType::Drifted, holds, reason, drift.unwrap_or_default())
 }
 
 /// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait.
 #[must_use]
 pub fn is_settled(status: &WorkloadBindingStatus) -> bool {
-    status.clusters.iter().all(|cluster| cluster.applied && cluster.health != Health::Progressing)
+    status
+        .clusters
+        .iter()
+        .all(|cluster| cluster.applied && cluster.health != Health::Progressing)
 }
 
 /// The status that the template should show; `None` for kinds whose status is not summed.
@@ -205,7 +277,9 @@ pub fn template_status(
             let heard = found.is_some_and(|(_, reach, _)| matches!(reach, Reach::Reachable | Reach::Suspect));
             MemberStatus {
                 cluster: &cluster.name,
-                applied_generation: found.filter(|(standing, ..)| standing.applied).and_then(|(standing, ..)| standing.generation),
+                applied_generation: found
+                    .filter(|(standing, ..)| standing.applied)
+                    .and_then(|(standing, ..)| standing.generation),
                 observed: row.is_some_and(has_observed),
                 status: row.filter(|_| heard).and_then(|row| row.status.as_deref()),
             }
@@ -223,6 +297,15 @@ pub fn template_status(
     health::aggregate(&facts, &members)
 }
 
+/// Whether the status of templates of this kind is the hub's to write.
+#[must_use]
+pub fn is_summed(kind: &GroupKind) -> bool {
+    matches!(
+        (&*kind.group, &*kind.kind),
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("batch", "Job") | ("", "Service")
+    )
+}
+
 /// Whether the member's controller has seen the object as it is now.
 fn has_observed(row: &ObjectRow) -> bool {
     #[derive(serde::Deserialize)]
@@ -230,6 +313,11 @@ fn has_observed(row: &ObjectRow) -> bool {
     struct Seen {
         observed_generation: Option<i64>,
     }
-    let status = row.status.as_deref().and_then(|status| serde_json::from_str::<Seen>(status).ok());
-    status.and_then(|seen| seen.observed_generation).is_none_or(|seen| seen >= row.generation)
+    let status = row
+        .status
+        .as_deref()
+        .and_then(|status| serde_json::from_str::<Seen>(status).ok());
+    status
+        .and_then(|seen| seen.observed_generation)
+        .is_none_or(|seen| seen >= row.generation)
 }

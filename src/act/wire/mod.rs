@@ -8,6 +8,7 @@
 //! [`Stack`] is all of that for one API server. [`Target`] is the short list of ways to write to it. [`Tasks`]
 //! is the only place where tasks start. Nothing here knows what is written, or why.
 
+mod count;
 mod error;
 mod gate;
 mod identity;
@@ -18,6 +19,7 @@ mod stack;
 mod task;
 mod write;
 
+pub use count::{HUB, count};
 pub use error::{Error, brief};
 pub use gate::{Gate, NotLeader, TimedOut, WRITE_TIMEOUT};
 pub use identity::{ActAs, HubIdentity, TENANTS_NAMESPACE};

@@ -66,7 +66,7 @@ impl<K> Default for Queue<K> {
 }
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(60);
+const LAST_RETRY: Duration = Duration::from_mins(1);
 
 impl<K: Eq + Hash + Clone> Queue<K> {
     /// Asks for `key` to be handled as soon as a worker is free.
@@ -103,7 +103,9 @@ impl<K: Eq + Hash + Clone> Queue<K> {
             *failures += 1;
             *failures
         };
-        let delay = FIRST_RETRY.saturating_mul(1 << (failures - 1).min(12)).min(LAST_RETRY);
+        let delay = FIRST_RETRY
+            .saturating_mul(1 << (failures - 1).min(12))
+            .min(LAST_RETRY);
         self.add_after(key, delay);
         delay
     }
@@ -141,7 +143,10 @@ impl<K: Eq + Hash + Clone> Queue<K> {
                     if !state.ready.is_empty() || !state.later.is_empty() {
                         self.0.1.notify_one();
                     }
-                    return Work { key, queue: self.clone() };
+                    return Work {
+                        key,
+                        queue: self.clone(),
+                    };
                 }
                 state.later.peek().map(|Reverse((at, _))| *at)
             };
@@ -162,7 +167,9 @@ impl<K: Eq + Hash + Clone> State<K> {
                 return;
             }
             self.later.pop();
-            let Some(key) = self.later_keys.remove(&ticket) else { continue };
+            let Some(key) = self.later_keys.remove(&ticket) else {
+                continue;
+            };
             if self.due.get(&key) != Some(&at) {
                 continue; // an earlier time was asked for since, and has been served
             }
@@ -208,7 +215,11 @@ mod tests {
         let work = queue.next().await;
         queue.add("a");
         queue.add("a");
-        assert!(tokio::time::timeout(Duration::from_secs(1), queue.next()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(1), queue.next())
+                .await
+                .is_err()
+        );
         drop(work);
         assert_eq!(queue.next().await.key(), &"a");
         assert!(queue.is_empty());
@@ -223,7 +234,11 @@ mod tests {
         queue.add_after("a", Duration::from_secs(5));
         drop(queue.next().await);
         assert_eq!(start.elapsed(), Duration::from_secs(2));
-        assert!(tokio::time::timeout(Duration::from_secs(60), queue.next()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(60), queue.next())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test(start_paused = true)]

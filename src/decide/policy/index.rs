@@ -66,13 +66,18 @@ impl Policies {
     /// Whether some policy may select objects of the kind.
     #[must_use]
     pub fn may_select(&self, kind: &GroupKind) -> bool {
-        self.iter().any(|policy| policy.kinds().any(|named| named.is_none_or(|named| named == &*kind.kind)))
+        self.iter().any(|policy| {
+            policy
+                .kinds()
+                .any(|named| named.is_none_or(|named| named == &*kind.kind))
+        })
     }
 
     /// Whether some policy has what its templates need follow them.
     #[must_use]
     pub fn follow_dependencies(&self) -> bool {
-        self.iter().any(|policy| policy.spec.dependencies == Dependencies::Follow)
+        self.iter()
+            .any(|policy| policy.spec.dependencies == Dependencies::Follow)
     }
 
     /// Those that could select an object of this kind in this namespace. One policy may come twice.

@@ -20,7 +20,10 @@ pub fn is_admin(tenant: &TenantRef) -> bool {
 #[must_use]
 pub fn admin() -> TenantRef {
     let name = TenantName::parse(ADMIN).unwrap_or_else(|error| unreachable!("{error}"));
-    TenantRef { name, uid: String::new() }
+    TenantRef {
+        name,
+        uid: String::new(),
+    }
 }
 
 /// All tenants, and what each of them has.

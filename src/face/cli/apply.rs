@@ -33,7 +33,7 @@ pub(super) const LANES: usize = 8;
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Apply) -> Result<Exit, Failure> {
     let deadline = Instant::now() + wanted.timeout.0;
-    let sources = gather(&wanted.filename);
+    let sources = gather(&wanted.filename).sound()?;
     let hub = Hub::connect(global).await?;
     let mut progress = Progress::new(screen);
     progress.doing("checking");

@@ -32,15 +32,13 @@ pub(super) async fn show(
         rows.push(row(cluster_name, cluster, now, wide));
     }
     if rows.is_empty() {
-        return match name {
-            Some(name) => Err(Failure::new(Code::NOT_FOUND, format!("there is no Cluster {name}")).with_hint(
+        if let Some(name) = name {
+            return Err(Failure::new(Code::NOT_FOUND, format!("there is no Cluster {name}")).with_hint(
                 "`hub get clusters` lists the members; `hub join NAME --member-kubeconfig FILE` registers one",
-            )),
-            None => {
-                screen.words("there are no members; `hub join NAME --member-kubeconfig FILE` registers one");
-                Ok(Exit::Done)
-            }
-        };
+            ));
+        }
+        screen.words("there are no members; `hub join NAME --member-kubeconfig FILE` registers one");
+        return Ok(Exit::Done);
     }
     let mut head = vec![
         "Name",

@@ -55,7 +55,7 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Delete) -> Res
             match answer {
                 Ok(_) => screen.data(&format!("{} deleted", item.shown()))?,
                 Err(KubeError::Api(status)) if status.code == 404 => {
-                    screen.words(&format!("{} was not there", item.shown()))
+                    screen.words(&format!("{} was not there", item.shown()));
                 }
                 Err(error) => return Err(Failure::hub(&format!("delete {}", item.shown()), &error)),
             }

@@ -73,19 +73,22 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Explain) -> Re
         "{}/{} in namespace {}\n",
         template.kind, template.name, hub.namespace
     );
-    text.push_str(&match &binding.spec.policy {
+    let policy = match &binding.spec.policy {
         Some(policy) => format!(
             "policy:  {:?}/{} (generation {})\n",
             policy.kind, policy.name, policy.generation
         ),
-        None => "policy:  none; it goes where others need it\n".to_owned(),
-    });
+        None => "policy:  none; it goes where others need it
+"
+        .to_owned(),
+    };
+    text.push_str(&policy);
     if let Some(tenant) = &binding.spec.tenant {
-        let _ = write!(text, "tenant:  {}\n", tenant.name);
+        let _ = writeln!(text, "tenant:  {}", tenant.name);
     }
     let status = binding.status_or_default();
     if let Some(scheduled) = find_condition(&status.conditions, ConditionType::Scheduled) {
-        let _ = write!(text, "decided: {} ({})\n", scheduled.message, scheduled.reason);
+        let _ = writeln!(text, "decided: {} ({})", scheduled.message, scheduled.reason);
     }
     text.push('\n');
     let cells: Vec<Vec<String>> = rows

@@ -49,10 +49,15 @@ impl HubSchemas {
 
 /// A problem with a value, at its place in the file.
 pub(super) fn diagnostic(document: &Document, problem: &Problem) -> Diagnostic {
-    let at = |code| document.error(code, &problem.pointer, problem.message.clone());
+    // A rule that names its field itself need not be told twice which one it is.
+    let message = match problem.message.split_once(": ") {
+        Some((path, rest)) if rest.starts_with(path) => rest.to_owned(),
+        _ => problem.message.clone(),
+    };
+    let at = |code| document.error(code, &problem.pointer, message.clone());
     match &problem.kind {
         ProblemKind::UnknownField { suggestion } => {
-            let found = document.error_at_key(Code::UNKNOWN_FIELD, &problem.pointer, problem.message.clone());
+            let found = document.error_at_key(Code::UNKNOWN_FIELD, &problem.pointer, message.clone());
             match suggestion {
                 Some(name) => found.with_hint(format!("did you mean {name}?")),
                 None => found.with_hint("remove it, or look it up in docs/reference"),
@@ -74,7 +79,7 @@ pub(super) fn diagnostic(document: &Document, problem: &Problem) -> Diagnostic {
             at(Code::RULE_REFUSED).with_hint("the rule is part of the kind's definition; `hub crds` shows it")
         }
         ProblemKind::NotImplemented => document
-            .error_at_key(Code::NOT_IMPLEMENTED, &problem.pointer, problem.message.clone())
+            .error_at_key(Code::NOT_IMPLEMENTED, &problem.pointer, message.clone())
             .with_hint("remove the field; this version of the hub would not act on it"),
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Join) -> Resul
     };
     let mut progress = Progress::new(screen);
     let done = join(&joiner, &wishes, wanted.refresh, Clock::system().now(), |step| {
-        progress.doing(step)
+        progress.doing(step);
     })
     .await
     .map_err(|error| member::failure(&wanted.name, &error))?;

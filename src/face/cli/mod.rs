@@ -91,7 +91,7 @@ pub fn main() -> ExitCode {
 async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
     let global = &args.global;
     match &args.verb {
-        Verb::Serve(serve) => serve::run(global, screen, serve).await,
+        Verb::Serve(serve) => serve::run(global, serve).await,
         Verb::Install(install) => install::run(global, screen, install).await,
         Verb::Crds => install::crds(screen, global),
         Verb::Join(join) => join::run(global, screen, join).await,

@@ -98,7 +98,7 @@ async fn of_member(
         let list = match api.list_metadata(&stamped).await {
             Ok(list) => list,
             // The hub sees no Secrets, and no kinds that the member's owner did not add to `view`.
-            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 405) => continue,
+            Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => continue,
             Err(error) => return Err(failed(&format!("list {}", kind.full_name()), &error)),
         };
         for object in list.items {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::model::{
-    api::{self, ClusterSelector, PropagationPolicySpec, ResourceSelector, TenantSpec},
+    api::{self, ClusterSelector, Placement, ResourceSelector, TenantSpec},
     manifest::{Code, Diagnostic, Document},
 };
 
@@ -56,6 +56,14 @@ fn spec<T: DeserializeOwned>(document: &Document) -> Option<T> {
     serde_json::from_value(document.object.get("spec")?.clone()).ok()
 }
 
+/// One field of a spec: the others may be wrong, which its schema says.
+fn field<T: DeserializeOwned + Default>(document: &Document, name: &str) -> T {
+    let value = document.object.get("spec").and_then(|spec| spec.get(name));
+    value
+        .and_then(|value| serde_json::from_value(value.clone()).ok())
+        .unwrap_or_default()
+}
+
 /// Who refers to what is not there.
 pub(super) fn references(documents: &[Document], namespace: Option<&str>, known: &Known) -> Vec<Diagnostic> {
     let mut found = Vec::new();
@@ -67,9 +75,7 @@ pub(super) fn references(documents: &[Document], namespace: Option<&str>, known:
                 }
             }
             "PropagationPolicy" | "ClusterPropagationPolicy" => {
-                if let Some(spec) = spec::<PropagationPolicySpec>(document) {
-                    policy(document, &spec, namespace, known, documents, &mut found);
-                }
+                policy(document, namespace, known, documents, &mut found);
             }
             _ => {}
         }
@@ -100,13 +106,12 @@ fn tenant(document: &Document, spec: &TenantSpec, known: &Known, found: &mut Vec
 
 fn policy(
     document: &Document,
-    spec: &PropagationPolicySpec,
     namespace: Option<&str>,
     known: &Known,
     documents: &[Document],
     found: &mut Vec<Diagnostic>,
 ) {
-    for (index, term) in spec.placement.terms.iter().enumerate() {
+    for (index, term) in field::<Placement>(document, "placement").terms.iter().enumerate() {
         clusters(
             document,
             &term.clusters,
@@ -147,7 +152,8 @@ fn policy(
     if templates.is_empty() {
         return;
     }
-    for (index, selector) in spec.resource_selectors.iter().enumerate() {
+    let selectors: Vec<ResourceSelector> = field(document, "resourceSelectors");
+    for (index, selector) in selectors.iter().enumerate() {
         if !templates.iter().any(|template| selects(selector, template)) {
             found.push(
                 document

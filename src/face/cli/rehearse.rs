@@ -17,7 +17,6 @@ use super::{
     locate::Item,
     references::{Known, references},
     refusal::refusal,
-    sources::Sources,
 };
 use crate::model::{
     api::{self, Cluster, Tenant},
@@ -27,9 +26,8 @@ use crate::model::{
 /// What is wrong with the files by themselves and beside what the hub API knows. Errors refuse the whole.
 pub(super) async fn checked(
     hub: &Hub,
-    sources: Sources,
+    (documents, mut found): (Vec<Document>, Vec<Diagnostic>),
 ) -> Result<(Vec<Document>, Vec<Diagnostic>), Failure> {
-    let (documents, mut found) = sources.sound()?;
     let schemas = HubSchemas::new();
     found.extend(documents.iter().flat_map(|document| schemas.check(document)));
     found.extend(duplicates(&documents, Some(hub.namespace.as_str())));
@@ -55,7 +53,7 @@ async fn known(hub: &Hub, documents: &[Document]) -> Result<Known, Failure> {
                     .into_iter()
                     .filter_map(|cluster| cluster.metadata.name)
                     .collect(),
-            )
+            );
         }
         Err(KubeError::Api(status)) if status.code == 403 => {}
         Err(error) => return Err(Failure::hub("list clusters", &error)),

@@ -1,17 +1,14 @@
 //! `hub serve`: binds the listener, builds the hub API's client configuration, and hands over to the engine.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use kube::Config;
-use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, sync::watch};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::{
     args::{Global, LogFormat, Serve},
     context::{Prefer, config},
     failure::{Exit, Failure},
-    output::Screen,
 };
 use crate::{
     act::{
@@ -20,14 +17,15 @@ use crate::{
     },
     face::server,
     model::{clock::Clock, manifest::Code},
+    telemetry,
 };
 
 /// How long what is being written at SIGTERM may take.
 const DRAIN: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(global: &Global, screen: Screen, wanted: &Serve) -> Result<Exit, Failure> {
+pub(super) async fn run(global: &Global, wanted: &Serve) -> Result<Exit, Failure> {
     check(wanted)?;
-    log(screen, wanted.log_format, global.verbose);
+    log(wanted.log_format, global.verbose)?;
     let listener = TcpListener::bind(wanted.listen).await.map_err(|error| {
         Failure::new(
             Code::SYSTEM,
@@ -42,14 +40,7 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Serve) -> Resu
     let config = config(global, Prefer::InCluster).await?;
     let tasks = Tasks::default();
     let (waiting, waits) = watch::channel(vec!["the engine".to_owned()]);
-    let metrics = Arc::new(Registry::with_prefix("hanse"));
-    let (stopped, sources) = (
-        tasks.clone(),
-        server::Sources {
-            waiting: waits,
-            metrics,
-        },
-    );
+    let (stopped, sources) = (tasks.clone(), server::Sources { waiting: waits });
     tasks.spawn("http", async move {
         let stop = async move { stopped.stopped().await };
         if let Err(error) = server::serve(listener, sources, stop).await {
@@ -77,18 +68,25 @@ async fn engine(config: Config, wanted: &Serve, waiting: watch::Sender<Vec<Strin
         clock: Clock::system(),
         waiting,
     };
-    engine::serve(options, asked_to_stop()).await.map_err(|error| match &error {
-        engine::Error::NotInstalled { .. } => {
-            Failure::new(Code::SYSTEM, error.to_string()).with_hint("run `hub install` against the hub API first")
-        }
-        _ => Failure::new(Code::SYSTEM, format!("failed to run the hub: {error}")),
-    })
+    engine::serve(options, asked_to_stop())
+        .await
+        .map_err(|error| match error {
+            engine::Error::NotInstalled { .. } => Failure::new(Code::NOT_INSTALLED, error.to_string())
+                .with_hint("run `hub install` against this hub API first"),
+            engine::Error::Wire(wire) => wire.into(),
+            error => Failure::new(Code::REQUEST_REFUSED, format!("failed to run the hub: {error}"))
+                .with_hint("mend what the message names and start the hub again"),
+        })
 }
 
 /// Who this process is among the replicas of the hub: its host and process id, told apart after a restart.
 fn identity() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "hub".to_owned());
-    format!("{host}_{}_{}", std::process::id(), Clock::system().now().as_millisecond())
+    format!(
+        "{host}_{}_{}",
+        std::process::id(),
+        Clock::system().now().as_millisecond()
+    )
 }
 
 /// The three times must leave room for one another (PROTOCOL §6).
@@ -122,23 +120,16 @@ async fn asked_to_stop() {
     tracing::info!("stopping");
 }
 
-fn log(screen: Screen, format: LogFormat, verbose: u8) {
+fn log(format: LogFormat, verbose: u8) -> Result<(), Failure> {
     let level = match verbose {
         0 => "info",
         1 => "info,hanse=debug",
         _ => "debug,hanse=trace",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let registry = tracing_subscriber::registry().with(filter);
-    let ansi = screen.color_err;
-    // A second subscriber is refused, which happens only in tests.
-    let set = match format {
-        LogFormat::Json => registry
-            .with(fmt::layer().json().with_writer(std::io::stderr))
-            .try_init(),
-        LogFormat::Text => registry
-            .with(fmt::layer().with_ansi(ansi).with_writer(std::io::stderr))
-            .try_init(),
+    let format = match format {
+        LogFormat::Text => telemetry::LogFormat::Text,
+        LogFormat::Json => telemetry::LogFormat::Json,
     };
-    drop(set);
+    telemetry::init(format, level)
+        .map_err(|error| Failure::new(Code::SYSTEM, error.to_string()).with_hint("see RUST_LOG"))
 }

@@ -1,7 +1,7 @@
 //! Reading what `-f` and `check` name: all of it, before anything else happens.
 
 use super::failure::Failure;
-use crate::model::manifest::{Code, Diagnostic, Document, load, read};
+use crate::model::manifest::{Code, Diagnostic, Document, LoadError, load, read};
 
 /// Everything that was read, and everything that is wrong with it.
 pub(super) struct Sources {
@@ -16,7 +16,7 @@ pub(super) fn gather(paths: &[String]) -> Sources {
         Err(error) => {
             return Sources {
                 documents: Vec::new(),
-                diagnostics: vec![error.diagnostic()],
+                diagnostics: vec![unreadable(&error)],
             };
         }
     };
@@ -38,6 +38,14 @@ pub(super) fn gather(paths: &[String]) -> Sources {
         );
     }
     sources
+}
+
+fn unreadable(error: &LoadError) -> Diagnostic {
+    let diagnostic = error.diagnostic();
+    if diagnostic.hint.is_some() {
+        return diagnostic;
+    }
+    diagnostic.with_hint("name a file or a folder that can be read, or - for stdin")
 }
 
 impl Sources {

@@ -99,9 +99,9 @@ async fn one(global: &Global, screen: Screen, hub: &Hub, workload: &str) -> Resu
         ConditionType::Drifted,
     ] {
         if let Some(condition) = find_condition(&status.conditions, kind) {
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "{:<10} {:<8} {}\n",
+                "{:<10} {:<8} {}",
                 condition.type_, condition.status, condition.message
             );
         }

@@ -2,7 +2,7 @@
 //!
 //! It answers whoever can reach the address and says nothing secret; `--listen` keeps it on the loopback by default.
 
-use std::{future::Future, io, sync::Arc};
+use std::{future::Future, io};
 
 use axum::{
     Router,
@@ -11,16 +11,15 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use prometheus_client::{encoding::text::encode, registry::Registry};
 use tokio::{net::TcpListener, sync::watch};
+
+use crate::telemetry;
 
 /// What the answers are made from.
 #[derive(Debug, Clone)]
 pub struct Sources {
     /// What the hub still waits for before it is of use; empty when it is ready.
     pub waiting: watch::Receiver<Vec<String>>,
-    /// Every metric of the process.
-    pub metrics: Arc<Registry>,
 }
 
 /// The routes. Tests drive this very router.
@@ -55,20 +54,9 @@ async fn readyz(State(sources): State<Sources>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(State(sources): State<Sources>) -> impl IntoResponse {
-    let mut text = String::new();
-    match encode(&mut text, &sources.metrics) {
-        Ok(()) => (
-            StatusCode::OK,
-            [(
-                header::CONTENT_TYPE,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-            )],
-            text,
-        )
-            .into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn metrics() -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], telemetry::metrics().text())
 }
 
 #[cfg(test)]
@@ -89,10 +77,7 @@ mod tests {
     #[tokio::test]
     async fn readiness_says_what_it_waits_for_until_nothing_is_left() {
         let (say, waiting) = watch::channel(vec!["leadership".to_owned(), "member eu-1".to_owned()]);
-        let router = router(Sources {
-            waiting,
-            metrics: Arc::default(),
-        });
+        let router = router(Sources { waiting });
         let (status, body) = ask(router.clone(), "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(body, "waiting for leadership\nwaiting for member eu-1\n");
@@ -104,14 +89,7 @@ mod tests {
     #[tokio::test]
     async fn metrics_end_as_openmetrics_asks() {
         let (_say, waiting) = watch::channel(Vec::new());
-        let (status, body) = ask(
-            router(Sources {
-                waiting,
-                metrics: Arc::default(),
-            }),
-            "/metrics",
-        )
-        .await;
+        let (status, body) = ask(router(Sources { waiting }), "/metrics").await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.ends_with("# EOF\n"));
     }

@@ -149,10 +149,9 @@ type Scope<'s> = Vec<(&'s str, Size<'s>)>;
 /// The size of what a part gives, and the cost of getting it.
 fn part<'s>(of: &'s IdedExpr, scope: &mut Scope<'s>) -> (Size<'s>, u64) {
     match &of.expr {
-        Expr::Unspecified => (Size::ONE, 1),
         Expr::Literal(LiteralValue::String(text)) => (text_size(text.inner().len()), 1),
         Expr::Literal(LiteralValue::Bytes(bytes)) => (text_size(bytes.inner().len()), 1),
-        Expr::Literal(_) => (Size::ONE, 1),
+        Expr::Unspecified | Expr::Literal(_) => (Size::ONE, 1),
         Expr::Ident(name) => {
             let found = scope.iter().rev().find(|(known, _)| known == name);
             (found.map_or(Size::ONE, |(_, size)| *size), 1)

@@ -134,7 +134,10 @@ impl std::fmt::Display for Held {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::IdentityChanged { expected, found } => {
-                write!(f, "its kube-system namespace has uid {found}, it was joined with {expected}: it is another cluster")
+                write!(
+                    f,
+                    "its kube-system namespace has uid {found}, it was joined with {expected}: it is another cluster"
+                )
             }
             Self::Claimed { by } => write!(f, "hub {by} claims it; hint: hub takeover"),
             Self::Unclaimed => f.write_str("it has no claim of this hub; hint: hub join"),

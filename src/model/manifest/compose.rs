@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Tag};
 use serde_json::Value;
 
-use super::{Code, Diagnostic, Source, Span, scalar};
+use super::tree::{Content, Entry, Node};
+use super::{Code, Diagnostic, Source, Span, broken, scalar};
 
 /// How deep a document may nest, aliases included.
 const DEPTH_LIMIT: usize = 200;
@@ -19,71 +20,6 @@ const ALIAS_LIMIT: usize = 100_000;
 
 /// After this many diagnostics of a file the rest is not read.
 const DIAGNOSTIC_LIMIT: usize = 100;
-
-/// A value and where it stands.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub(super) span: Span,
-    pub(super) content: Content,
-    /// Levels below and including this one.
-    depth: usize,
-    /// Values below and including this one.
-    size: usize,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Content {
-    Scalar(Value),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) key_span: Span,
-    pub(super) value: Node,
-}
-
-impl Node {
-    /// The value of a key, when this is a mapping that has it.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
-        match &self.content {
-            Content::Map(entries) => entries
-                .iter()
-                .find(|entry| entry.key == key)
-                .map(|entry| &entry.value),
-            _ => None,
-        }
-    }
-
-    pub(super) fn text(&self) -> Option<&str> {
-        match &self.content {
-            Content::Scalar(Value::String(text)) => Some(text),
-            _ => None,
-        }
-    }
-
-    fn new(span: Span, content: Content) -> Self {
-        let (depth, size) = match &content {
-            Content::Scalar(_) => (0, 0),
-            Content::List(items) => measure(items.iter()),
-            Content::Map(entries) => measure(entries.iter().map(|entry| &entry.value)),
-        };
-        Self {
-            span,
-            content,
-            depth: depth + 1,
-            size: size + 1,
-        }
-    }
-}
-
-fn measure<'a>(nodes: impl Iterator<Item = &'a Node>) -> (usize, usize) {
-    nodes.fold((0, 0), |(depth, size), node| {
-        (depth.max(node.depth), size + node.size)
-    })
-}
 
 /// Reads all documents of a text. A document with a mistake in it is left out, the others are returned. After
 /// broken syntax reading goes on at the next line that starts with `---`.
@@ -100,7 +36,7 @@ pub(super) fn compose(source: &Source) -> (Vec<Node>, Vec<Diagnostic>) {
         let text = &source.text()[composer.base..];
         let Some(error) = composer.run(text) else { break };
         let at = composer.base + error.marker().byte_offset().unwrap_or(0);
-        composer.broken(&error, at);
+        composer.diagnostics.push(broken::diagnostic(source, &error, at));
         composer.state = State::default();
         let Some(next) = next_document(source.text(), at.max(composer.base + 1)) else {
             break;
@@ -196,7 +132,7 @@ impl<'s> Composer<'s> {
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.scalar(&text, style, anchor, tag.as_deref(), span)
+                self.scalar(&text, style, anchor, tag.as_deref(), span);
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.open(span.start, anchor, Collecting::List(Vec::new()));
@@ -346,10 +282,10 @@ impl<'s> Composer<'s> {
                 continue;
             }
             for map in maps {
-                let Content::Map(merged) = map.content else {
+                let Content::Map(inherited) = map.content else {
                     continue;
                 };
-                for entry in merged {
+                for entry in inherited {
                     if !seen.contains_key(&entry.key) {
                         seen.insert(entry.key.clone(), entry.key_span.clone());
                         entries.push(entry);
@@ -388,44 +324,42 @@ impl<'s> Composer<'s> {
                 seen,
                 merges,
                 key,
-            } => {
-                match key.take() {
-                    Some(Key::Field(name, key_span)) => entries.push(Entry {
-                        key: name,
-                        key_span,
-                        value: node,
-                    }),
-                    Some(Key::Merge(span)) => merges.push((span, node)),
-                    Some(Key::Wrong) => {}
-                    None => {
-                        match key_of(&node) {
-                            Some(name) => {
-                                if let Some(first) = seen.get(&name) {
-                                    let (line, column) = self.source.position(first.start);
-                                    let message =
-                                        format!("key {name:?} stands twice, first at {line}:{column}");
-                                    *key = Some(Key::Wrong);
-                                    self.wrong(
-                                        Code::DUPLICATE_KEY,
-                                        node.span,
-                                        message,
-                                        Some("remove one of the two"),
-                                    );
-                                } else {
-                                    seen.insert(name.clone(), node.span.clone());
-                                    *key = Some(Key::Field(name, node.span));
-                                }
-                            }
-                            None => {
-                                *key = Some(Key::Wrong);
-                                let message = "a key must be a string";
-                                self.wrong(Code::BAD_KEY, node.span, message, Some("put the key in quotes; a value that starts with { or [ needs them too"));
-                            }
-                        }
+            } => match key.take() {
+                Some(Key::Field(name, key_span)) => entries.push(Entry {
+                    key: name,
+                    key_span,
+                    value: node,
+                }),
+                Some(Key::Merge(span)) => merges.push((span, node)),
+                Some(Key::Wrong) => {}
+                None => match Self::key(self.source, seen, &node) {
+                    Ok(found) => *key = Some(found),
+                    Err((code, message, hint)) => {
+                        *key = Some(Key::Wrong);
+                        self.wrong(code, node.span, message, Some(hint));
                     }
-                }
-            }
+                },
+            },
         }
+    }
+
+    /// A node as a new key of a mapping, or what is wrong with it.
+    fn key(
+        source: &Source,
+        seen: &mut HashMap<String, Span>,
+        node: &Node,
+    ) -> Result<Key, (Code, String, &'static str)> {
+        let Some(name) = node.as_key() else {
+            let hint = "put the key in quotes; a value that starts with { or [ needs them too";
+            return Err((Code::BAD_KEY, "a key must be a string".to_owned(), hint));
+        };
+        if let Some(first) = seen.get(&name) {
+            let (line, column) = source.position(first.start);
+            let message = format!("key {name:?} stands twice, first at {line}:{column}");
+            return Err((Code::DUPLICATE_KEY, message, "remove one of the two"));
+        }
+        seen.insert(name.clone(), node.span.clone());
+        Ok(Key::Field(name, node.span.clone()))
     }
 
     fn wrong(&mut self, code: Code, span: Span, message: impl Into<String>, hint: Option<&str>) {
@@ -435,65 +369,5 @@ impl<'s> Composer<'s> {
             diagnostic.hint = hint.map(str::to_owned);
             self.diagnostics.push(diagnostic);
         }
-    }
-
-    /// Reports what the parser could not read.
-    fn broken(&mut self, error: &ScanError, at: usize) {
-        let (line, _) = self.source.position(at);
-        let text = self.source.line(line);
-        let indent = text.len() - text.trim_start().len();
-        if let (Some(tab), false) = (text[..indent].find('\t'), text.trim_start().is_empty()) {
-            let start = at - (at - self.line_start(line)).min(at) + tab;
-            return self.wrong(
-                Code::TAB_INDENT,
-                start..start + 1,
-                "a tab is used for indentation",
-                Some("indent with spaces"),
-            );
-        }
-        let code = match error.kind() {
-            ErrorKind::RecursionLimitExceeded => Code::TOO_LARGE,
-            _ => Code::SYNTAX,
-        };
-        let end = self.source.text()[at.min(self.source.text().len())..]
-            .chars()
-            .next()
-            .map_or(at, |c| at + c.len_utf8());
-        self.wrong(code, at..end, error.info(), hint(error.kind(), text));
-    }
-
-    fn line_start(&self, line: usize) -> usize {
-        let text = self.source.line(line);
-        text.as_ptr() as usize - self.source.text().as_ptr() as usize
-    }
-}
-
-/// The string that a key is in JSON; `None` for what kubectl refuses too.
-fn key_of(node: &Node) -> Option<String> {
-    match &node.content {
-        Content::Scalar(Value::String(text)) => Some(text.clone()),
-        Content::Scalar(Value::Number(number)) => Some(number.to_string()),
-        Content::Scalar(Value::Bool(value)) => Some(value.to_string()),
-        _ => None,
-    }
-}
-
-fn hint(kind: &ErrorKind, line: &str) -> Option<&'static str> {
-    if line.contains("{{") {
-        return Some("this looks like a template: render it first (helm template, kustomize build)");
-    }
-    match kind {
-        ErrorKind::UnclosedQuotedScalar => Some("close the quote"),
-        ErrorKind::UnclosedFlowCollection { .. }
-        | ErrorKind::UnexpectedEofFlowMapping
-        | ErrorKind::UnexpectedEofFlowSequence => Some("close the bracket"),
-        ErrorKind::InvalidSimpleKey | ErrorKind::SimpleKeyExpected => {
-            Some("a key needs a colon and a space after it; quote a text that spans lines")
-        }
-        ErrorKind::UnexpectedCharacter {
-            character: '@' | '`' | '%',
-        } => Some("put a value that starts with this character in quotes"),
-        _ if line.matches(": ").count() > 1 => Some("quote a value that contains \": \""),
-        _ => Some("check the indentation of this line and the one before it"),
     }
 }

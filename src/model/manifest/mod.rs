@@ -13,6 +13,7 @@
 //! Scalars are read as kubectl reads them (`014` is 12, `0x1f` is 31, dates stay strings), with one exception
 //! that is on purpose: only `true` and `false` are booleans, so `no`, `on` and `y` stay strings.
 
+mod broken;
 mod code;
 mod compose;
 mod diagnostic;
@@ -24,6 +25,7 @@ mod scalar;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Excerpt, Severity};

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::compose::{Content, Node, compose};
+use super::compose::compose;
 use super::names::{label_problem, path_segment_problem, subdomain_problem};
+use super::tree::{Content, Node};
 use super::{Code, Diagnostic, Document, Place, Source};
 
 /// The largest object, as JSON: what etcd takes is 1.5 MiB, and the hub adds to it.
@@ -92,21 +93,24 @@ fn problems(source: &Source, object: &Node) -> Vec<Diagnostic> {
         }
     }
     let metadata = object.get("metadata");
-    match metadata.and_then(|metadata| metadata.get("name")) {
-        Some(name) => found.extend(name_problem(source, object, name)),
-        None => {
-            let span = metadata.map_or(start, |node| node.span.clone());
-            let missing = source.error(Code::MISSING_NAME, span, "metadata.name is missing");
-            let generated = metadata.is_some_and(|metadata| metadata.get("generateName").is_some());
-            found.push(if generated {
-                missing.with_hint("generateName cannot be applied again: give the object a name")
-            } else {
-                missing.with_hint("add metadata.name")
-            });
-        }
+    if let Some(name) = metadata.and_then(|metadata| metadata.get("name")) {
+        found.extend(name_problem(source, object, name));
+    } else {
+        let span = metadata.map_or(start, |node| node.span.clone());
+        let generated = metadata.is_some_and(|metadata| metadata.get("generateName").is_some());
+        let hint = if generated {
+            "generateName cannot be applied again: give the object a name"
+        } else {
+            "add metadata.name"
+        };
+        found.push(
+            source
+                .error(Code::MISSING_NAME, span, "metadata.name is missing")
+                .with_hint(hint),
+        );
     }
     if let Some(namespace) = metadata.and_then(|metadata| metadata.get("namespace")) {
-        let problem = namespace.text().map_or_else(not_a_string, label_problem);
+        let problem = broken_rule(namespace, label_problem);
         found.extend(problem.map(|problem| {
             source.error(
                 Code::BAD_NAME,
@@ -136,7 +140,7 @@ fn name_problem(source: &Source, object: &Node, name: &Node) -> Option<Diagnosti
     } else {
         subdomain_problem
     };
-    let problem = name.text().map_or_else(not_a_string, rule)?;
+    let problem = broken_rule(name, rule)?;
     let diagnostic = source.error(
         Code::BAD_NAME,
         name.span.clone(),
@@ -148,8 +152,12 @@ fn name_problem(source: &Source, object: &Node, name: &Node) -> Option<Diagnosti
     })
 }
 
-fn not_a_string() -> Option<String> {
-    Some("must be a string".to_owned())
+/// A rule for names on a value that may be no text at all.
+fn broken_rule(value: &Node, rule: fn(&str) -> Option<String>) -> Option<String> {
+    match value.text() {
+        Some(text) => rule(text),
+        None => Some("must be a string".to_owned()),
+    }
 }
 
 /// Bytes of the object as compact JSON.

@@ -184,7 +184,7 @@ fn a_broken_document_does_not_hide_the_others() {
     assert_eq!(documents.len(), 3);
     assert_eq!(
         diagnostics.iter().map(|one| one.line).collect::<Vec<_>>(),
-        [6, 14],
+        [6, 13],
         "{diagnostics:?}"
     );
     assert_eq!(

@@ -107,16 +107,13 @@ impl FieldSet {
         let mut value = Some(object);
         for token in pointer.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
-            let next = match value {
-                Some(Value::Array(items)) => {
-                    let index = token.parse::<usize>().ok();
-                    value = index.and_then(|index| items.get(index));
-                    index.and_then(|index| *set.of_items(items).get(index)?)
-                }
-                _ => {
-                    value = value.and_then(|value| value.get(&token));
-                    set.below.get(&Step::Field(token))
-                }
+            let next = if let Some(Value::Array(items)) = value {
+                let index = token.parse::<usize>().ok();
+                value = index.and_then(|index| items.get(index));
+                index.and_then(|index| *set.of_items(items).get(index)?)
+            } else {
+                value = value.and_then(|value| value.get(&token));
+                set.below.get(&Step::Field(token))
             };
             match next {
                 Some(next) => set = next,

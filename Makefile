@@ -1,0 +1,47 @@
+# What can be done here; `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help build demo test check kubernetes bench soak crds docs
+# A folder is the last line of `make kubernetes`, also under `make -C`.
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# Real Kubernetes is built where Go is; elsewhere it is used if it is there already.
+KUBERNETES := $(if $(shell command -v go 2>/dev/null),kubernetes)
+
+help: ## list what can be done
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 19
+
+build: ## the binary: target/release/hub
+	$(CARGO) build --release --bin hub
+
+# The development build is ready several times sooner than a release, and tests use the same: the demo waits for
+# Kubernetes, not for us.
+demo: kubernetes ## a hub, 3 members of real Kubernetes and a shop spread over them; DEMO=--exit-when-ready ends then
+	@$(CARGO) build --bin hub --example demo
+	@$(CARGO) run --quiet --example demo -- $(DEMO)
+
+# One cargo invocation, so that what tests share is built once. Without Go and without Kubernetes the scenarios that
+# need it are skipped by name; with HANSE_REQUIRE=all they fail.
+test: $(KUBERNETES) ## unit, property and command-line tests, and the scenarios on real Kubernetes
+	$(CARGO) test --no-fail-fast
+
+check: ## format, lints, architecture, generated files
+	$(CARGO) fmt --check
+	$(CARGO) clippy --quiet --all-targets -- -D warnings
+	$(CARGO) test --quiet --test architecture
+	$(CARGO) test --quiet --lib -- current
+
+kubernetes: ## find or build real Kubernetes (first time: 7 minutes); the last line is its folder
+	@tests/kubernetes/build.sh
+
+bench: kubernetes ## the hub against the same writes without it; also into target/bench.json
+	$(CARGO) bench --bench '*'
+
+soak: kubernetes ## what takes long: kills, stalls, deletion orders
+	HANSE_SOAK=1 $(CARGO) test --test e2e -- --nocapture soak
+
+crds: ## write the generated files anew: manifests/crds, docs/reference
+	HANSE_UPDATE=1 $(CARGO) test --quiet --lib -- current
+
+docs: ## the documentation of the code: target/doc/hanse/index.html
+	$(CARGO) doc --no-deps --document-private-items

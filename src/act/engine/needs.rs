@@ -1,0 +1,81 @@
+//! Dependencies: what a template names and cannot run without follows it.
+
+use std::collections::HashSet;
+
+use super::{decision::Decision, engine::Engine};
+use crate::model::{
+    api::{Dependencies, RequiredBy},
+    fleet::BindingKey,
+    kind,
+    name::ObjectKey,
+    template::Template,
+};
+
+impl Engine {
+    /// The bindings that need this one, and where they are.
+    pub(super) fn required(&self, key: &BindingKey) -> Vec<RequiredBy> {
+        let mut required: Vec<RequiredBy> = self
+            .index
+            .needed_by(key)
+            .into_iter()
+            .filter_map(|parent| {
+                let binding = self.index.binding(&parent)?;
+                let clusters: Vec<_> = binding.wanted().map(|cluster| cluster.name.clone()).collect();
+                (!clusters.is_empty()).then_some(RequiredBy {
+                    binding: parent.name,
+                    clusters,
+                })
+            })
+            .collect();
+        required.sort_by(|a, b| a.binding.cmp(&b.binding));
+        required
+    }
+
+    /// Says what the template needs from now on, and has that looked at.
+    pub(super) fn follow_dependencies(
+        &self,
+        key: &BindingKey,
+        template: Option<&Template>,
+        decision: &Decision,
+    ) {
+        let policies = self.index.policies.load();
+        let needs: HashSet<BindingKey> = match (template, decision) {
+            (Some(template), Decision::Want(spec, _)) => {
+                let governed = policies.govern(template, spec.policy.as_ref());
+                let follows = governed
+                    .is_some_and(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
+                if follows {
+                    Self::dependencies(key, template)
+                } else {
+                    HashSet::new()
+                }
+            }
+            (Some(_), Decision::Freeze(_)) => return, // what is frozen keeps what it needs
+            _ => HashSet::new(),
+        };
+        for child in self.index.set_needs(key, needs) {
+            self.queue.add(child);
+        }
+    }
+
+    fn dependencies(key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
+        kind::dependencies(&template.key.group_kind(), &template.value())
+            .into_iter()
+            .filter_map(|needed| {
+                BindingKey::of(&ObjectKey::new(
+                    &needed.kind,
+                    Some(key.namespace.clone()),
+                    needed.name,
+                ))
+            })
+            .filter(|needed| needed != key)
+            .collect()
+    }
+
+    /// The template is gone, and with it what it needed.
+    pub(super) fn need_nothing(&self, key: &BindingKey) {
+        for child in self.index.set_needs(key, HashSet::new()) {
+            self.queue.add(child);
+        }
+    }
+}
