@@ -116,3 +116,14 @@ fn a_secret_applied_with_string_data_keeps_its_data() {
     });
     assert_eq!(read(&object).value()["data"], json!({"k": "dg=="}));
 }
+
+#[test]
+fn data_that_came_as_string_data_is_kept_though_nobody_owns_it() {
+    let template = read(&json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"p": "aHVudGVyMg=="},
+        "metadata": {"name": "password", "namespace": "shop", "managedFields": [
+            {"manager": "hub", "operation": "Apply", "fieldsV1": {"f:stringData": {"f:p": {}}}},
+        ]},
+    }));
+    assert_eq!(template.value()["data"], json!({"p": "aHVudGVyMg=="}));
+}
