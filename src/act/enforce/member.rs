@@ -305,7 +305,11 @@ impl Enforcer {
                     Err(source) => return Err(Error::call(format!("list {kind} in {namespace}"), source)),
                 }
             }
-            let Some(list) = listed else { return Ok(false) };
+            let Some(list) = listed else {
+                // Nothing is deleted on incomplete knowledge: the namespace stays.
+                tracing::debug!(%namespace, cluster = %member.name(), %kind, "the namespace stays: the hub may not look for objects of this kind");
+                return Ok(false);
+            };
             let foreign = list.items.iter().filter_map(|item| item.metadata.name.as_deref());
             if foreign.into_iter().any(|name| !is_furniture(kind, name))
                 || list.metadata.continue_.is_some_and(|c| !c.is_empty())
