@@ -65,7 +65,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         waiting,
         ..
     } = options;
-    let gate = Gate::default();
+    let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
     let ungated = Stack::connect(&config, Gate::always_open())?;
     let hub = Stack::connect(&config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
