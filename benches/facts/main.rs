@@ -11,6 +11,7 @@
     reason = "a bench fails by panicking"
 )]
 #![allow(clippy::print_stdout, reason = "what a bench is for")]
+#![allow(clippy::print_stderr, reason = "progress")]
 
 mod member;
 
@@ -143,7 +144,26 @@ async fn measure(members: u64, pods: u64) {
     };
     let mut told = 0_u64;
     let mut peak = 0;
+    let mut said = Instant::now();
     while !is_complete(&fleet) {
+        if said.elapsed() > Duration::from_secs(10) {
+            said = Instant::now();
+            let snapshot = fleet.snapshot();
+            let listed = snapshot
+                .members
+                .values()
+                .filter(|member| member.requested.pods >= pods)
+                .count();
+            let reachable = snapshot
+                .members
+                .values()
+                .filter(|member| member.is_writable())
+                .count();
+            eprintln!(
+                "{listed} of {members} are listed, {reachable} reachable, {} MiB",
+                memory() >> 20
+            );
+        }
         drain(&mut changes, &mut told);
         peak = peak.max(memory());
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -12,14 +12,21 @@
 )]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod boutique;
 mod cli_scenarios;
 mod custom_resources;
+mod dependencies;
+mod drift;
 mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
 mod members;
+mod kinds;
+mod ownership;
+mod policies;
 mod scenario;
+mod shop;
 
 use std::process::ExitCode;
 
@@ -38,6 +45,12 @@ fn main() -> ExitCode {
         custom_resources::scenarios(),
         fence::scenarios(),
         cli_scenarios::scenarios(),
+        boutique::scenarios(),
+        dependencies::scenarios(),
+        drift::scenarios(),
+        kinds::scenarios(),
+        ownership::scenarios(),
+        policies::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios

@@ -41,9 +41,12 @@ impl Engine {
             ..PostParams::default()
         };
         let created = self.bindings(key).create(&params, &binding).await;
-        self.count_hub(Verb::Create, &created);
+        Self::count_hub(Verb::Create, &created);
         match created {
-            Ok(binding) => Ok(self.keep(key, binding)),
+            Ok(binding) => {
+                self.count_for_policy(key, &binding);
+                Ok(self.keep(key, binding))
+            }
             Err(source) => Err(self.stale(key, "create", source).await),
         }
     }
@@ -67,16 +70,22 @@ impl Engine {
             ..PostParams::default()
         };
         let written = self.bindings(key).replace(&key.name, &params, &next).await;
-        self.count_hub(Verb::Patch, &written);
+        Self::count_hub(Verb::Patch, &written);
         match written {
-            Ok(binding) => Ok(self.keep(key, binding)),
+            Ok(written) => {
+                if written.spec.policy != binding.spec.policy {
+                    self.count_for_policy(key, binding);
+                    self.count_for_policy(key, &written);
+                }
+                Ok(self.keep(key, written))
+            }
             // Without its last finalizer a binding that is being deleted is gone.
             Err(kube::Error::Api(status)) if status.code == 404 && !hold => Ok(Arc::new(next)),
             Err(source) => Err(self.stale(key, "write", source).await),
         }
     }
 
-    pub(super) fn count_hub<T>(&self, verb: Verb, result: &Result<T, kube::Error>) {
+    pub(super) fn count_hub<T>(verb: Verb, result: &Result<T, kube::Error>) {
         let outcome = match result {
             Ok(_) => Outcome::Done,
             Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Conflict,
@@ -95,7 +104,7 @@ impl Engine {
 
     pub(super) fn keep(&self, key: &BindingKey, binding: WorkloadBinding) -> Arc<WorkloadBinding> {
         let binding = Arc::new(binding);
-        self.index.keep_binding(key, binding.clone());
+        self.index.keep_binding(key, &binding);
         binding
     }
 
@@ -111,7 +120,7 @@ impl Engine {
                     self.index.bindings.remove(key);
                 }
                 Err(error) => {
-                    tracing::debug!(binding = %key, error = %crate::act::wire::brief(&error), "failed to read back")
+                    tracing::debug!(binding = %key, error = %crate::act::wire::brief(&error), "failed to read back");
                 }
             }
         }

@@ -138,7 +138,7 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         policy: governed.map(|governed| governed.policy.reference()),
         clusters: clusters(&plan, current, &revision),
         required_by: facts.required.to_vec(),
-        deletion: spec.map_or_else(Deletion::default, |spec| spec.deletion.clone()),
+        deletion: spec.map_or_else(Deletion::default, |spec| spec.deletion),
         conflict: spec.map(|spec| spec.conflict).unwrap_or_default(),
         drift: spec.map_or_else(Drift::default, |spec| spec.drift),
         ignore_fields: spec.map(|spec| spec.ignore_fields.clone()).unwrap_or_default(),

@@ -113,14 +113,14 @@ pub(super) async fn run(
         match attempt(&leases, &mut observer, &clock, asked, times.renew_deadline).await {
             Ok(true) => {
                 let from = hold.map_or_else(
-                    || asked + (times.duration - times.renew_deadline),
+                    || asked + (times.duration.saturating_sub(times.renew_deadline)),
                     |(_, from)| from,
                 );
                 hold = Some((asked + times.renew_deadline, from));
             }
             Ok(false) => hold = None,
             Err(error) => {
-                tracing::warn!(error = %crate::act::wire::brief(&error), "failed to renew the leader lease")
+                tracing::warn!(error = %crate::act::wire::brief(&error), "failed to renew the leader lease");
             }
         }
         let now = Instant::now();

@@ -19,7 +19,7 @@ use crate::{
     },
     decide::{render, tenancy},
     model::{
-        api::{BindingCluster, DriftMode, PlacedObject, Reason},
+        api::{BindingCluster, DriftMode, EventReason, PlacedObject, Reason},
         fleet::ObjectRow,
         kind,
         name::GroupKind,
@@ -57,6 +57,8 @@ impl Engine {
         if governed.is_none() && binding.spec.required_by.is_empty() {
             return Ok(()); // frozen
         }
+        // Rights first: kinds that the hub itself may not read are watched as the tenant.
+        self.ensure(member, &key.namespace, &acts_as(binding)).await?;
         let identity = Self::identity(&acts_as(binding), &key.namespace);
         let scope = WatchScope::Namespaces([(key.namespace.clone(), identity)].into());
         member.watch_kind(&template.key.group_kind(), scope);
@@ -130,12 +132,12 @@ impl Engine {
         if binding.spec.drift.mode == DriftMode::Report {
             self.say(
                 template,
-                "DriftReported",
+                EventReason::DriftReported,
                 true,
                 format!("{}: {drift}", member.name()),
             );
             self.note(key, member.name(), |standing| {
-                standing.drifted = Some(drift.to_owned())
+                standing.drifted = Some(drift.to_owned());
             });
             return false;
         }
@@ -149,13 +151,12 @@ impl Engine {
         false
     }
 
-    /// Writes as the tenant, once its namespace and rights are in place.
+    /// Writes as the tenant.
     async fn write(&self, place: &Place<'_>, write: &Write<'_>) -> Result<Applied, Trouble> {
         let Place {
             key, binding, member, ..
         } = *place;
         let acts_as = acts_as(binding);
-        self.ensure(member, &key.namespace, &acts_as).await?;
         let Write {
             intent,
             first,
@@ -203,7 +204,7 @@ impl Engine {
             metrics().drift_corrected.inc();
             self.say(
                 &held.template,
-                "DriftCorrected",
+                EventReason::DriftCorrected,
                 false,
                 format!("{cluster}: {drift}"),
             );

@@ -34,7 +34,7 @@ pub(super) struct Index {
     /// Which bindings need which others: parent → what it needs. Seeded from the bindings at start.
     needs: RwLock<BTreeMap<BindingKey, HashSet<BindingKey>>>,
     /// What templates scale: namespace → template → workload.
-    autoscaled: RwLock<HashMap<NamespaceName, HashMap<ObjectName, (GroupKind, String)>>>,
+    autoscaled: RwLock<HashMap<NamespaceName, Targets>>,
 }
 
 /// A template, and the status it shows.
@@ -55,6 +55,9 @@ pub(super) struct Namespace {
     pub(super) tenant: Option<String>,
 }
 
+/// Autoscalers by the name of their binding, and the workload each of them scales.
+type Targets = HashMap<ObjectName, (GroupKind, String)>;
+
 #[derive(Debug, Default)]
 struct Sources {
     tenants: BTreeMap<ObjectName, Arc<Tenant>>,
@@ -62,12 +65,13 @@ struct Sources {
 
 impl Index {
     /// Keeps a binding unless a newer one is held. Whether it is news.
-    pub(super) fn keep_binding(&self, key: &BindingKey, binding: Arc<WorkloadBinding>) -> bool {
+    pub(super) fn keep_binding(&self, key: &BindingKey, binding: &Arc<WorkloadBinding>) -> bool {
         let mut news = true;
         self.bindings
             .entry(key.clone())
             .and_modify(|held| {
-                news = version(&binding.metadata.resource_version) > version(&held.metadata.resource_version)
+                news = version(binding.metadata.resource_version.as_ref())
+                    > version(held.metadata.resource_version.as_ref())
                     || binding.metadata.uid != held.metadata.uid;
                 if news {
                     *held = binding.clone();
@@ -138,13 +142,12 @@ impl Index {
     /// Says what `parent` needs from now on; returns whom that concerns: those it needs and those it no longer does.
     pub(super) fn set_needs(&self, parent: &BindingKey, needs: HashSet<BindingKey>) -> HashSet<BindingKey> {
         let mut all = self.needs.write();
-        let before = if needs.is_empty() {
-            all.remove(parent)
-        } else {
-            all.insert(parent.clone(), needs.clone())
-        };
-        let before = before.unwrap_or_default();
-        before.symmetric_difference(&needs).cloned().collect()
+        let before = all.remove(parent).unwrap_or_default();
+        let changed = before.symmetric_difference(&needs).cloned().collect();
+        if !needs.is_empty() {
+            all.insert(parent.clone(), needs);
+        }
+        changed
     }
 
     /// Takes up at start what the bindings say, so that nothing is thought unneeded before its parent was looked at.
@@ -205,8 +208,8 @@ fn is_needed_by_others(kind: &GroupKind) -> bool {
 }
 
 /// Resource versions grow; one that is not a number is older than any.
-pub(super) fn version(text: &Option<String>) -> u64 {
-    text.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+pub(super) fn version(text: Option<&String>) -> u64 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 impl Index {

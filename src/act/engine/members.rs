@@ -12,7 +12,7 @@ use crate::{
     },
     decide::tenancy::ActsAs,
     model::{
-        api::{Reason, WorkloadBinding},
+        api::{EventReason, Reason, WorkloadBinding},
         fleet::{BindingKey, Member},
         name::{ClusterName, NamespaceName},
         template::Template,
@@ -22,7 +22,7 @@ use crate::{
 /// Between two looks at an object that is being deleted; its watch usually says so sooner.
 pub(super) const ENDING: Duration = Duration::from_secs(1);
 /// After a problem that only a person can solve, in case nobody tells us that he did.
-const SLOW_RETRY: Duration = Duration::from_secs(60);
+const SLOW_RETRY: Duration = Duration::from_mins(1);
 
 /// One binding in one member, with everything a pass needs.
 pub(super) struct Place<'a> {
@@ -117,7 +117,7 @@ impl Engine {
             })
     }
 
-    pub(super) fn say(&self, template: &Template, reason: &'static str, warning: bool, message: String) {
+    pub(super) fn say(&self, template: &Template, reason: EventReason, warning: bool, message: String) {
         self.events.say(Note {
             about: template.key.clone(),
             api_version: template.gvk.api_version(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{decision::Decision, engine::Engine, error::Error};
+use super::{decision::Decision, engine::Engine};
 use crate::model::{
     api::{Dependencies, RequiredBy},
     fleet::BindingKey,
@@ -21,7 +21,7 @@ impl Engine {
             .filter_map(|parent| {
                 let binding = self.index.binding(&parent)?;
                 let clusters: Vec<_> = binding.wanted().map(|cluster| cluster.name.clone()).collect();
-                (!clusters.is_empty()).then(|| RequiredBy {
+                (!clusters.is_empty()).then_some(RequiredBy {
                     binding: parent.name,
                     clusters,
                 })
@@ -45,7 +45,7 @@ impl Engine {
                 let follows = governed
                     .is_some_and(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
                 if follows {
-                    self.dependencies(key, template)
+                    Self::dependencies(key, template)
                 } else {
                     HashSet::new()
                 }
@@ -58,7 +58,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn dependencies(&self, key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
+    fn dependencies(key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
         kind::dependencies(&template.key.group_kind(), &template.value())
             .into_iter()
             .filter_map(|needed| {
@@ -72,10 +72,10 @@ impl Engine {
             .collect()
     }
 
-    pub(super) fn need_nothing(&self, key: &BindingKey) -> Result<(), Error> {
+    /// The template is gone, and with it what it needed.
+    pub(super) fn need_nothing(&self, key: &BindingKey) {
         for child in self.index.set_needs(key, HashSet::new()) {
             self.queue.add(child);
         }
-        Ok(())
     }
 }

@@ -57,7 +57,8 @@ impl Engine {
         if current.is_none() && held.is_none() {
             self.ledger.forget(key);
             self.scheduling.remove(key);
-            return self.need_nothing(key);
+            self.need_nothing(key);
+            return Ok(());
         }
         let template = match (&held, &current) {
             (Some(held), _) => Some(held.template.clone()),
@@ -243,9 +244,10 @@ impl Engine {
             }
         }
         self.index.bindings.remove(key);
+        self.count_for_policy(key, &binding);
         self.ledger.forget(key);
         self.scheduling.remove(key);
-        self.need_nothing(key)?;
+        self.need_nothing(key);
         self.clear_template_status(key).await?;
         for cluster in &self.fleet.snapshot().members {
             self.sweeps

@@ -104,34 +104,31 @@ impl Engine {
             map.data.as_ref().is_some_and(|data| data.contains_key(&entry))
                 || data.map(|(_, value)| value.len()).sum::<usize>() + text.len() < FULL
         });
-        let written = match room {
-            Some(map) => {
-                let mut map = map.clone();
-                if map
-                    .data
-                    .get_or_insert_default()
-                    .insert(entry, text.clone())
-                    .as_ref()
-                    == Some(&text)
-                {
-                    return Ok(());
-                }
-                self.removal_maps()
-                    .replace(&map.name_any(), &PostParams::default(), &map)
-                    .await
+        let written = if let Some(map) = room {
+            let mut map = map.clone();
+            if map
+                .data
+                .get_or_insert_default()
+                .insert(entry, text.clone())
+                .as_ref()
+                == Some(&text)
+            {
+                return Ok(());
             }
-            None => {
-                let map = ConfigMap {
-                    metadata: ObjectMeta {
-                        name: Some(format!("removals-{cluster}-{}", maps.len())),
-                        labels: Some([(LABEL.to_owned(), cluster.to_string())].into()),
-                        ..ObjectMeta::default()
-                    },
-                    data: Some([(entry, text)].into()),
-                    ..ConfigMap::default()
-                };
-                self.removal_maps().create(&PostParams::default(), &map).await
-            }
+            self.removal_maps()
+                .replace(&map.name_any(), &PostParams::default(), &map)
+                .await
+        } else {
+            let map = ConfigMap {
+                metadata: ObjectMeta {
+                    name: Some(format!("removals-{cluster}-{}", maps.len())),
+                    labels: Some([(LABEL.to_owned(), cluster.to_string())].into()),
+                    ..ObjectMeta::default()
+                },
+                data: Some([(entry, text)].into()),
+                ..ConfigMap::default()
+            };
+            self.removal_maps().create(&PostParams::default(), &map).await
         };
         written.map_err(|source| WireError::call(format!("keep a removal for {cluster}"), source))?;
         tracing::info!(binding = %key, %cluster, "the member does not answer; its objects are removed when it returns");

@@ -51,7 +51,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
-const DISCOVER_AGAIN: Duration = Duration::from_secs(600);
+const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
 
 /// Runs the hub until `stop` resolves, then drains.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
@@ -99,6 +99,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         backlog: Backlog::default(),
         queue: Queue::default(),
         status: Queue::default(),
+        policies: Queue::default(),
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
@@ -128,6 +129,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     for _ in 0..status::WORKERS {
         tasks.spawn("status", engine.clone().status_loop(buckets.clone()));
     }
+    tasks.spawn("policies", engine.clone().policies_loop());
     tasks.spawn("tenants", engine.clone().tenants_loop());
     for _ in 0..4 {
         tasks.spawn("sweep", engine.clone().sweep_loop());
@@ -238,6 +240,9 @@ impl Engine {
         for key in self.index.keys(None) {
             self.touch(&key);
             self.queue.add(key);
+        }
+        for policy in self.index.policies.load().iter() {
+            self.policies.add(policy.id.clone());
         }
         for name in self.index.tenant_names() {
             self.tenants.add(name);

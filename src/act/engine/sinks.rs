@@ -298,7 +298,7 @@ impl Sink<PropagationPolicy> for To<NamespacedPolicies> {
     type Key = PolicyId;
 
     fn seen(&self, object: PropagationPolicy) -> Option<PolicyId> {
-        self.engine.upgrade()?.take_policy(Policy::of(&object).ok()?)
+        Some(self.engine.upgrade()?.take_policy(Policy::of(&object).ok()?))
     }
 
     fn gone(&self, object: PropagationPolicy) {
@@ -321,9 +321,11 @@ impl Sink<ClusterPropagationPolicy> for To<ClusterPolicies> {
     type Key = PolicyId;
 
     fn seen(&self, object: ClusterPropagationPolicy) -> Option<PolicyId> {
-        self.engine
-            .upgrade()?
-            .take_policy(Policy::of_cluster(&object).ok()?)
+        Some(
+            self.engine
+                .upgrade()?
+                .take_policy(Policy::of_cluster(&object).ok()?),
+        )
     }
 
     fn gone(&self, object: ClusterPropagationPolicy) {
@@ -340,7 +342,7 @@ impl Sink<ClusterPropagationPolicy> for To<ClusterPolicies> {
 }
 
 impl Engine {
-    fn take_policy(&self, policy: Policy) -> Option<PolicyId> {
+    fn take_policy(&self, policy: Policy) -> PolicyId {
         let id = policy.id.clone();
         let same = self
             .index
@@ -352,7 +354,7 @@ impl Engine {
             self.index.change_policies(|policies| policies.upsert(policy));
             self.policy_changed(&id);
         }
-        Some(id)
+        id
     }
 
     fn lose_policy(&self, id: &PolicyId) {
@@ -378,6 +380,7 @@ impl Engine {
 
     fn policy_changed(&self, id: &PolicyId) {
         self.kinds.notify_one();
+        self.policies.add(id.clone());
         self.wake(id.namespace.as_ref());
     }
 }
@@ -401,7 +404,7 @@ impl Sink<WorkloadBinding> for To<Bindings> {
                 engine.index.seed_need(parent, key.clone());
             }
         }
-        if engine.index.keep_binding(&key, Arc::new(object)) {
+        if engine.index.keep_binding(&key, &Arc::new(object)) {
             engine.queue.add(key.clone());
         }
         Some(key)

@@ -231,7 +231,7 @@ impl Engine {
             ..PatchParams::default()
         };
         let written = api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await;
-        self.count_hub(Verb::Status, &written);
+        Self::count_hub(Verb::Status, &written);
         match written {
             Ok(binding) => {
                 self.keep(key, binding);
@@ -281,7 +281,7 @@ impl Engine {
         let written = objects
             .patch_status(&template.key.name, &params, &Patch::Merge(&patch))
             .await;
-        self.count_hub(Verb::Status, &written);
+        Self::count_hub(Verb::Status, &written);
         match written {
             Ok(_) => Ok(()),
             // Gone, or another one of that name: its own events say so.

@@ -20,6 +20,7 @@ use crate::{
         wire::{Error as WireError, Tasks},
     },
     model::{
+        api::EventReason,
         fleet::BindingKey,
         name::{GroupKind, ObjectKey},
         template::Template,
@@ -189,14 +190,14 @@ impl Engine {
             text("/kind"),
         );
         let about = ObjectKey::parse(&kind, text("/metadata/namespace"), text("/metadata/name"));
-        if let Ok(about) = about.as_ref().map(Clone::clone)
+        if let Ok(about) = about
             && self.is_active()
         {
             self.events.say(Note {
                 about,
                 api_version: text("/apiVersion").to_owned(),
                 uid: text("/metadata/uid").to_owned(),
-                reason: "TemplateRefused",
+                reason: EventReason::TemplateRefused,
                 warning: true,
                 message: why.to_owned(),
             });

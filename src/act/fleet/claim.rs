@@ -7,9 +7,6 @@ use std::fmt;
 
 use crate::model::fleet::Held;
 
-/// The version of what `hub join` makes that this hub needs in a member (PROTOCOL §1.6).
-pub const NEEDED_JOIN_VERSION: u32 = super::footprint::JOIN_VERSION;
-
 /// Who a hub is, as members remember it: the holder of the claim is `<hub id>/<hub API uid>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {

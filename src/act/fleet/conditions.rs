@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    claim::NEEDED_JOIN_VERSION,
+    footprint::JOIN_VERSION,
     member::Known,
     probe::{Probe, Trouble},
 };
@@ -178,11 +178,11 @@ fn joined(known: &Known, member: &Member) -> Verdict {
             verdict(ConditionStatus::Unknown, reason, message)
         }
         _ => match known.join_version {
-            Some(version) if version < NEEDED_JOIN_VERSION => verdict(
+            Some(version) if version < JOIN_VERSION => verdict(
                 false,
                 Reason::JoinOutdated,
                 format!(
-                    "it was joined at version {version}, this hub needs {NEEDED_JOIN_VERSION}: \
+                    "it was joined at version {version}, this hub needs {JOIN_VERSION}: \
                      hub join {} --refresh --member-kubeconfig FILE",
                     member.name
                 ),

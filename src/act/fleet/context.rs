@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{claim::Claim, transport::Transport};
 use crate::{
@@ -58,4 +58,7 @@ pub(super) struct Context {
     pub(super) changes: mpsc::Sender<Change>,
     /// The snapshot is to be made anew.
     pub(super) dirty: Notify,
+    /// Lists that run at one time: a hub that starts must not ask everything of everybody at once, or its own
+    /// CPU makes all of them late, and with them their pages pile up.
+    pub(super) lists: Arc<Semaphore>,
 }

@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{
     claim::Claim,
@@ -33,6 +33,8 @@ use crate::{
 /// Changes that wait for the engine. When it is full the watches wait, and with them the members' sockets: the
 /// hub gets slower, never larger.
 const CHANGES: usize = 4096;
+/// Lists that run at one time, in all members together.
+const LISTS: usize = 8;
 /// Snapshots are made at most this often.
 const SETTLE: Duration = Duration::from_millis(100);
 
@@ -96,6 +98,7 @@ impl Fleet {
             transport,
             changes,
             dirty: Notify::new(),
+            lists: Arc::new(Semaphore::new(LISTS)),
         };
         let inner = Inner {
             context: Arc::new(context),
@@ -120,10 +123,7 @@ impl Fleet {
         let known = self.0.members.get(&name).map(|entry| entry.core.clone());
         if let Some(core) = known {
             let old = core.cluster.swap(cluster.clone());
-            if old.metadata.uid != cluster.metadata.uid {
-                // Deleted and made again under the same name: nothing known of the old one counts.
-                self.remove(&name);
-            } else {
+            if old.metadata.uid == cluster.metadata.uid {
                 if old.spec.connection != cluster.spec.connection {
                     core.reconnect.notify_one();
                 }
@@ -132,6 +132,8 @@ impl Fleet {
                 }
                 return;
             }
+            // Deleted and made again under the same name: nothing known of the old one counts.
+            self.remove(&name);
         }
         let core = Arc::new(Core::new(name.clone(), self.0.context.clone(), cluster));
         let tasks = self.0.tasks.child();

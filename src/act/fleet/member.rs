@@ -28,7 +28,7 @@ use crate::{
     act::wire::{Lane, Observed, Stack, Tasks},
     model::{
         api,
-        fleet::{Apis, Held, ObjectRow},
+        fleet::{Apis, Held, ObjectRow, Reach},
         hash::Hash,
         name::{ClusterName, GroupKind, GroupVersionKind, NamespaceName, ObjectKey},
         schema::SchemaRef,
@@ -59,6 +59,7 @@ pub(super) struct Core {
     /// Something that the Cluster's status shows has changed.
     pub(super) status: Notify,
     returned: watch::Sender<u64>,
+    answering: AtomicBool,
 }
 
 /// What is known beside the tables.
@@ -148,6 +149,7 @@ impl Core {
             credential: Mutex::default(),
             status: Notify::new(),
             returned: watch::Sender::new(0),
+            answering: AtomicBool::new(false),
         }
     }
 
@@ -163,14 +165,26 @@ impl Core {
         self.status.notify_one();
     }
 
-    /// Changes whenever the member answers again after it was unreachable.
+    /// Changes whenever the member answers for the first time, or again after it was unreachable.
     pub(super) fn returns(&self) -> watch::Receiver<u64> {
         self.returned.subscribe()
     }
 
-    pub(super) fn is_back(&self) {
-        self.objects.unsync_all();
-        self.returned.send_modify(|times| *times += 1);
+    /// Whether its probes are answered.
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
+    }
+
+    /// Takes what the probes say; those who wait for [`Self::returns`] begin when it answers.
+    pub(super) fn answers(&self, reach: Reach) {
+        match reach {
+            Reach::Unreachable => self.answering.store(false, Ordering::Relaxed),
+            Reach::Reachable if !self.answering.swap(true, Ordering::Relaxed) => {
+                self.objects.unsync_all();
+                self.returned.send_modify(|times| *times += 1);
+            }
+            _ => {}
+        }
     }
 
     /// A number within ± 1 that differs by member and turn, so that members are not asked in step.
@@ -301,7 +315,7 @@ impl MemberHandle {
         self.core.objects.absent(key, uid);
     }
 
-    /// Whether a HorizontalPodAutoscaler or a KEDA ScaledObject in the member scales this workload.
+    /// Whether a `HorizontalPodAutoscaler` or a KEDA `ScaledObject` in the member scales this workload.
     #[must_use]
     pub fn autoscaled(&self, key: &ObjectKey) -> bool {
         self.core.scalers.targets(key)

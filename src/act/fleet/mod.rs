@@ -13,6 +13,7 @@
 mod claim;
 mod conditions;
 mod context;
+mod grant;
 mod credentials;
 mod discovery;
 mod error;
@@ -23,7 +24,6 @@ mod facts;
 )]
 mod fleet;
 mod footprint;
-mod grant;
 mod join;
 mod join_error;
 mod kubeconfig;
@@ -46,13 +46,13 @@ mod watch;
 mod watches;
 mod watchman;
 
-pub use claim::{Claim, NEEDED_JOIN_VERSION};
+pub use claim::Claim;
 pub use context::Change;
+pub use grant::secret_name;
 pub use discovery::discover;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};
 pub use footprint::JOIN_VERSION;
-pub use grant::secret_name;
 pub use join::{Joined, Joiner, Wishes, join};
 pub use join_error::JoinError;
 pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};

@@ -13,12 +13,20 @@ use kube::{
     runtime::watcher::{self, Event, watcher},
 };
 use serde::de::DeserializeOwned;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
 
 use super::member::{Core, Wire};
 use crate::{act::wire::ActAs, telemetry::metrics};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// How long a list may keep others waiting.
+const LIST_PATIENCE: Duration = Duration::from_secs(5);
+/// A list that shows nothing for so long is begun again when the member was silent meanwhile.
+const LIST_STALLS: Duration = Duration::from_secs(10);
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -68,6 +76,12 @@ where
     let mut turn = 0;
     let label = core.label();
     loop {
+        // A member that was never heard of must not take the turns of others.
+        while !core.is_answering() {
+            if returns.changed().await.is_err() {
+                return Ended::Stopped;
+            }
+        }
         let (client, _seat) = match wire.stack.watching(subject.who.as_ref()) {
             Ok(seated) => seated,
             Err(error) => {
@@ -91,10 +105,20 @@ where
         }
         let mut stream = std::pin::pin!(watcher(api(client), config));
         returns.mark_unchanged();
+        // Held from the beginning of a list to its end, or for as long as others may be kept waiting.
+        let (mut is_listing, mut heard) = (false, Instant::now());
+        let mut turn_to_list: Option<(OwnedSemaphorePermit, Instant)> = None;
         loop {
+            let patience = turn_to_list.as_ref().map(|(_, until)| *until);
             let event = tokio::select! {
                 event = stream.next() => event,
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {
+                    turn_to_list = None;
+                    continue;
+                }
                 changed = returns.changed() => match changed {
+                    // A list that goes on is not begun again: were its connection dead, it would fail by itself.
+                    Ok(()) if is_listing && heard.elapsed() < LIST_STALLS => continue,
                     Ok(()) => break,
                     Err(_) => return Ended::Stopped,
                 },
@@ -105,9 +129,23 @@ where
                         pause = FIRST_PAUSE;
                     }
                     metrics().watch_events.get_or_create(&label).inc();
+                    heard = Instant::now();
+                    match &event {
+                        Event::Init => {
+                            is_listing = true;
+                            let permit = core.context.lists.clone().acquire_owned().await;
+                            turn_to_list = permit.ok().map(|permit| (permit, Instant::now() + LIST_PATIENCE));
+                        }
+                        Event::InitDone => {
+                            is_listing = false;
+                            turn_to_list = None;
+                        }
+                        _ => {}
+                    }
                     fold.fold(event).await;
                 }
                 Some(Err(error)) => {
+                    turn_to_list = None;
                     match code_of(&error) {
                         Some(403) => return Ended::Forbidden,
                         Some(404 | 405) => return Ended::NotServed,

@@ -22,8 +22,9 @@ use crate::{
     model::name::{GroupKind, NamespaceName},
 };
 
-/// After a refusal or a missing kind.
-const RETRY: std::time::Duration = std::time::Duration::from_secs(30);
+/// After the first refusal, or a missing kind; doubled each time: rights that were just given take a moment.
+const FIRST_RETRY: std::time::Duration = std::time::Duration::from_millis(250);
+const LAST_RETRY: std::time::Duration = std::time::Duration::from_secs(30);
 const LABELS: &str = "hanse.dev/managed-by=hanse";
 
 /// Where a kind is watched.
@@ -106,13 +107,13 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
             }
             _ if is_secret(&kind) => {}
             _ => {
-                _ = streams.insert(
+                streams.insert(
                     Stream {
                         kind,
                         namespace: None,
                     },
                     None,
-                )
+                );
             }
         }
     }
@@ -127,10 +128,10 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
         keep
     });
     for (stream, who) in streams {
-        if !watches.running.contains_key(&stream) {
+        watches.running.entry(stream).or_insert_with_key(|stream| {
             let task = run(core.clone(), wire.clone(), stream.clone(), who);
-            watches.running.insert(stream, wire.tasks.spawn("watch", task));
-        }
+            wire.tasks.spawn("watch", task)
+        });
     }
 }
 
@@ -145,7 +146,9 @@ async fn run(core: Arc<Core>, wire: Arc<Wire>, stream: Stream, who: Option<ActAs
         stream: stream.clone(),
         who: who.clone(),
     };
+    let mut retry = FIRST_RETRY;
     loop {
+        let began = tokio::time::Instant::now();
         let Some(resource) = resource(&core.apis.load(), &stream.kind, None) else {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             continue;
@@ -174,7 +177,8 @@ async fn run(core: Arc<Core>, wire: Arc<Wire>, stream: Stream, who: Option<ActAs
             }
             Ended::Forbidden | Ended::NotServed => {
                 tracing::debug!(cluster = %core.name, kind = %stream.kind, "can't be watched now");
-                tokio::time::sleep(RETRY.mul_f64(1.0 + 0.1 * core.jitter(0))).await;
+                tokio::time::sleep(retry.mul_f64(1.0 + 0.1 * core.jitter(0))).await;
+                retry = if began.elapsed() > LAST_RETRY * 2 { FIRST_RETRY } else { (retry * 2).min(LAST_RETRY) };
             }
         }
     }

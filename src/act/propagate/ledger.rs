@@ -56,9 +56,9 @@ pub struct Repairs {
 }
 
 const FIRST_PERIOD: Duration = Duration::from_secs(2);
-const LAST_PERIOD: Duration = Duration::from_secs(300);
+const LAST_PERIOD: Duration = Duration::from_mins(5);
 /// After this long without an edit the next one is repaired at once again.
-const CALM: Duration = Duration::from_secs(600);
+const CALM: Duration = Duration::from_mins(10);
 
 impl Repairs {
     /// How long the next repair must wait.

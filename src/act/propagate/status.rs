@@ -137,74 +137,71 @@ fn conditions(
     standings: &Standings,
     now: Timestamp,
 ) {
-    let generation = binding.metadata.generation;
-    let mut set = |kind, holds: ConditionStatus, reason, message: &str| {
-        set_condition(
-            &mut status.conditions,
-            kind,
-            holds,
-            reason,
-            message,
-            generation,
-            now,
-        );
-    };
-    if let Some(scheduling) = scheduling {
-        set(
-            ConditionType::Scheduled,
-            scheduling.status,
-            scheduling.reason,
-            &scheduling.message,
-        );
-    }
     let wanted: Vec<&BindingClusterStatus> = status
         .clusters
         .iter()
         .filter(|cluster| binding.wanted().any(|wanted| wanted.name == cluster.name))
         .collect();
+    let scheduled = scheduling.map(|scheduling| {
+        let message = scheduling.message.clone();
+        (
+            ConditionType::Scheduled,
+            scheduling.status,
+            scheduling.reason,
+            message,
+        )
+    });
+    let told: Vec<Told> = scheduled
+        .into_iter()
+        .chain([applied(&wanted, standings)])
+        .chain(available(&wanted))
+        .chain([drifted(standings)])
+        .collect();
+    for (kind, holds, reason, message) in told {
+        let generation = binding.metadata.generation;
+        set_condition(
+            &mut status.conditions,
+            kind,
+            holds,
+            reason,
+            &message,
+            generation,
+            now,
+        );
+    }
+}
+
+/// A condition as it should be.
+type Told = (ConditionType, ConditionStatus, Reason, String);
+
+fn applied(wanted: &[&BindingClusterStatus], standings: &Standings) -> Told {
+    let all = wanted.len();
     let missing: Vec<_> = wanted.iter().filter(|cluster| !cluster.applied).collect();
     let problem = missing.iter().find_map(|cluster| {
-        standings
-            .get(&cluster.name)?
-            .0
-            .problem
-            .as_ref()
-            .map(|problem| (&cluster.name, problem))
+        let (standing, ..) = standings.get(&cluster.name)?;
+        standing.problem.as_ref().map(|problem| (&cluster.name, problem))
     });
-    match (wanted.is_empty(), missing.is_empty(), problem) {
-        (true, ..) => set(
-            ConditionType::Applied,
-            ConditionStatus::False,
+    let count = format!(
+        "{} of {all} members hold what the template says",
+        all - missing.len()
+    );
+    let (holds, reason, message) = match (all, missing.is_empty(), problem) {
+        (0, ..) => (
+            false,
             Reason::NoMatchingCluster,
-            "no member was decided for",
+            "no member was decided for".to_owned(),
         ),
-        (_, true, _) => set(
-            ConditionType::Applied,
-            ConditionStatus::True,
-            Reason::Applied,
-            &format!(
-                "{} of {} members hold what the template says",
-                wanted.len(),
-                wanted.len()
-            ),
-        ),
-        (_, _, Some((cluster, problem))) => set(
-            ConditionType::Applied,
-            ConditionStatus::False,
-            problem.reason,
-            &format!("{cluster}: {}", problem.message),
-        ),
-        _ => set(
-            ConditionType::Applied,
-            ConditionStatus::False,
-            Reason::Applying,
-            &format!(
-                "{} of {} members hold what the template says",
-                wanted.len() - missing.len(),
-                wanted.len()
-            ),
-        ),
-    }
+        (_, true, _) => (true, Reason::Applied, count),
+        (_, _, Some((cluster, problem))) => {
+            (false, problem.reason, format!("{cluster}: {}", problem.message))
+        }
+        _ => (false, Reason::Applying, count),
+    };
+    (ConditionType::Applied, holds.into(), reason, message)
+}
+
+/// Available and Progressing, from the worst member.
+fn available(wanted: &[&BindingClusterStatus]) -> [Told; 2] {
     let worst = wanted
         .iter()
         .map(|cluster| cluster.health)
@@ -214,49 +211,44 @@ fn conditions(
             Health::Unknown => 2,
             Health::Degraded => 3,
         });
+    let is_applied = wanted.iter().all(|cluster| cluster.applied);
     let healthy = wanted
         .iter()
         .filter(|cluster| cluster.health == Health::Healthy)
         .count();
     let count = format!("{healthy} of {} members are healthy", wanted.len());
-    let (available, reason) = match worst {
-        Some(Health::Healthy) if missing.is_empty() => (ConditionStatus::True, Reason::Available),
+    let (holds, reason) = match worst {
+        Some(Health::Healthy) if is_applied => (ConditionStatus::True, Reason::Available),
         Some(Health::Degraded) => (ConditionStatus::False, Reason::Degraded),
         Some(Health::Unknown) => (ConditionStatus::Unknown, Reason::ClusterUnreachable),
         _ => (ConditionStatus::False, Reason::Progressing),
     };
-    set(ConditionType::Available, available, reason, &count);
-    let progressing = matches!(worst, Some(Health::Progressing)) || !missing.is_empty();
-    set(
-        ConditionType::Progressing,
-        progressing.into(),
-        if progressing {
-            Reason::Progressing
-        } else {
-            Reason::AsDesired
-        },
-        &count,
-    );
-    let drifted = standings.iter().find_map(|(cluster, (standing, ..))| {
+    let progressing = worst == Some(Health::Progressing) || !is_applied;
+    let why = if progressing {
+        Reason::Progressing
+    } else {
+        Reason::AsDesired
+    };
+    [
+        (ConditionType::Available, holds, reason, count.clone()),
+        (ConditionType::Progressing, progressing.into(), why, count),
+    ]
+}
+
+fn drifted(standings: &Standings) -> Told {
+    let drift = standings.iter().find_map(|(cluster, (standing, ..))| {
         standing
             .drifted
             .as_ref()
             .map(|drift| format!("{cluster}: {drift}"))
     });
-    match drifted {
-        Some(drift) => set(
-            ConditionType::Drifted,
-            ConditionStatus::True,
-            Reason::Drifted,
-            &drift,
-        ),
-        None => set(
-            ConditionType::Drifted,
-            ConditionStatus::False,
-            Reason::AsDesired,
-            "",
-        ),
-    }
+    let reason = if drift.is_some() {
+        Reason::Drifted
+    } else {
+        Reason::AsDesired
+    };
+    let holds = drift.is_some().into();
+    (ConditionType::Drifted, holds, reason, drift.unwrap_or_default())
 }
 
 /// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait.

@@ -97,7 +97,7 @@ pub struct Spec {
     /// Of Services: `ClusterIP`, `NodePort`, `LoadBalancer`, `ExternalName`.
     #[serde(rename = "type")]
     pub type_: Option<String>,
-    /// Of HorizontalPodAutoscalers and KEDA's ScaledObjects.
+    /// Of autoscalers: Kubernetes' own and KEDA's.
     pub scale_target_ref: Option<ScaleTarget>,
 }
 

@@ -66,7 +66,7 @@ impl<K> Default for Queue<K> {
 }
 
 const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(60);
+const LAST_RETRY: Duration = Duration::from_mins(1);
 
 impl<K: Eq + Hash + Clone> Queue<K> {
     /// Asks for `key` to be handled as soon as a worker is free.

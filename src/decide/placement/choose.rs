@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::model::api::ClusterSelector;
+use std::sync::Arc;
+
 use crate::model::cel::Program;
 use crate::model::fleet::{Member, Reach, Resources};
 use crate::model::name::ClusterName;
@@ -15,7 +17,7 @@ pub(super) struct Choice<'a> {
     names: BTreeSet<&'a ClusterName>,
     exclude: BTreeSet<&'a ClusterName>,
     labels: Option<Result<LabelMatcher, String>>,
-    cel: Option<(&'a str, Result<Program, String>)>,
+    cel: Option<(&'a str, Result<Arc<Program>, String>)>,
 }
 
 /// What a filter says of a member.
@@ -36,7 +38,7 @@ impl<'a> Choice<'a> {
             exclude: selector.exclude.iter().collect(),
             labels: labels.map(|labels| LabelMatcher::compile(labels).map_err(|error| error.to_string())),
             cel: cel.map(|text| {
-                let program = Program::compile(text, &["cluster"]);
+                let program = Program::cached(text, &["cluster"]);
                 (text, program.map_err(|error| error.to_string()))
             }),
         }

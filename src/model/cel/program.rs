@@ -1,11 +1,13 @@
 //! Compiling and running one expression.
 
-use std::sync::LazyLock;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::IdedExpr;
 use kube_cel::cel::parser::Parser;
-use kube_cel::cel::{Context, Value as CelValue};
+use parking_lot::Mutex;
+use kube_cel::cel::{Context, ExecutionError, Value as CelValue};
 use serde_json::Value;
 use thiserror::Error;
 
@@ -67,7 +69,7 @@ impl Error {
             Self::TooCostly { .. } => Some("loop over smaller lists, or nest fewer loops".to_owned()),
             Self::TooLong { .. } | Self::TooDeep => Some("split it into several expressions".to_owned()),
             Self::NotBool { .. } => Some("compare the value with something".to_owned()),
-            Self::Evaluate { message } if message.starts_with("No such key") => {
+            Self::Evaluate { message } if message.starts_with("no such key") => {
                 Some("test for the field first: has(x.field) && …".to_owned())
             }
             _ => None,
@@ -108,6 +110,24 @@ impl Program {
             depth,
             text: text.to_owned(),
         })
+    }
+
+    /// As [`Self::compile`], remembering the programs of this process: compiling costs a thread, and the same
+    /// few expressions are asked for on every pass.
+    pub fn cached(text: &str, variables: &[&str]) -> Result<Arc<Self>, Error> {
+        const MOST: usize = 1024;
+        static PROGRAMS: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
+        let key = format!("{}\n{text}", variables.join(" "));
+        if let Some(program) = PROGRAMS.lock().get(&key) {
+            return Ok(program.clone());
+        }
+        let program = Arc::new(Self::compile(text, variables)?);
+        let mut programs = PROGRAMS.lock();
+        if programs.len() >= MOST {
+            programs.clear();
+        }
+        programs.insert(key, program.clone());
+        Ok(program)
     }
 
     /// Compiles a rule of a schema: it may use `self` and `oldSelf`, and names fields in the escaped form that
@@ -166,7 +186,7 @@ impl Program {
             context.add_variable_from_value(*name, to_cel(value, skip_null));
         }
         CelValue::resolve(&self.expression, &context).map_err(|error| Error::Evaluate {
-            message: shorten(&error.to_string()),
+            message: describe(&error, &self.text),
         })
     }
 }
@@ -229,7 +249,37 @@ fn syntax(errors: &kube_cel::cel::ParseErrors) -> Error {
     }
 }
 
-/// Messages of the evaluator print whole values; what a person reads is bounded.
+/// What went wrong, in words without values: the evaluator's own messages quote them, and an object may be a
+/// Secret.
+fn describe(error: &ExecutionError, text: &str) -> String {
+    match error {
+        // A key that the expression does not spell was computed from a value.
+        ExecutionError::NoSuchKey(key) if text.contains(key.as_str()) => format!("no such key: {key}"),
+        ExecutionError::NoSuchKey(_) => "no such key".to_owned(),
+        ExecutionError::UndeclaredReference(name) => format!("{name} is not known here"),
+        ExecutionError::InvalidArgumentCount { expected, actual } => {
+            format!("a function takes {expected} arguments, not {actual}")
+        }
+        ExecutionError::NotSupportedAsMethod { method, .. } => {
+            format!("{method} does not take a value of this type")
+        }
+        ExecutionError::FunctionError { function, .. } => {
+            format!("{function} cannot use the value it is given")
+        }
+        ExecutionError::UnsupportedBinaryOperator(operator, ..) => {
+            format!("{operator} does not take values of these types")
+        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "division by zero".to_owned()
+        }
+        ExecutionError::Overflow(..) => "a number is too large".to_owned(),
+        ExecutionError::IndexOutOfBounds(_) => "an index is outside its list".to_owned(),
+        ExecutionError::ValuesNotComparable(..) => "values of different types are compared".to_owned(),
+        _ => "an operation does not take values of these types".to_owned(),
+    }
+}
+
+/// Messages of the parser quote the text; what a person reads is bounded.
 fn shorten(message: &str) -> String {
     const LIMIT: usize = 200;
     match message.char_indices().nth(LIMIT) {

@@ -134,6 +134,28 @@ fn a_missing_field_is_an_error_with_a_hint() {
     assert!(error.hint().unwrap().contains("has("), "{error}");
 }
 
+#[rstest]
+#[case("object.data.password + 1 == 2")]
+#[case("quantity(object.data.password).isLessThan(quantity('1'))")]
+#[case("object.data.password < 3")]
+#[case("object.data.password()")]
+#[case("object.data[object.data.password] == 1")]
+fn errors_never_quote_values(#[case] text: &str) {
+    let secret = json!({"data": {"password": "hunter2"}});
+    let error = match Program::compile(text, &["object"]) {
+        Ok(program) => program
+            .evaluate(&[("object", &secret)])
+            .map(|value| value.to_string()),
+        Err(error) => Err(error),
+    };
+    let error = error.unwrap_err();
+    // A key that is looked up is a name, also when it was computed.
+    assert!(
+        !error.to_string().contains("hunter2") || text.contains('['),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_condition_that_gives_no_boolean_is_an_error() {
     let program = Program::compile("cluster.name", &["cluster"]).unwrap();

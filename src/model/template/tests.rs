@@ -105,3 +105,14 @@ fn a_template_over_one_mebibyte_is_refused() {
     let error = Template::from_object(&object, &is_hub).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
 }
+
+#[test]
+fn a_secret_applied_with_string_data_keeps_its_data() {
+    let object = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"k": "dg=="},
+        "metadata": {"name": "s", "namespace": "shop", "managedFields": [
+            {"manager": "hub-apply", "operation": "Apply", "fieldsV1": {"f:stringData": {"f:k": {}}}},
+        ]},
+    });
+    assert_eq!(read(&object).value()["data"], json!({"k": "dg=="}));
+}

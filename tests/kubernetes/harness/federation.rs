@@ -26,14 +26,15 @@ impl Federation {
         let serve = hub.serve("hub-serve", fleet.folder(), serve).await?;
         let federation = Self { hub, serve };
         try_join_all(fleet.members().iter().map(|member| federation.join(member))).await?;
-        try_join_all(
-            fleet
-                .members()
-                .iter()
-                .map(|member| federation.wait_until_ready(fleet, member)),
-        )
-        .await?;
+        federation.wait_until_all_are_ready(fleet).await?;
         Ok(federation)
+    }
+
+    /// Waits for the `Cluster` of every member to be Ready.
+    pub async fn wait_until_all_are_ready(&self, fleet: &Fleet) -> Result<(), Error> {
+        let members = fleet.members().iter();
+        try_join_all(members.map(|member| self.wait_until_ready(fleet, member))).await?;
+        Ok(())
     }
 
     /// `hub join` with the label `region` that its nodes bear.

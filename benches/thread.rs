@@ -1,0 +1,121 @@
+//! The thread, measured on real Kubernetes: `cargo bench --bench thread`. What is measured, and how, is told in
+//! `docs/reference/benchmarks.md`.
+//!
+//! ```text
+//! Ground ── fleet, hub, tenant, identities          what all passes stand on
+//!   ├─ burst   N Deployments at once, to every member   by the hub, and by the floor, in turn
+//!   ├─ pace    one Deployment a second                  how long each is on its way
+//!   └─ stall   the same, with one member frozen         how long for the others
+//! Report ── table beside the aims, target/bench.json
+//! ```
+//!
+//! It fails only when it could not measure: whether an aim is met is for the reader to judge, who knows the machine.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench speaks to the one who started it"
+)]
+#![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+
+#[path = "thread/board.rs"]
+mod board;
+#[path = "thread/burst.rs"]
+mod burst;
+#[path = "thread/ground.rs"]
+mod ground;
+#[path = "../tests/kubernetes/harness/mod.rs"]
+mod harness;
+#[path = "thread/machine.rs"]
+mod machine;
+#[path = "thread/pace.rs"]
+mod pace;
+#[path = "thread/report.rs"]
+mod report;
+#[path = "thread/stall.rs"]
+mod stall;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use burst::Writer;
+use ground::Ground;
+use report::Report;
+
+/// Anything that keeps a pass from measuring.
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// How much is measured. The aims are for the defaults.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    /// Deployments in one burst.
+    burst: usize,
+    /// Bursts of the hub, and as many of the floor.
+    rounds: usize,
+    /// Deployments at one a second.
+    pace: usize,
+    /// Times that a member is frozen; none leaves the pass out.
+    stalls: usize,
+}
+
+impl Scale {
+    fn from_environment() -> Result<Self, Failed> {
+        let number = |name: &str, usual: usize| match std::env::var(name) {
+            Ok(text) => text.parse().map_err(|_| format!("{name}={text} is not a number")),
+            Err(_) => Ok(usual),
+        };
+        Ok(Self {
+            burst: number("HANSE_BENCH_BURST", 200)?.max(1),
+            rounds: number("HANSE_BENCH_ROUNDS", 5)?.max(1),
+            pace: number("HANSE_BENCH_PACE", 60)?.max(1),
+            stalls: number("HANSE_BENCH_STALLS", 3)?,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let measured = tokio::runtime::Runtime::new()
+        .map_err(Failed::from)
+        .and_then(|runtime| runtime.block_on(measure()));
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("failed to measure: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  because: {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure() -> Result<(), Failed> {
+    let scale = Scale::from_environment()?;
+    let mut ground = Ground::prepare(scale.burst).await?;
+    let mut report = Report::new(scale, machine::Machine::read());
+    for round in 1..=scale.rounds {
+        // Who begins alternates too: the second finds warmer caches and a larger store.
+        let mut writers = [Writer::Hub, Writer::Floor];
+        if round % 2 == 0 {
+            writers.reverse();
+        }
+        for writer in writers {
+            let burst = burst::run(&mut ground, writer, scale.burst, round).await?;
+            eprintln!("round {round}, {burst}");
+            report.bursts.push(burst);
+        }
+    }
+    ground.quiet().await?;
+    report.pace = Some(pace::run(&mut ground, scale.pace).await?);
+    for turn in 1..=scale.stalls {
+        let stall = stall::run(&mut ground, turn).await?;
+        eprintln!("stall {turn}, {stall}");
+        report.stalls.push(stall);
+    }
+    println!("{}", report.table());
+    let path = report.write()?;
+    println!("written to {}", path.display());
+    Ok(())
+}
