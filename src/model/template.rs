@@ -102,7 +102,6 @@ impl Template {
             keep_data(&mut body, object);
         }
         drop_server_fields(&mut body);
-        keep_secret_data(object, &kind, &mut body);
         let last_applied = text("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
             .and_then(|text| serde_json::from_str(text).ok());
         let uncertain = match (&owners, last_applied) {
@@ -350,17 +349,6 @@ fn keep_data(body: &mut Value, object: &Value) {
         if let Some(value) = object.get(field) {
             body[field] = value.clone();
         }
-    }
-}
-
-/// Nobody owns what came as `stringData`: the server moved it to `data` before it noted owners. No server adds to
-/// the data of a Secret that may be a template, so all of it is somebody's.
-fn keep_secret_data(object: &Value, kind: &GroupKind, body: &mut Value) {
-    if kind.group.is_empty()
-        && &*kind.kind == "Secret"
-        && let Some(data) = object.get("data").filter(|data| data.is_object())
-    {
-        body["data"] = data.clone();
     }
 }
 

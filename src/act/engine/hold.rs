@@ -19,7 +19,7 @@ use crate::{
     },
     decide::{render, tenancy},
     model::{
-        api::{BindingCluster, DriftMode, PlacedObject, Reason},
+        api::{BindingCluster, DriftMode, EventReason, PlacedObject, Reason},
         fleet::ObjectRow,
         kind,
         name::GroupKind,
@@ -132,7 +132,7 @@ impl Engine {
         if binding.spec.drift.mode == DriftMode::Report {
             self.say(
                 template,
-                "DriftReported",
+                EventReason::DriftReported,
                 true,
                 format!("{}: {drift}", member.name()),
             );
@@ -204,7 +204,7 @@ impl Engine {
             metrics().drift_corrected.inc();
             self.say(
                 &held.template,
-                "DriftCorrected",
+                EventReason::DriftCorrected,
                 false,
                 format!("{cluster}: {drift}"),
             );

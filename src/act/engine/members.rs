@@ -12,7 +12,7 @@ use crate::{
     },
     decide::tenancy::ActsAs,
     model::{
-        api::{Reason, WorkloadBinding},
+        api::{EventReason, Reason, WorkloadBinding},
         fleet::{BindingKey, Member},
         name::{ClusterName, NamespaceName},
         template::Template,
@@ -117,7 +117,7 @@ impl Engine {
             })
     }
 
-    pub(super) fn say(&self, template: &Template, reason: &'static str, warning: bool, message: String) {
+    pub(super) fn say(&self, template: &Template, reason: EventReason, warning: bool, message: String) {
         self.events.say(Note {
             about: template.key.clone(),
             api_version: template.gvk.api_version(),

@@ -65,7 +65,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         waiting,
         ..
     } = options;
-    let gate = Gate::default();
+    let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
     let ungated = Stack::connect(&config, Gate::always_open())?;
     let hub = Stack::connect(&config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
@@ -101,6 +101,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         backlog: Backlog::default(),
         queue: Queue::default(),
         status: Queue::default(),
+        policies: Queue::default(),
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
@@ -131,6 +132,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     for _ in 0..status::WORKERS {
         tasks.spawn("status", engine.clone().status_loop(buckets.clone()));
     }
+    tasks.spawn("policies", engine.clone().policies_loop());
     tasks.spawn("tenants", engine.clone().tenants_loop());
     for _ in 0..4 {
         tasks.spawn("sweep", engine.clone().sweep_loop());
@@ -241,6 +243,9 @@ impl Engine {
         for key in self.index.keys(None) {
             self.touch(&key);
             self.queue.add(key);
+        }
+        for policy in self.index.policies.load().iter() {
+            self.policies.add(policy.id.clone());
         }
         for name in self.index.tenant_names() {
             self.tenants.add(name);

@@ -385,6 +385,7 @@ impl Engine {
 
     fn policy_changed(&self, id: &PolicyId) {
         self.kinds.notify_one();
+        self.policies.add(id.clone());
         self.wake(id.namespace.as_ref());
     }
 }

@@ -107,13 +107,13 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
             }
             _ if is_secret(&kind) => {}
             _ => {
-                _ = streams.insert(
+                streams.insert(
                     Stream {
                         kind,
                         namespace: None,
                     },
                     None,
-                )
+                );
             }
         }
     }
@@ -128,10 +128,10 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
         keep
     });
     for (stream, who) in streams {
-        if !watches.running.contains_key(&stream) {
+        watches.running.entry(stream).or_insert_with_key(|stream| {
             let task = run(core.clone(), wire.clone(), stream.clone(), who);
-            watches.running.insert(stream, wire.tasks.spawn("watch", task));
-        }
+            wire.tasks.spawn("watch", task)
+        });
     }
 }
 
@@ -178,7 +178,11 @@ async fn run(core: Arc<Core>, wire: Arc<Wire>, stream: Stream, who: Option<ActAs
             Ended::Forbidden | Ended::NotServed => {
                 tracing::debug!(cluster = %core.name, kind = %stream.kind, "can't be watched now");
                 tokio::time::sleep(retry.mul_f64(1.0 + 0.1 * core.jitter(0))).await;
-                retry = if began.elapsed() > LAST_RETRY * 2 { FIRST_RETRY } else { (retry * 2).min(LAST_RETRY) };
+                retry = if began.elapsed() > LAST_RETRY * 2 {
+                    FIRST_RETRY
+                } else {
+                    (retry * 2).min(LAST_RETRY)
+                };
             }
         }
     }
