@@ -15,6 +15,7 @@
 mod boutique;
 mod cli_scenarios;
 mod custom_resources;
+mod deletion;
 mod dependencies;
 mod drift;
 mod fence;
@@ -25,7 +26,9 @@ mod members;
 mod kinds;
 mod ownership;
 mod policies;
+mod restart;
 mod scenario;
+mod seed;
 mod shop;
 
 use std::process::ExitCode;
@@ -46,11 +49,13 @@ fn main() -> ExitCode {
         fence::scenarios(),
         cli_scenarios::scenarios(),
         boutique::scenarios(),
+        deletion::scenarios(),
         dependencies::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
         ownership::scenarios(),
         policies::scenarios(),
+        restart::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios
