@@ -10,6 +10,12 @@
     clippy::panic,
     reason = "a scenario fails by panicking"
 )]
+#![allow(
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    clippy::assigning_clones,
+    reason = "a scenario reads as one story; its values are made on the spot"
+)]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod boutique;
