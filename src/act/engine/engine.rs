@@ -50,6 +50,8 @@ pub(super) struct Engine {
     pub(super) active: watch::Receiver<bool>,
     /// Woken when the kinds that policies may select may have changed.
     pub(super) kinds: Arc<tokio::sync::Notify>,
+    /// Woken when the hub API may serve other kinds than before.
+    pub(super) definitions: Arc<tokio::sync::Notify>,
 }
 
 impl Engine {
