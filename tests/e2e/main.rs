@@ -27,8 +27,8 @@ mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
-mod members;
 mod kinds;
+mod members;
 mod ownership;
 mod policies;
 mod scenario;
