@@ -1,6 +1,6 @@
 # What can be done here; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check kubernetes bench soak crds docs
+.PHONY: help build demo test check format lints architecture generated kubernetes bench soak crds docs
 
 CARGO ?= cargo
 # Real Kubernetes is built where Go is; elsewhere it is used if it is there already.
@@ -23,10 +23,14 @@ demo: kubernetes ## a hub, 3 members of real Kubernetes and a shop spread over t
 test: $(KUBERNETES) ## unit, property and command-line tests, and the scenarios on real Kubernetes
 	$(CARGO) test --no-fail-fast
 
-check: ## format, lints, architecture, generated files
+check: format lints architecture generated ## format, lints, architecture, generated files
+format:
 	$(CARGO) fmt --check
+lints:
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
+architecture:
 	$(CARGO) test --quiet --test architecture
+generated:
 	$(CARGO) test --quiet --lib -- current
 
 kubernetes: ## find or build real Kubernetes (first time: 7 minutes); the last line is its folder
