@@ -10,6 +10,12 @@
     clippy::panic,
     reason = "a scenario fails by panicking"
 )]
+#![allow(
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    clippy::assigning_clones,
+    reason = "a scenario reads as one story; its values are made on the spot"
+)]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod boutique;
@@ -22,8 +28,8 @@ mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
-mod members;
 mod kinds;
+mod members;
 mod ownership;
 mod policies;
 mod restart;
