@@ -2,7 +2,7 @@
 //!
 //! `ConfigMap hanse-system/removals-<cluster>-<n>`, one entry per binding, at most 512 KiB each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -61,6 +61,17 @@ impl Engine {
     /// Whether removals wait for the member.
     pub(super) async fn has_removals(&self, cluster: &ClusterName) -> Result<bool, Error> {
         Ok(!self.removals(cluster).await?.is_empty())
+    }
+
+    /// The namespaces in which removals wait for the member: the rights there are still needed.
+    pub(super) async fn namespaces_of_removals(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<BTreeSet<NamespaceName>, Error> {
+        let maps = self.removals(cluster).await?;
+        let texts = maps.iter().flat_map(|map| map.data.iter().flatten());
+        let removals = texts.filter_map(|(_, text)| serde_json::from_str::<Removal>(text).ok());
+        Ok(removals.map(|removal| removal.namespace).collect())
     }
 
     /// Keeps the removal of one binding's objects for the member's return.
@@ -145,6 +156,8 @@ impl Engine {
         {
             return Ok(());
         }
+        // One that fails does not hold up the others.
+        let mut failed = None;
         for mut map in self.removals(cluster).await? {
             let entries: BTreeMap<String, String> = map.data.clone().unwrap_or_default();
             let mut left = entries.clone();
@@ -153,8 +166,14 @@ impl Engine {
                     what: format!("entry {entry} of ConfigMap {}", map.name_any()),
                     why: error.to_string(),
                 })?;
-                if self.is_wanted_again(cluster, &removal) || self.remove_kept(cluster, &removal).await? {
-                    left.remove(entry);
+                let done = match self.is_wanted_again(cluster, &removal) {
+                    true => Ok(true),
+                    false => self.remove_kept(cluster, &removal).await,
+                };
+                match done {
+                    Ok(true) => _ = left.remove(entry),
+                    Ok(false) => {}
+                    Err(error) => failed = Some(error),
                 }
             }
             if left.len() == entries.len() {
@@ -176,6 +195,9 @@ impl Engine {
             };
             outcome
                 .map_err(|source| WireError::call(format!("note the removals done in {cluster}"), source))?;
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         if self.has_removals(cluster).await? {
             self.sweeps

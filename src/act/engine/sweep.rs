@@ -95,7 +95,8 @@ impl Engine {
             .list_metadata(&ours)
             .await
             .map_err(|source| WireError::call(format!("list namespaces in {name}"), source))?;
-        let mut clean = true;
+        let waiting = self.namespaces_of_removals(name).await?;
+        let mut clean = waiting.is_empty();
         for namespace in listed.items {
             let Ok(key) = NamespaceName::parse(&namespace.name_any()) else {
                 continue;
@@ -107,7 +108,8 @@ impl Engine {
                 binding.key().namespace == key
                     && binding.spec.clusters.iter().any(|entry| entry.name == *name)
             });
-            if in_use || !(seen.leaving || self.is_unclaimed(tenant, &key)) {
+            // Rights go last: what waits to be removed is removed by them.
+            if in_use || waiting.contains(&key) || !(seen.leaving || self.is_unclaimed(tenant, &key)) {
                 continue;
             }
             clean &= self.enforcer.withdraw(&member, &key, tenant).await?;
