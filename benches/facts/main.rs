@@ -11,6 +11,7 @@
     reason = "a bench fails by panicking"
 )]
 #![allow(clippy::print_stdout, reason = "what a bench is for")]
+#![allow(clippy::print_stderr, reason = "progress")]
 
 mod member;
 
@@ -93,6 +94,7 @@ impl Transport for Paths {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one measurement, read from top to bottom")]
 async fn measure(members: u64, pods: u64) {
     // The child ends when our end of its standard input is closed, however we end.
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -143,12 +145,31 @@ async fn measure(members: u64, pods: u64) {
     };
     let mut told = 0_u64;
     let mut peak = 0;
+    let mut said = Instant::now();
     while !is_complete(&fleet) {
+        if said.elapsed() > Duration::from_secs(10) {
+            said = Instant::now();
+            let snapshot = fleet.snapshot();
+            let listed = snapshot
+                .members
+                .values()
+                .filter(|member| member.requested.pods >= pods)
+                .count();
+            let reachable = snapshot
+                .members
+                .values()
+                .filter(|member| member.is_writable())
+                .count();
+            eprintln!(
+                "{listed} of {members} are listed, {reachable} reachable, {} MiB",
+                memory() >> 20
+            );
+        }
         drain(&mut changes, &mut told);
         peak = peak.max(memory());
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(
-            started.elapsed() < Duration::from_secs(600),
+            started.elapsed() < Duration::from_mins(10),
             "the lists did not complete"
         );
     }

@@ -1,6 +1,6 @@
 //! Members that are only text: enough of the Kubernetes API to be listed and watched, made up as it is asked for.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::LazyLock, time::Duration};
 
 use axum::{
     Json, Router,
@@ -172,19 +172,31 @@ fn managed_fields() -> Value {
         "f:podIP": {}, "f:podIPs": {}, "f:startTime": {}}}}])
 }
 
+/// Made once: making JSON for each pod would cost more than reading it.
+static POD: LazyLock<String> = LazyLock::new(pod_with_blanks);
+
 fn pod(index: usize, version: u64) -> String {
+    let digits = format!("{index:012x}");
+    let pod = POD
+        .replace("$INDEX", &digits)
+        .replace("$VERSION", &version.to_string());
+    pod.replace("$TEAM", &(index % 50).to_string())
+        .replace("$NODE", &(index % NODES).to_string())
+}
+
+fn pod_with_blanks() -> String {
     let conditions: Vec<_> = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"]
         .iter()
         .map(|type_| json!({"type": type_, "status": "True", "lastProbeTime": null, "lastTransitionTime": "2026-01-01T00:00:00Z"}))
         .collect();
     json!({"apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": format!("web-5d6f7c8b9-{index:05}"), "generateName": "web-5d6f7c8b9-", "namespace": format!("team-{}", index % 50),
-            "uid": format!("7d2f2c1e-8a55-4f0e-9a51-{index:012x}"), "resourceVersion": version.to_string(),
+        "metadata": {"name": "web-5d6f7c8b9-$INDEX", "generateName": "web-5d6f7c8b9-", "namespace": "team-$TEAM",
+            "uid": "7d2f2c1e-8a55-4f0e-9a51-$INDEX", "resourceVersion": "$VERSION",
             "creationTimestamp": "2026-01-01T00:00:00Z", "labels": {"app": "web", "pod-template-hash": "5d6f7c8b9"},
             "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-5d6f7c8b9",
                 "uid": "7d2f2c1e-8a55-4f0e-9a51-000000000000", "controller": true, "blockOwnerDeletion": true}],
             "managedFields": managed_fields()},
-        "spec": {"nodeName": format!("node-{}", index % NODES), "restartPolicy": "Always", "serviceAccountName": "default",
+        "spec": {"nodeName": "node-$NODE", "restartPolicy": "Always", "serviceAccountName": "default",
             "volumes": [{"name": "kube-api-access-abcde", "projected": {"sources": [{"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
                 {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}}]}}],
             "containers": [{"name": "app", "image": "registry.example/shop/web:v1.2.3", "ports": [{"containerPort": 8080, "protocol": "TCP"}],

@@ -98,6 +98,9 @@ impl Template {
             Some(owners) => prune(object, &owners.all),
             None => object.clone(),
         };
+        if kind.group.is_empty() && &*kind.kind == "Secret" {
+            keep_data(&mut body, object);
+        }
         drop_server_fields(&mut body);
         let last_applied = text("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration")
             .and_then(|text| serde_json::from_str(text).ok());
@@ -335,6 +338,16 @@ fn drop_server_fields(body: &mut Value) {
         retain_peoples(pairs);
         if pairs.is_empty() {
             metadata.remove(field);
+        }
+    }
+}
+
+/// A Secret applied with `stringData` has managedFields that say so, and only `data` is ever stored: its data is
+/// taken whole, whoever owns it.
+fn keep_data(body: &mut Value, object: &Value) {
+    for field in ["data", "type", "immutable"] {
+        if let Some(value) = object.get(field) {
+            body[field] = value.clone();
         }
     }
 }

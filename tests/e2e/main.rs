@@ -12,14 +12,24 @@
 )]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod boutique;
 mod cli_scenarios;
 mod custom_resources;
+mod deletion;
+mod dependencies;
+mod drift;
 mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
 mod members;
+mod kinds;
+mod ownership;
+mod policies;
+mod restart;
 mod scenario;
+mod seed;
+mod shop;
 
 use std::process::ExitCode;
 
@@ -38,6 +48,14 @@ fn main() -> ExitCode {
         custom_resources::scenarios(),
         fence::scenarios(),
         cli_scenarios::scenarios(),
+        boutique::scenarios(),
+        deletion::scenarios(),
+        dependencies::scenarios(),
+        drift::scenarios(),
+        kinds::scenarios(),
+        ownership::scenarios(),
+        policies::scenarios(),
+        restart::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use dashmap::DashMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject, ListParams},
-    core::GroupVersionKind as KubeKind,
+    core::{GroupVersionKind as KubeKind, PartialObjectMeta},
 };
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -249,7 +250,11 @@ impl Enforcer {
         let made_by_us = labels.get(mark::MANAGED_BY).map(String::as_str) == Some(mark::HANSE)
             && live.managers.hubs.contains_key(&self.hub.manager)
             && annotation(&live, mark::ADOPT).is_none();
-        if made_by_us && self.is_empty(member, namespace).await? {
+        let contents = self.contents(member, namespace).await?;
+        if matches!(contents, Contents::Ending | Contents::Unknown) {
+            return Ok(false);
+        }
+        if made_by_us && contents == Contents::Nothing {
             let uid = live.metadata.uid.unwrap_or_default();
             let version = live.metadata.resource_version.unwrap_or_default();
             return match target.delete_exactly(&uid, &version).await {
@@ -275,46 +280,83 @@ impl Enforcer {
         Ok(true)
     }
 
-    /// Whether a namespace holds nothing but what Kubernetes and the hub put there. Any kind that can't be
-    /// listed makes the answer no.
-    async fn is_empty(&self, member: &MemberHandle, namespace: &NamespaceName) -> Result<bool, Error> {
+    /// What a namespace holds besides what Kubernetes and the hub put there. What can't be listed counts as
+    /// somebody's.
+    async fn contents(&self, member: &MemberHandle, namespace: &NamespaceName) -> Result<Contents, Error> {
         let apis = member.apis();
         if !apis.complete {
-            return Ok(false);
+            return Ok(Contents::Unknown);
         }
-        let own = member.stack().client();
-        let tenant = member.stack().acting_as(&ActAs::tenant(namespace))?;
+        let mut contents = Contents::Nothing;
         for (kind, api) in &apis.kinds {
-            if !api.namespaced || !api.verbs.iter().any(|verb| verb == "list") || is_noise(kind) {
-                continue;
-            }
-            let Some(version) = api.versions.first() else {
+            let listed = api.namespaced && api.verbs.iter().any(|verb| verb == "list") && !is_noise(kind);
+            let Some(version) = api.versions.first().filter(|_| listed) else {
                 continue;
             };
-            let resource = resource(kind, version, &api.plural);
-            let params = ListParams::default().limit(3);
-            let mut listed = None;
-            for client in [&own, &tenant] {
-                let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-                match objects.list_metadata(&params).await {
-                    Ok(list) => {
-                        listed = Some(list);
-                        break;
-                    }
-                    Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => {}
-                    Err(source) => return Err(Error::call(format!("list {kind} in {namespace}"), source)),
-                }
-            }
-            let Some(list) = listed else { return Ok(false) };
-            let foreign = list.items.iter().filter_map(|item| item.metadata.name.as_deref());
-            if foreign.into_iter().any(|name| !is_furniture(kind, name))
-                || list.metadata.continue_.is_some_and(|c| !c.is_empty())
+            let Some(items) = list(member, namespace, &resource(kind, version, &api.plural)).await? else {
+                tracing::debug!(%namespace, cluster = %member.name(), %kind, "the namespace stays: the hub may not look for objects of this kind");
+                return Ok(Contents::Somebodys);
+            };
+            for item in items
+                .iter()
+                .filter(|item| !is_furniture(kind, item.metadata.name.as_deref().unwrap_or_default()))
             {
-                return Ok(false);
+                // Dependents of what was just deleted are collected in a moment. Of a foreign owner in the
+                // namespace the owner itself is found too; one outside it keeps them.
+                let owners = item.metadata.owner_references.as_deref().unwrap_or_default();
+                let from_here = |owner: &OwnerReference| {
+                    let group = owner.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+                    let kind = GroupKind::new(group, owner.kind.as_str());
+                    apis.kind(&kind).is_some_and(|api| api.namespaced)
+                };
+                let going = item.metadata.deletion_timestamp.is_some()
+                    || (!owners.is_empty() && owners.iter().all(from_here));
+                if !going {
+                    return Ok(Contents::Somebodys);
+                }
+                contents = Contents::Ending;
             }
         }
-        Ok(true)
+        Ok(contents)
     }
+}
+
+/// What is left in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contents {
+    Nothing,
+    /// Only what is on its way out.
+    Ending,
+    /// At least one object that is not ours to delete.
+    Somebodys,
+    /// The member's discovery is incomplete.
+    Unknown,
+}
+
+/// Lists as the hub, else as the tenant. `None` when neither may.
+async fn list(
+    member: &MemberHandle,
+    namespace: &NamespaceName,
+    resource: &ApiResource,
+) -> Result<Option<Vec<PartialObjectMeta<DynamicObject>>>, Error> {
+    let clients = [
+        member.stack().client(),
+        member.stack().acting_as(&ActAs::tenant(namespace))?,
+    ];
+    for client in clients {
+        let objects: Api<DynamicObject> = Api::namespaced_with(client, namespace, resource);
+        match objects.list_metadata(&ListParams::default().limit(500)).await {
+            Ok(list) => return Ok(Some(list.items)),
+            Err(kube::Error::Api(status)) if matches!(status.code, 403..=405) => {}
+            Err(source) => {
+                return Err(Error::call(
+                    format!("list {} in {namespace}", resource.plural),
+                    source,
+                ));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Kinds that come and go by themselves.

@@ -43,7 +43,10 @@ impl Engine {
         let created = self.bindings(key).create(&params, &binding).await;
         Self::count_hub(Verb::Create, &created);
         match created {
-            Ok(binding) => Ok(self.keep(key, binding)),
+            Ok(binding) => {
+                self.count_for_policy(key, &binding);
+                Ok(self.keep(key, binding))
+            }
             Err(source) => Err(self.stale(key, "create", source).await),
         }
     }
@@ -69,7 +72,13 @@ impl Engine {
         let written = self.bindings(key).replace(&key.name, &params, &next).await;
         Self::count_hub(Verb::Patch, &written);
         match written {
-            Ok(binding) => Ok(self.keep(key, binding)),
+            Ok(written) => {
+                if written.spec.policy != binding.spec.policy {
+                    self.count_for_policy(key, binding);
+                    self.count_for_policy(key, &written);
+                }
+                Ok(self.keep(key, written))
+            }
             // Without its last finalizer a binding that is being deleted is gone.
             Err(kube::Error::Api(status)) if status.code == 404 && !hold => Ok(Arc::new(next)),
             Err(source) => Err(self.stale(key, "write", source).await),

@@ -13,7 +13,7 @@ use crate::{
         propagate::{Events, Ledger, Scheduling},
         wire::{ActAs, Backlog, HubIdentity, Queue, Stack, Tasks},
     },
-    decide::tenancy::ActsAs,
+    decide::{policy::PolicyId, tenancy::ActsAs},
     model::{
         clock::Clock,
         fleet::BindingKey,
@@ -38,6 +38,8 @@ pub(super) struct Engine {
     pub(super) queue: Queue<BindingKey>,
     /// Bindings whose status may have changed.
     pub(super) status: Queue<BindingKey>,
+    /// Policies whose status may have changed.
+    pub(super) policies: Queue<PolicyId>,
     /// Tenants to enforce on the hub API.
     pub(super) tenants: Queue<ObjectName>,
     /// Members to look through for what is no longer wanted.
@@ -48,6 +50,8 @@ pub(super) struct Engine {
     pub(super) active: watch::Receiver<bool>,
     /// Woken when the kinds that policies may select may have changed.
     pub(super) kinds: Arc<tokio::sync::Notify>,
+    /// Woken when the hub API may serve other kinds than before.
+    pub(super) definitions: Arc<tokio::sync::Notify>,
 }
 
 impl Engine {

@@ -19,7 +19,7 @@ use crate::{
     },
     decide::{render, tenancy},
     model::{
-        api::{BindingCluster, DriftMode, PlacedObject, Reason},
+        api::{BindingCluster, DriftMode, EventReason, PlacedObject, Reason},
         fleet::ObjectRow,
         kind,
         name::GroupKind,
@@ -132,7 +132,7 @@ impl Engine {
         if binding.spec.drift.mode == DriftMode::Report {
             self.say(
                 template,
-                "DriftReported",
+                EventReason::DriftReported,
                 true,
                 format!("{}: {drift}", member.name()),
             );
@@ -204,7 +204,7 @@ impl Engine {
             metrics().drift_corrected.inc();
             self.say(
                 &held.template,
-                "DriftCorrected",
+                EventReason::DriftCorrected,
                 false,
                 format!("{cluster}: {drift}"),
             );
@@ -233,6 +233,26 @@ impl Engine {
             standing.drifted = None;
             standing.gone = false;
         });
+    }
+
+    /// Whether what is recorded in a member that cannot be written to is what the template says now.
+    pub(super) fn is_up_to_date(&self, place: &Place<'_>, entry: &BindingCluster) -> bool {
+        let Some(held) = self.index.template(place.key) else {
+            return true;
+        };
+        let template = &*held.template;
+        let standing = self.ledger.standing(place.key, place.member.name());
+        if template.generation.is_some() {
+            return standing.generation == template.generation;
+        }
+        let recorded = standing
+            .objects
+            .iter()
+            .find(|placed| placed.key() == template.key);
+        match (recorded, self.render(place, template, replicas_of(entry))) {
+            (Some(recorded), Ok(intent)) => recorded.hash == Some(intent.hash),
+            _ => true,
+        }
     }
 
     fn render(

@@ -12,7 +12,7 @@ use crate::{
     },
     decide::tenancy::ActsAs,
     model::{
-        api::{Reason, WorkloadBinding},
+        api::{EventReason, Reason, WorkloadBinding},
         fleet::{BindingKey, Member},
         name::{ClusterName, NamespaceName},
         template::Template,
@@ -73,11 +73,10 @@ impl Engine {
                     matches!(problem.reason, Reason::InvalidForMember | Reason::KindRefused);
                 let again = problem.terminal.then_some(SLOW_RETRY);
                 let unwritable = matches!(problem.reason, Reason::ClusterUnreachable | Reason::ClusterHeld);
-                let generation = self.index.template(key).and_then(|held| held.template.generation);
+                // Out of reach it holds what it held: that counts only while it is what the template says.
+                let still = unwritable && self.is_up_to_date(&place, entry);
                 self.note(key, cluster, |standing| {
-                    // Out of reach it holds what it held: that counts only while it is what the template says.
-                    let still = generation.is_none() || standing.generation == generation;
-                    standing.applied = standing.applied && unwritable && still;
+                    standing.applied = standing.applied && still;
                     standing.problem = Some(problem);
                 });
                 match again {
@@ -117,7 +116,7 @@ impl Engine {
             })
     }
 
-    pub(super) fn say(&self, template: &Template, reason: &'static str, warning: bool, message: String) {
+    pub(super) fn say(&self, template: &Template, reason: EventReason, warning: bool, message: String) {
         self.events.say(Note {
             about: template.key.clone(),
             api_version: template.gvk.api_version(),

@@ -27,6 +27,7 @@ mod index;
 mod lanes;
 mod members;
 mod needs;
+mod policies;
 mod reconcile;
 mod removals;
 mod remove;

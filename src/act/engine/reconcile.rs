@@ -244,6 +244,7 @@ impl Engine {
             }
         }
         self.index.bindings.remove(key);
+        self.count_for_policy(key, &binding);
         self.ledger.forget(key);
         self.scheduling.remove(key);
         self.need_nothing(key);

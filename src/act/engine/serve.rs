@@ -52,6 +52,8 @@ const DRAIN: Duration = Duration::from_secs(8);
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
 const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
+/// From a change of a custom resource definition until discovery says so; changes that come together count once.
+const DEFINED: Duration = Duration::from_millis(1500);
 
 /// Runs the hub until `stop` resolves, then drains.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
@@ -63,7 +65,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         waiting,
         ..
     } = options;
-    let gate = Gate::default();
+    let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
     let ungated = Stack::connect(&config, Gate::always_open())?;
     let hub = Stack::connect(&config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
@@ -99,12 +101,14 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         backlog: Backlog::default(),
         queue: Queue::default(),
         status: Queue::default(),
+        policies: Queue::default(),
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
         scheduling: DashMap::new(),
         active,
         kinds: Arc::default(),
+        definitions: Arc::default(),
     });
 
     let campaign = election::run(
@@ -128,6 +132,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     for _ in 0..status::WORKERS {
         tasks.spawn("status", engine.clone().status_loop(buckets.clone()));
     }
+    tasks.spawn("policies", engine.clone().policies_loop());
     tasks.spawn("tenants", engine.clone().tenants_loop());
     for _ in 0..4 {
         tasks.spawn("sweep", engine.clone().sweep_loop());
@@ -239,6 +244,9 @@ impl Engine {
             self.touch(&key);
             self.queue.add(key);
         }
+        for policy in self.index.policies.load().iter() {
+            self.policies.add(policy.id.clone());
+        }
         for name in self.index.tenant_names() {
             self.tenants.add(name);
         }
@@ -258,13 +266,14 @@ impl Engine {
                     continue;
                 }
             }
-            let until = Instant::now() + DISCOVER_AGAIN;
+            let mut until = Instant::now() + DISCOVER_AGAIN;
             loop {
                 if let Err(error) = templates.arrange(&self) {
                     tracing::warn!(%error, "failed to watch templates");
                 }
                 tokio::select! {
                     () = self.kinds.notified() => {}
+                    () = self.definitions.notified() => until = until.min(Instant::now() + DEFINED),
                     () = tokio::time::sleep_until(until) => break,
                 }
             }

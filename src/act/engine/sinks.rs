@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use kube::ResourceExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{ResourceExt, core::PartialObjectMeta};
 
 use super::{
     engine::Engine,
@@ -64,6 +65,10 @@ impl Engine {
             (
                 "bindings",
                 follow(hub, tasks, kube::Api::all, to(self, Bindings))?,
+            ),
+            (
+                "custom resource definitions",
+                follow(hub, tasks, kube::Api::all, to(self, Definitions))?,
             ),
         ])
     }
@@ -380,6 +385,7 @@ impl Engine {
 
     fn policy_changed(&self, id: &PolicyId) {
         self.kinds.notify_one();
+        self.policies.add(id.clone());
         self.wake(id.namespace.as_ref());
     }
 }
@@ -446,4 +452,31 @@ fn binding_key(binding: &WorkloadBinding) -> Option<BindingKey> {
         namespace: NamespaceName::parse(&binding.namespace()?).ok()?,
         name: ObjectName::parse(&binding.name_any()).ok()?,
     })
+}
+
+/// Custom resources come and go: then the hub API is asked again what it serves.
+#[derive(Debug)]
+struct Definitions;
+
+impl Sink<PartialObjectMeta<CustomResourceDefinition>> for To<Definitions> {
+    type Key = String;
+
+    fn seen(&self, object: PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
+        self.changed();
+        Some(object.name_any())
+    }
+
+    fn gone(&self, _: PartialObjectMeta<CustomResourceDefinition>) {
+        self.changed();
+    }
+
+    fn listed(&self, _: &HashSet<String>) {}
+}
+
+impl To<Definitions> {
+    fn changed(&self) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.definitions.notify_one();
+        }
+    }
 }

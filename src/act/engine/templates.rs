@@ -20,6 +20,7 @@ use crate::{
         wire::{Error as WireError, Tasks},
     },
     model::{
+        api::EventReason,
         fleet::BindingKey,
         name::{GroupKind, ObjectKey},
         template::Template,
@@ -196,7 +197,7 @@ impl Engine {
                 about,
                 api_version: text("/apiVersion").to_owned(),
                 uid: text("/metadata/uid").to_owned(),
-                reason: "TemplateRefused",
+                reason: EventReason::TemplateRefused,
                 warning: true,
                 message: why.to_owned(),
             });

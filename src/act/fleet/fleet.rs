@@ -123,10 +123,7 @@ impl Fleet {
         let known = self.0.members.get(&name).map(|entry| entry.core.clone());
         if let Some(core) = known {
             let old = core.cluster.swap(cluster.clone());
-            if old.metadata.uid != cluster.metadata.uid {
-                // Deleted and made again under the same name: nothing known of the old one counts.
-                self.remove(&name);
-            } else {
+            if old.metadata.uid == cluster.metadata.uid {
                 if old.spec.connection != cluster.spec.connection {
                     core.reconnect.notify_one();
                 }
@@ -135,6 +132,8 @@ impl Fleet {
                 }
                 return;
             }
+            // Deleted and made again under the same name: nothing known of the old one counts.
+            self.remove(&name);
         }
         let core = Arc::new(Core::new(name.clone(), self.0.context.clone(), cluster));
         let tasks = self.0.tasks.child();

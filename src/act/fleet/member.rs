@@ -315,7 +315,7 @@ impl MemberHandle {
         self.core.objects.absent(key, uid);
     }
 
-    /// Whether a HorizontalPodAutoscaler or a KEDA ScaledObject in the member scales this workload.
+    /// Whether a `HorizontalPodAutoscaler` or a KEDA `ScaledObject` in the member scales this workload.
     #[must_use]
     pub fn autoscaled(&self, key: &ObjectKey) -> bool {
         self.core.scalers.targets(key)

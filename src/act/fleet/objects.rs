@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::RwLock;
 
 use crate::{
-    act::wire::Observed,
+    act::wire::{Managers, Observed},
     model::{
         fleet::ObjectRow,
         mark,
@@ -316,13 +316,19 @@ pub(super) fn row_of(observed: &Observed, manager: &str) -> ObjectRow {
             .managers
             .last_editor
             .as_ref()
-            .map(|editor| editor.manager.clone()),
+            .map(|editor| editor.manager.clone())
+            .or_else(|| another_hub(&observed.managers, manager)),
         replicas: observed.spec.replicas,
         cluster_ip: observed.spec.cluster_ip.clone(),
         service_type: observed.spec.type_.clone(),
         status: observed.status.as_ref().map(|raw| Arc::from(raw.get())),
         deleting: metadata.deletion_timestamp.is_some(),
     }
+}
+
+/// Another hub's manager: it is told when nobody else edited the object.
+fn another_hub(managers: &Managers, me: &str) -> Option<String> {
+    managers.hubs.keys().find(|manager| *manager != me).cloned()
 }
 
 /// The key of an object, if its names are names.

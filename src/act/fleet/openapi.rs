@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long the index is believed when nothing has hinted at a change.
-const FRESH: std::time::Duration = std::time::Duration::from_secs(600);
+const FRESH: std::time::Duration = std::time::Duration::from_mins(10);
 
 #[derive(Debug, Default)]
 pub(super) struct Documents {
@@ -37,6 +37,9 @@ struct State {
     index: Option<(Index, Instant)>,
     documents: HashMap<String, (String, Arc<Schemas>)>,
 }
+
+/// A document that must be read first.
+struct Unread;
 
 type Index = Arc<BTreeMap<String, String>>;
 
@@ -63,11 +66,11 @@ impl Documents {
         cluster: &ClusterName,
         path: &str,
     ) -> Result<Option<Arc<Schemas>>, Error> {
-        if let Some(known) = self.known(path) {
+        if let Ok(known) = self.known(path) {
             return Ok(known);
         }
         let _one = self.reading.lock().await;
-        if let Some(known) = self.known(path) {
+        if let Ok(known) = self.known(path) {
             return Ok(known);
         }
         let index = self.index(client).await?;
@@ -92,15 +95,23 @@ impl Documents {
         Ok(Some(schemas))
     }
 
-    /// The answer, if neither the index nor the document need be read. `Some(None)`: surely not there.
-    fn known(&self, path: &str) -> Option<Option<Arc<Schemas>>> {
+    /// The answer, if neither the index nor the document need be read. `Ok(None)`: surely not there.
+    fn known(&self, path: &str) -> Result<Option<Arc<Schemas>>, Unread> {
         let state = self.state.lock();
-        let (index, _) = state.index.as_ref().filter(|(_, read)| read.elapsed() < FRESH)?;
+        let (index, _) = state
+            .index
+            .as_ref()
+            .filter(|(_, read)| read.elapsed() < FRESH)
+            .ok_or(Unread)?;
         let Some(address) = index.get(path) else {
-            return Some(None);
+            return Ok(None);
         };
-        let (of, schemas) = state.documents.get(path)?;
-        (of == address).then(|| Some(schemas.clone()))
+        let (of, schemas) = state.documents.get(path).ok_or(Unread)?;
+        if of == address {
+            Ok(Some(schemas.clone()))
+        } else {
+            Err(Unread)
+        }
     }
 
     async fn index(&self, client: &kube::Client) -> Result<Index, Error> {

@@ -39,7 +39,7 @@ pub(super) async fn keep(core: Arc<Core>) {
         if !core.context.gate.is_open() {
             continue;
         }
-        let cluster = newest(core.cluster.load_full(), written.as_ref());
+        let cluster = newest(&core.cluster.load(), written.as_ref());
         let current = cluster.status.clone().unwrap_or_default();
         let numbers_due = numbers_at.is_none_or(|at| at.elapsed() >= NUMBERS);
         let member = core.as_member();
@@ -70,18 +70,18 @@ pub(super) async fn keep(core: Arc<Core>) {
 }
 
 /// What the watch brought, or what our own write answered, whichever is newer.
-fn newest(seen: Arc<api::Cluster>, written: Option<&api::Cluster>) -> api::Cluster {
+fn newest(seen: &api::Cluster, written: Option<&api::Cluster>) -> api::Cluster {
     let version = |cluster: &api::Cluster| cluster.metadata.resource_version.clone().unwrap_or_default();
     match written {
         Some(written)
-            if written.metadata.uid == seen.metadata.uid && is_older(&version(&seen), &version(written)) =>
+            if written.metadata.uid == seen.metadata.uid && is_older(&version(seen), &version(written)) =>
         {
             api::Cluster {
                 status: written.status.clone(),
-                ..(*seen).clone()
+                ..seen.clone()
             }
         }
-        _ => (*seen).clone(),
+        _ => seen.clone(),
     }
 }
 

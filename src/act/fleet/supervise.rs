@@ -29,7 +29,7 @@ use crate::{act::wire::Tasks, model::fleet::Held};
 /// How soon a connection that could not be prepared is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Kinds are asked for again this often, also when nothing hinted at a change.
-const REDISCOVER: Duration = Duration::from_secs(600);
+const REDISCOVER: Duration = Duration::from_mins(10);
 /// A new CRD shows in discovery a little after it is established.
 const SETTLE: [Duration; 3] = [
     Duration::from_millis(300),

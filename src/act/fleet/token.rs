@@ -20,15 +20,15 @@ use crate::{
     model::{clock::Timestamp, mark},
 };
 
-/// Name of the hub's ServiceAccount in a member.
+/// Name of the hub's `ServiceAccount` in a member.
 const ACCOUNT: &str = "hub";
 /// Whom a token must name to be renewed here: whatever else was put into the Secret is its owner's to renew.
 const SUBJECT: &str = "system:serviceaccount:hanse-system:hub";
 /// What is asked for; the member may grant less.
 const ASKED: i64 = 30 * 24 * 3600;
 /// The longest sleep: a clock that jumped is noticed.
-const NAP: Duration = Duration::from_secs(600);
-const AGAIN: Duration = Duration::from_secs(60);
+const NAP: Duration = Duration::from_mins(10);
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// The life of a bound token, from its own payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct TokenTimes {
     pub issued: Timestamp,
     /// When it ends.
     pub expires: Timestamp,
-    /// Whether it is of the ServiceAccount that `hub join` made, and so the hub's to renew.
+    /// Whether it is of the `ServiceAccount` that `hub join` made, and so the hub's to renew.
     pub is_own: bool,
 }
 
@@ -156,7 +156,7 @@ mod tests {
         let own = r#"{"iat": 1000, "exp": 4000, "sub": "system:serviceaccount:hanse-system:hub"}"#;
         let times = TokenTimes::read(&jwt(own)).unwrap();
         assert_eq!(times.renew_at(), Timestamp::from_second(2000).unwrap());
-        assert_eq!(times.lifetime(), Duration::from_secs(3000));
+        assert_eq!(times.lifetime(), Duration::from_mins(50));
         assert!(times.is_own);
     }
 

@@ -25,6 +25,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// How long a list may keep others waiting.
 const LIST_PATIENCE: Duration = Duration::from_secs(5);
+/// A list that shows nothing for so long is begun again when the member was silent meanwhile.
+const LIST_STALLS: Duration = Duration::from_secs(10);
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -104,6 +106,7 @@ where
         let mut stream = std::pin::pin!(watcher(api(client), config));
         returns.mark_unchanged();
         // Held from the beginning of a list to its end, or for as long as others may be kept waiting.
+        let (mut is_listing, mut heard) = (false, Instant::now());
         let mut turn_to_list: Option<(OwnedSemaphorePermit, Instant)> = None;
         loop {
             let patience = turn_to_list.as_ref().map(|(_, until)| *until);
@@ -114,6 +117,8 @@ where
                     continue;
                 }
                 changed = returns.changed() => match changed {
+                    // A list that goes on is not begun again: were its connection dead, it would fail by itself.
+                    Ok(()) if is_listing && heard.elapsed() < LIST_STALLS => continue,
                     Ok(()) => break,
                     Err(_) => return Ended::Stopped,
                 },
@@ -124,12 +129,17 @@ where
                         pause = FIRST_PAUSE;
                     }
                     metrics().watch_events.get_or_create(&label).inc();
+                    heard = Instant::now();
                     match &event {
                         Event::Init => {
+                            is_listing = true;
                             let permit = core.context.lists.clone().acquire_owned().await;
                             turn_to_list = permit.ok().map(|permit| (permit, Instant::now() + LIST_PATIENCE));
                         }
-                        Event::InitDone => turn_to_list = None,
+                        Event::InitDone => {
+                            is_listing = false;
+                            turn_to_list = None;
+                        }
                         _ => {}
                     }
                     fold.fold(event).await;

@@ -107,13 +107,13 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
             }
             _ if is_secret(&kind) => {}
             _ => {
-                _ = streams.insert(
+                streams.insert(
                     Stream {
                         kind,
                         namespace: None,
                     },
                     None,
-                )
+                );
             }
         }
     }
@@ -128,10 +128,10 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
         keep
     });
     for (stream, who) in streams {
-        if !watches.running.contains_key(&stream) {
+        watches.running.entry(stream).or_insert_with_key(|stream| {
             let task = run(core.clone(), wire.clone(), stream.clone(), who);
-            watches.running.insert(stream, wire.tasks.spawn("watch", task));
-        }
+            wire.tasks.spawn("watch", task)
+        });
     }
 }
 

@@ -27,10 +27,15 @@ use crate::{
 /// probe: somebody may be waiting for `hub join`.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// A time limit that is noticed so late was not the member's fault; so often in a row at most.
+const LATE: Duration = Duration::from_millis(500);
+const EXCUSES: u32 = 2;
+
 /// Probes until the connection is given up.
 pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
     let client = at.stack.probe();
     let mut looked: Option<Instant> = None;
+    let mut excuses = 0;
     for turn in 0.. {
         let asked = Instant::now();
         let mut accepted = false;
@@ -49,11 +54,17 @@ pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
                 Outcome::Answered
             }
             Ok(Err(error)) => Outcome::Failed(trouble_of(&error)),
+            // This process was stopped or starved itself: that says nothing of the member.
+            Err(_) if asked.elapsed() > TIMEOUT + LATE && excuses < EXCUSES => {
+                excuses += 1;
+                continue;
+            }
             Err(_) => Outcome::Failed(Trouble::Silent(format!(
                 "no answer within {} s",
                 TIMEOUT.as_secs()
             ))),
         };
+        excuses = 0;
         let took = asked.elapsed();
         if outcome != Outcome::Answered {
             looked = None;

@@ -20,7 +20,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     act::wire::{Stack, Tasks},
-    model::{clock::Clock, hash::Hash, name::ObjectKey},
+    model::{api::EventReason, clock::Clock, hash::Hash, name::ObjectKey},
 };
 
 const CONTROLLER: &str = "hanse.dev/hub";
@@ -37,8 +37,8 @@ pub struct Note {
     pub api_version: String,
     /// uid of what it is about.
     pub uid: String,
-    /// `DriftCorrected`, `DriftReported`, …
-    pub reason: &'static str,
+    /// For machines.
+    pub reason: EventReason,
     /// Whether a person should look.
     pub warning: bool,
     /// For people; never a Secret's bytes.
@@ -113,8 +113,8 @@ fn event(note: &Note, clock: &Clock, instance: &str) -> Event {
             namespace: note.about.namespace.as_ref().map(ToString::to_string),
             ..ObjectMeta::default()
         },
-        action: Some(note.reason.to_owned()),
-        reason: Some(note.reason.to_owned()),
+        action: Some(note.reason.to_string()),
+        reason: Some(note.reason.to_string()),
         note: Some(note.message.chars().take(1000).collect()),
         type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
         event_time: Some(MicroTime(clock.now())),

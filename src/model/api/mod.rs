@@ -26,7 +26,7 @@ pub use crd::{crds, render};
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 pub use placement::*;
 pub use policy::*;
-pub use reason::{ConditionType, Reason};
+pub use reason::{ConditionType, EventReason, Reason};
 pub use refusal::{NotImplemented, not_implemented};
 pub use selector::{ClusterSelector, ResourceSelector};
 pub use tenant::*;

@@ -96,8 +96,6 @@ words! {
         JoinOutdated,
         /// The Cluster is being deleted and its objects are being removed.
         Leaving,
-        /// A namespace in a member enforces a stricter pod security level than the tenant's; only the member's owner may lower it.
-        PodSecurityHeld,
         /// A namespace of that name in the member is not ours and does not carry hanse.dev/adopt with the tenant's name.
         NamespaceNotOurs,
         /// Two tenants name the same namespace; the older one has it.
@@ -148,12 +146,18 @@ words! {
         ClusterHeld,
         /// A propagated object was edited or deleted in a member.
         Drifted,
-        /// A change was repaired.
+    }
+}
+
+words! {
+    /// Why an event was written. Events regard the template, in its namespace.
+    EventReason {
+        /// Somebody changed or deleted a propagated object in a member; it is as the template says again.
         DriftCorrected,
-        /// A change was seen and is left as the policy says.
+        /// Somebody changed or deleted a propagated object in a member; it is left so, as the policy says.
         DriftReported,
-        /// The policy suspends it.
-        Suspended,
+        /// The object is selected by a policy and can't be propagated, such as one over 1 MiB.
+        TemplateRefused,
     }
 }
 
@@ -171,6 +175,10 @@ pub(super) fn reference() -> String {
     }
     page.push_str("\n## Reasons\n\n| reason | meaning |\n|---|---|\n");
     for reason in Reason::ALL {
+        let _ = writeln!(page, "| `{reason}` | {} |", reason.meaning());
+    }
+    page.push_str("\n## Events\n\n| reason | meaning |\n|---|---|\n");
+    for reason in EventReason::ALL {
         let _ = writeln!(page, "| `{reason}` | {} |", reason.meaning());
     }
     page

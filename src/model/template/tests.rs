@@ -105,3 +105,14 @@ fn a_template_over_one_mebibyte_is_refused() {
     let error = Template::from_object(&object, &is_hub).unwrap_err();
     assert!(matches!(error, Error::TooLarge { .. }), "{error}");
 }
+
+#[test]
+fn data_that_came_as_string_data_is_kept_though_nobody_owns_it() {
+    let template = read(&json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "data": {"p": "aHVudGVyMg=="},
+        "metadata": {"name": "password", "namespace": "shop", "managedFields": [
+            {"manager": "hub", "operation": "Apply", "fieldsV1": {"f:stringData": {"f:p": {}}}},
+        ]},
+    }));
+    assert_eq!(template.value()["data"], json!({"p": "aHVudGVyMg=="}));
+}
