@@ -21,8 +21,8 @@ mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
-mod members;
 mod kinds;
+mod members;
 mod ownership;
 mod policies;
 mod scenario;

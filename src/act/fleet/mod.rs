@@ -13,7 +13,6 @@
 mod claim;
 mod conditions;
 mod context;
-mod grant;
 mod credentials;
 mod discovery;
 mod error;
@@ -24,6 +23,7 @@ mod facts;
 )]
 mod fleet;
 mod footprint;
+mod grant;
 mod join;
 mod join_error;
 mod kubeconfig;
@@ -48,11 +48,11 @@ mod watchman;
 
 pub use claim::Claim;
 pub use context::Change;
-pub use grant::secret_name;
 pub use discovery::discover;
 pub use error::Error;
 pub use fleet::{Fleet, FleetConfig};
 pub use footprint::JOIN_VERSION;
+pub use grant::secret_name;
 pub use join::{Joined, Joiner, Wishes, join};
 pub use join_error::JoinError;
 pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};

@@ -178,7 +178,11 @@ async fn run(core: Arc<Core>, wire: Arc<Wire>, stream: Stream, who: Option<ActAs
             Ended::Forbidden | Ended::NotServed => {
                 tracing::debug!(cluster = %core.name, kind = %stream.kind, "can't be watched now");
                 tokio::time::sleep(retry.mul_f64(1.0 + 0.1 * core.jitter(0))).await;
-                retry = if began.elapsed() > LAST_RETRY * 2 { FIRST_RETRY } else { (retry * 2).min(LAST_RETRY) };
+                retry = if began.elapsed() > LAST_RETRY * 2 {
+                    FIRST_RETRY
+                } else {
+                    (retry * 2).min(LAST_RETRY)
+                };
             }
         }
     }
