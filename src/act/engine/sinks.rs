@@ -403,7 +403,7 @@ impl Sink<WorkloadBinding> for To<Bindings> {
                     namespace: key.namespace.clone(),
                     name: parent.binding.clone(),
                 };
-                engine.index.seed_need(parent, key.clone());
+                engine.index.seed_need(&parent, key.clone());
             }
         }
         if engine.index.keep_binding(&key, &Arc::new(object)) {
