@@ -399,14 +399,16 @@ impl Sink<WorkloadBinding> for To<Bindings> {
     fn seen(&self, object: WorkloadBinding) -> Option<BindingKey> {
         let engine = self.engine.upgrade()?;
         let key = binding_key(&object)?;
-        engine.ledger.learn(&key, &object);
-        for parent in &object.spec.required_by {
-            let parent = BindingKey {
-                namespace: key.namespace.clone(),
-                name: parent.binding.clone(),
-            };
-            if !engine.is_active() {
-                engine.index.seed_need(parent, key.clone());
+        if engine.is_active() {
+            engine.ledger.learn(&key, &object);
+        } else {
+            engine.ledger.relearn(&key, &object);
+            for parent in &object.spec.required_by {
+                let parent = BindingKey {
+                    namespace: key.namespace.clone(),
+                    name: parent.binding.clone(),
+                };
+                engine.index.seed_need(&parent, key.clone());
             }
         }
         if engine.index.keep_binding(&key, &Arc::new(object)) {
