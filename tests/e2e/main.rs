@@ -21,6 +21,7 @@
 mod boutique;
 mod cli_scenarios;
 mod custom_resources;
+mod deletion;
 mod dependencies;
 mod drift;
 mod fence;
@@ -31,7 +32,9 @@ mod kinds;
 mod members;
 mod ownership;
 mod policies;
+mod restart;
 mod scenario;
+mod seed;
 mod shop;
 
 use std::process::ExitCode;
@@ -52,11 +55,13 @@ fn main() -> ExitCode {
         fence::scenarios(),
         cli_scenarios::scenarios(),
         boutique::scenarios(),
+        deletion::scenarios(),
         dependencies::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
         ownership::scenarios(),
         policies::scenarios(),
+        restart::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios

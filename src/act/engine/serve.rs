@@ -294,6 +294,18 @@ impl Engine {
                         self.sweeps.add_after(member.clone(), Duration::from_millis(300));
                     }
                 }
+                // Objects report their status many times over: that is no reason to look at what they should be.
+                Change::Object {
+                    key,
+                    status_only: true,
+                    ..
+                } => {
+                    if let Some(binding) =
+                        BindingKey::of(&key).filter(|key| self.index.bindings.contains_key(key))
+                    {
+                        self.touch(&binding);
+                    }
+                }
                 Change::Object { cluster, key, .. } | Change::Autoscaled { cluster, key } => {
                     if let Some(binding) = BindingKey::of(&key) {
                         self.concern(&cluster, &binding);

@@ -63,6 +63,8 @@ pub(super) struct Folded {
     pub(super) key: ObjectKey,
     pub(super) binding: Option<String>,
     pub(super) gone: bool,
+    /// Nothing but the status has changed.
+    pub(super) status_only: bool,
 }
 
 impl Objects {
@@ -98,6 +100,7 @@ impl Objects {
                 key: key.clone(),
                 binding: kept.row.binding.clone(),
                 gone: true,
+                status_only: false,
             });
             false
         });
@@ -166,10 +169,11 @@ impl Objects {
             .streams
             .get(stream)
             .map_or(state.round, |progress| progress.round);
-        let folded = Folded {
+        let mut folded = Folded {
             key: key.clone(),
             binding: row.binding.clone(),
             gone: false,
+            status_only: false,
         };
         if let Some(kept) = state.rows.get_mut(&key) {
             // Within one list and the watch after it versions only grow; a new list is the truth, also after
@@ -184,6 +188,7 @@ impl Objects {
                 Arc::make_mut(&mut kept.row).resource_version = row.resource_version;
                 return None;
             }
+            folded.status_only = is_alike_but_for_status(&kept.row, &row);
             kept.row = Arc::new(row);
         } else {
             state.rows.insert(
@@ -211,6 +216,7 @@ impl Objects {
             key: key.clone(),
             binding,
             gone: true,
+            status_only: false,
         })
     }
 
@@ -249,6 +255,7 @@ impl Objects {
             key: key.clone(),
             binding: kept.row.binding.clone(),
             gone: true,
+            status_only: false,
         })
     }
 }
@@ -270,6 +277,17 @@ fn is_alike(old: &ObjectRow, new: &ObjectRow) -> bool {
         resource_version: String::new(),
         ..new.clone()
     }
+}
+
+fn is_alike_but_for_status(old: &ObjectRow, new: &ObjectRow) -> bool {
+    let status = old.status.clone();
+    is_alike(
+        old,
+        &ObjectRow {
+            status,
+            ..new.clone()
+        },
+    )
 }
 
 /// What is kept of an object; `manager` is this hub's field manager.
