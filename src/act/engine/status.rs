@@ -195,7 +195,12 @@ impl Engine {
         });
         let settled = is_settled(&wanted, &standings);
         let status = (binding.status.as_ref() != Some(&wanted)).then_some(wanted);
-        (status.is_some() || template.is_some()).then_some(Due { binding, status, template, settled })
+        (status.is_some() || template.is_some()).then_some(Due {
+            binding,
+            status,
+            template,
+            settled,
+        })
     }
 
     /// Whether what stands in every member was seen since this hub started: what was not seen yet is not news.
