@@ -66,10 +66,12 @@ impl Engine {
             .count();
         if let Some(namespace) = &id.namespace {
             let api: Api<PropagationPolicy> = Api::namespaced(self.hub.client(), namespace);
-            self.patch_policy(&api, &policy, bindings, |live| live.status).await
+            self.patch_policy(&api, &policy, bindings, |live| live.status)
+                .await
         } else {
             let api: Api<ClusterPropagationPolicy> = Api::all(self.hub.client());
-            self.patch_policy(&api, &policy, bindings, |live| live.status).await
+            self.patch_policy(&api, &policy, bindings, |live| live.status)
+                .await
         }
     }
 
