@@ -30,10 +30,10 @@ pub(super) const DEBOUNCE: Duration = Duration::from_millis(15);
 /// A state that is only passing is written when it has lasted this long,
 const PASSING: Duration = Duration::from_millis(700);
 /// and so much longer for each object that is on its way at the same time: in a burst, writing what will not be
-/// true a moment later takes the CPU that would end it;
+/// true a moment later takes the CPU that would end it. It doubles with each time that it is written,
 const PASSING_EACH: Duration = Duration::from_millis(20);
-/// but never later than this.
-const PASSING_AT_MOST: Duration = Duration::from_secs(5);
+/// but is never longer than this.
+const PASSING_AT_MOST: Duration = Duration::from_secs(10);
 /// Between two looks at what was not heard of yet.
 const UNKNOWN: Duration = Duration::from_millis(500);
 /// A token bucket per object: one write a second, three in a row.
@@ -56,6 +56,8 @@ struct Bucket {
     at: Instant,
     /// Since when a state is passing that was not written.
     passing: Option<Instant>,
+    /// How often a passing state was written since one last stood.
+    told: u32,
 }
 
 /// What is to be written.
@@ -76,26 +78,32 @@ impl Buckets {
             tokens: BURST,
             at: now,
             passing: None,
+            told: 0,
         });
         bucket.tokens = (bucket.tokens + now.duration_since(bucket.at).as_secs_f64()).min(BURST);
         bucket.at = now;
         if settled {
             *passing -= u32::from(bucket.passing.take().is_some());
+            bucket.told = 0;
         } else {
             *passing += u32::from(bucket.passing.is_none());
             let since = *bucket.passing.get_or_insert(now);
             let lasted = now.duration_since(since);
             let others = passing.saturating_sub(1);
-            let due = (PASSING + PASSING_EACH.saturating_mul(others)).min(PASSING_AT_MOST);
+            let due = (PASSING + PASSING_EACH.saturating_mul(others)) * (1 << bucket.told.min(4));
+            let due = due.min(PASSING_AT_MOST);
             if lasted < due {
                 return due.saturating_sub(lasted);
             }
         }
-        if bucket.tokens < 1.0 {
-            return Duration::from_secs_f64(1.0 - bucket.tokens);
+        // What passes leaves one for what stands in the end: that must not wait.
+        let needed = if settled { 1.0 } else { 2.0 };
+        if bucket.tokens < needed {
+            return Duration::from_secs_f64(needed - bucket.tokens);
         }
         bucket.tokens -= 1.0;
         *passing -= u32::from(bucket.passing.take().is_some());
+        bucket.told += u32::from(!settled);
         Duration::ZERO
     }
 
@@ -187,7 +195,12 @@ impl Engine {
         });
         let settled = is_settled(&wanted, &standings);
         let status = (binding.status.as_ref() != Some(&wanted)).then_some(wanted);
-        (status.is_some() || template.is_some()).then_some(Due { binding, status, template, settled })
+        (status.is_some() || template.is_some()).then_some(Due {
+            binding,
+            status,
+            template,
+            settled,
+        })
     }
 
     /// Whether what stands in every member was seen since this hub started: what was not seen yet is not news.
@@ -383,6 +396,24 @@ mod tests {
         let wait = buckets.take(&key(), false, Instant::now());
         tokio::time::advance(wait).await;
         assert!(buckets.take(&key(), false, Instant::now()).is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_in_the_end_never_waits_for_what_passed_before() {
+        let buckets = Buckets::default();
+        let start = Instant::now();
+        let mut written = 0;
+        while start.elapsed() < Duration::from_mins(1) {
+            let wait = buckets.take(&key(), false, Instant::now());
+            written += u32::from(wait.is_zero());
+            tokio::time::advance(wait.max(Duration::from_millis(1))).await;
+        }
+        assert!(
+            (5..=10).contains(&written),
+            "{written} times in a minute of passing"
+        );
+        assert!(buckets.take(&key(), true, Instant::now()).is_zero());
+        assert_eq!(buckets.take(&key(), false, Instant::now()), PASSING);
     }
 
     #[tokio::test(start_paused = true)]

@@ -256,8 +256,11 @@ fn drifted(standings: &Standings) -> Told {
 #[must_use]
 pub fn is_settled(status: &WorkloadBindingStatus, standings: &Standings) -> bool {
     status.clusters.iter().all(|cluster| {
-        let problem = standings.get(&cluster.name).and_then(|(standing, ..)| standing.problem.as_ref());
-        problem.is_some_and(|problem| problem.terminal) || (cluster.applied && cluster.health != Health::Progressing)
+        let problem = standings
+            .get(&cluster.name)
+            .and_then(|(standing, ..)| standing.problem.as_ref());
+        problem.is_some_and(|problem| problem.terminal)
+            || (cluster.applied && cluster.health != Health::Progressing)
     })
 }
 
