@@ -8,8 +8,12 @@ pub(crate) struct Seed(u64);
 
 impl Seed {
     pub(crate) fn drawn() -> Self {
-        let given = std::env::var("HANSE_SEED").ok().and_then(|text| text.parse().ok());
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
+        let given = std::env::var("HANSE_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        let clock = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |since| since.as_secs());
         let seed = given.unwrap_or(clock);
         eprintln!("    HANSE_SEED={seed}");
         Self(seed)
