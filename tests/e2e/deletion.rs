@@ -111,7 +111,7 @@ async fn wrong_authority(fleet: &Fleet) {
             "owner",
             json!({"data": {"kubeconfig": text}}),
         )
-        .await
+        .await;
     };
     write(json!(encode(&wrong.to_string()))).await;
     let reason = eventually(

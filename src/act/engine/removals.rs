@@ -166,9 +166,10 @@ impl Engine {
                     what: format!("entry {entry} of ConfigMap {}", map.name_any()),
                     why: error.to_string(),
                 })?;
-                let done = match self.is_wanted_again(cluster, &removal) {
-                    true => Ok(true),
-                    false => self.remove_kept(cluster, &removal).await,
+                let done = if self.is_wanted_again(cluster, &removal) {
+                    Ok(true)
+                } else {
+                    self.remove_kept(cluster, &removal).await
                 };
                 match done {
                     Ok(true) => _ = left.remove(entry),
