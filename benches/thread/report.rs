@@ -79,6 +79,10 @@ impl Report {
             "55",
             "5",
         );
+        let [hub, floor] =
+            [Writer::Hub, Writer::Floor].map(|writer| self.median(writer, |burst| burst.all.cpu_seconds()));
+        let beyond = hub_only(format!("{:.1}", hub - floor));
+        row("CPU-s of all beyond the floor's", beyond, "", "", "");
         let memory = self
             .bursts
             .iter()
