@@ -1,6 +1,6 @@
 //! Tenants on the hub API, and the finalizers of Tenants and Clusters.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use kube::{
     Api, Resource, ResourceExt,
@@ -141,7 +141,8 @@ impl Engine {
             .bindings
             .iter()
             .any(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *name));
-        if in_use || self.has_removals(name).await? || !self.sweep(name).await? {
+        // Swept once more: what was in use until now was passed over.
+        if in_use || self.has_removals(name).await? || !self.sweep(name, &HashSet::new()).await? {
             self.sweeps.add_after(name.clone(), WAITING);
             return Ok(());
         }
