@@ -36,6 +36,7 @@ mod restart;
 mod scenario;
 mod seed;
 mod shop;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         ownership::scenarios(),
         policies::scenarios(),
         restart::scenarios(),
+        soak::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios
