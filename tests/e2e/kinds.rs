@@ -11,11 +11,23 @@ use crate::shop::{SOON, Shop, config_map, create, deployment, everywhere_kind, h
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::federated("a_custom_resource_is_applied_once_tenants_may_use_its_kind", custom_kind),
-        Scenario::federated("jobs_stateful_sets_and_services_bring_their_status_back", statuses),
-        Scenario::federated("kinds_that_bear_privilege_are_refused_with_a_reason", refused_kinds),
+        Scenario::federated(
+            "a_custom_resource_is_applied_once_tenants_may_use_its_kind",
+            custom_kind,
+        ),
+        Scenario::federated(
+            "jobs_stateful_sets_and_services_bring_their_status_back",
+            statuses,
+        ),
+        Scenario::federated(
+            "kinds_that_bear_privilege_are_refused_with_a_reason",
+            refused_kinds,
+        ),
         Scenario::federated("what_a_member_cannot_take_is_said_and_changes_nothing", unfit),
-        Scenario::federated("long_names_and_large_templates_arrive_or_are_refused_clearly", sizes),
+        Scenario::federated(
+            "long_names_and_large_templates_arrive_or_are_refused_clearly",
+            sizes,
+        ),
     ]
 }
 
@@ -34,12 +46,20 @@ fn widgets(more: Value) -> Value {
 }
 
 async fn define(plane: &ControlPlane, more: Value) {
-    create(&everywhere_kind(plane.admin(), "CustomResourceDefinition"), widgets(more)).await;
+    create(
+        &everywhere_kind(plane.admin(), "CustomResourceDefinition"),
+        widgets(more),
+    )
+    .await;
 }
 
 async fn custom_kind(fleet: &Fleet, federation: &Federation) {
     // The hub's members know a newer version than the third, which lacks a field.
-    join_all([fleet.hub(), &fleet.members()[0], &fleet.members()[1]].map(|plane| define(plane, json!({"colour": {"type": "string"}})))).await;
+    join_all(
+        [fleet.hub(), &fleet.members()[0], &fleet.members()[1]]
+            .map(|plane| define(plane, json!({"colour": {"type": "string"}}))),
+    )
+    .await;
     define(&fleet.members()[2], json!({})).await;
     // Without it nobody could see whether a namespace that the hub made is empty, and all would stay.
     let looking = json!({
@@ -54,32 +74,76 @@ async fn custom_kind(fleet: &Fleet, federation: &Federation) {
     let widget = json!({"apiVersion": "example.dev/v1", "kind": "Widget", "metadata": {"name": "gear"}, "spec": {"size": 3}});
     eventually(SOON * 2, "the hub API serves the kind", async || {
         let answer = shop.try_apply(std::slice::from_ref(&widget), &[]).await;
-        if answer.code == 0 { Ok(()) } else { Err(NotYet(answer.stderr)) }
+        if answer.code == 0 {
+            Ok(())
+        } else {
+            Err(NotYet(answer.stderr))
+        }
     })
     .await;
-    let message = shop.condition("Widget", "gear", "Applied", "False", "Forbidden").await;
-    for part in ["kind: ClusterRole", "hanse.dev/aggregate-to-tenant: \"true\"", "aggregate-to-view: \"true\"", "widgets"] {
+    let message = shop
+        .condition("Widget", "gear", "Applied", "False", "Forbidden")
+        .await;
+    for part in [
+        "kind: ClusterRole",
+        "hanse.dev/aggregate-to-tenant: \"true\"",
+        "aggregate-to-view: \"true\"",
+        "widgets",
+    ] {
         assert!(message.contains(part), "no {part} in {message}");
     }
     // The message is followed to the letter.
-    let role = message.split_once("<<'EOF'\n").unwrap().1.rsplit_once("\nEOF").unwrap().0;
+    let role = message
+        .split_once("<<'EOF'\n")
+        .unwrap()
+        .1
+        .rsplit_once("\nEOF")
+        .unwrap()
+        .0;
     let role: Value = serde_saphyr::from_str(role).unwrap();
     for member in fleet.members() {
         create(&everywhere_kind(member.admin(), "ClusterRole"), role.clone()).await;
     }
-    shop.within(Duration::from_secs(30), &[0, 1, 2], "Widget", "gear", "it is applied with the role", |live| live["spec"]["size"] == 3)
+    shop.within(
+        Duration::from_secs(30),
+        &[0, 1, 2],
+        "Widget",
+        "gear",
+        "it is applied with the role",
+        |live| live["spec"]["size"] == 3,
+    )
+    .await;
+    shop.condition("Widget", "gear", "Applied", "True", "Applied")
         .await;
-    shop.condition("Widget", "gear", "Applied", "True", "Applied").await;
-    shop.meddle(0, "Widget", "gear", json!({"spec": {"size": 4}})).await;
-    shop.within(SOON, &[0], "Widget", "gear", "an edit is repaired", |live| live["spec"]["size"] == 3).await;
+    shop.meddle(0, "Widget", "gear", json!({"spec": {"size": 4}}))
+        .await;
+    shop.within(SOON, &[0], "Widget", "gear", "an edit is repaired", |live| {
+        live["spec"]["size"] == 3
+    })
+    .await;
     // A field that one member does not know, and that the user set.
-    shop.edit("Widget", "gear", json!({"spec": {"colour": "red"}})).await;
-    let message = shop.condition("Widget", "gear", "Applied", "False", "InvalidForMember").await;
-    assert!(message.contains("member-3") && message.contains("colour"), "{message}");
-    shop.within(SOON, &[0, 1], "Widget", "gear", "the others have it", |live| live["spec"]["colour"] == "red").await;
-    assert!(shop.seen(2, "Widget", "gear").await["spec"].get("colour").is_none());
-    shop.edit("Widget", "gear", json!({"spec": {"colour": null}})).await;
-    shop.condition("Widget", "gear", "Applied", "True", "Applied").await;
+    shop.edit("Widget", "gear", json!({"spec": {"colour": "red"}}))
+        .await;
+    let message = shop
+        .condition("Widget", "gear", "Applied", "False", "InvalidForMember")
+        .await;
+    assert!(
+        message.contains("member-3") && message.contains("colour"),
+        "{message}"
+    );
+    shop.within(SOON, &[0, 1], "Widget", "gear", "the others have it", |live| {
+        live["spec"]["colour"] == "red"
+    })
+    .await;
+    assert!(
+        shop.seen(2, "Widget", "gear").await["spec"]
+            .get("colour")
+            .is_none()
+    );
+    shop.edit("Widget", "gear", json!({"spec": {"colour": null}}))
+        .await;
+    shop.condition("Widget", "gear", "Applied", "True", "Applied")
+        .await;
     shop.delete("Widget", "gear").await;
     shop.nowhere(&[0, 1, 2], "Widget", "gear").await;
     shop.close().await;
@@ -87,7 +151,8 @@ async fn custom_kind(fleet: &Fleet, federation: &Federation) {
 
 async fn statuses(fleet: &Fleet, federation: &Federation) {
     let shop = Shop::open(fleet, federation, "statuses").await;
-    let pod = json!({"restartPolicy": "Never", "containers": [{"name": "app", "image": "example.dev/app:1"}]});
+    let pod =
+        json!({"restartPolicy": "Never", "containers": [{"name": "app", "image": "example.dev/app:1"}]});
     let set = json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
         "spec": {
@@ -108,40 +173,76 @@ async fn statuses(fleet: &Fleet, federation: &Federation) {
         let mut daemons = set.clone();
         daemons["kind"] = json!("DaemonSet");
         daemons["metadata"]["name"] = json!("agent");
-        daemons["spec"].as_object_mut().unwrap().retain(|field, _| field == "selector" || field == "template");
+        daemons["spec"]
+            .as_object_mut()
+            .unwrap()
+            .retain(|field, _| field == "selector" || field == "template");
         daemons
     };
-    shop.apply_and_wait(&[set, headless, balancer, job, daemons, service("web")]).await;
+    shop.apply_and_wait(&[set, headless, balancer, job, daemons, service("web")])
+        .await;
 
     let hub = async |kind: &str, name: &str, what: &str, holds: &dyn Fn(&Value) -> bool| {
         eventually(SOON * 2, &format!("{kind} {name}: {what}"), async || {
             let live = value(&shop.on_hub(kind).get(name).await?);
-            if holds(&live["status"]) { Ok(()) } else { Err(NotYet(live["status"].to_string())) }
+            if holds(&live["status"]) {
+                Ok(())
+            } else {
+                Err(NotYet(live["status"].to_string()))
+            }
         })
         .await;
     };
-    hub("StatefulSet", "db", "6 are ready", &|status| status["readyReplicas"] == 6 && status["observedGeneration"] == 1).await;
-    hub("DaemonSet", "agent", "9 are ready", &|status| status["numberReady"] == 9 && status["desiredNumberScheduled"] == 9).await;
+    hub("StatefulSet", "db", "6 are ready", &|status| {
+        status["readyReplicas"] == 6 && status["observedGeneration"] == 1
+    })
+    .await;
+    hub("DaemonSet", "agent", "9 are ready", &|status| {
+        status["numberReady"] == 9 && status["desiredNumberScheduled"] == 9
+    })
+    .await;
     hub("Job", "once", "it is complete", &|status| {
         let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
-        let holds = |kind: &str| conditions.iter().any(|c| c["type"] == kind && c["status"] == "True");
+        let holds = |kind: &str| {
+            conditions
+                .iter()
+                .any(|c| c["type"] == kind && c["status"] == "True")
+        };
         status["succeeded"] == 3 && holds("Complete") && holds("SuccessCriteriaMet")
     })
     .await;
     // Where a member's load balancer stands, the template says so.
     let objects = shop.in_member(0, "Service");
     let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.7"}]}}});
-    objects.patch_status("front", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(status)).await.unwrap();
+    objects
+        .patch_status(
+            "front",
+            &kube::api::PatchParams::default(),
+            &kube::api::Patch::Merge(status),
+        )
+        .await
+        .unwrap();
     hub("Service", "front", "the member's address is shown", &|status| {
-        status["loadBalancer"]["ingress"].as_array().is_some_and(|all| all.iter().any(|one| one["ip"] == "192.0.2.7"))
+        status["loadBalancer"]["ingress"]
+            .as_array()
+            .is_some_and(|all| all.iter().any(|one| one["ip"] == "192.0.2.7"))
     })
     .await;
     // Scaling up reaches every member, and a rollout's count comes back.
-    shop.edit("StatefulSet", "db", json!({"spec": {"replicas": 1}})).await;
-    hub("StatefulSet", "db", "3 are ready", &|status| status["readyReplicas"] == 3 && status["observedGeneration"] == 2).await;
+    shop.edit("StatefulSet", "db", json!({"spec": {"replicas": 1}}))
+        .await;
+    hub("StatefulSet", "db", "3 are ready", &|status| {
+        status["readyReplicas"] == 3 && status["observedGeneration"] == 2
+    })
+    .await;
     for number in 0..3 {
         let live = shop.seen(number, "Service", "front").await;
-        assert!(hub_entry(&live).unwrap()["fieldsV1"]["f:spec"].get("f:clusterIP").is_none(), "{live}");
+        assert!(
+            hub_entry(&live).unwrap()["fieldsV1"]["f:spec"]
+                .get("f:clusterIP")
+                .is_none(),
+            "{live}"
+        );
         let (first, last) = fleet.members()[number].node_ports();
         let port = live["spec"]["ports"][0]["nodePort"].as_u64().unwrap();
         assert!((u64::from(first)..=u64::from(last)).contains(&port), "{port}");
@@ -152,7 +253,11 @@ async fn statuses(fleet: &Fleet, federation: &Federation) {
 async fn refused_kinds(fleet: &Fleet, federation: &Federation) {
     let shop = Shop::open(fleet, federation, "refused").await;
     let selected = ["Role", "ResourceQuota"].map(|kind| {
-        let version = if kind == "Role" { "rbac.authorization.k8s.io/v1" } else { "v1" };
+        let version = if kind == "Role" {
+            "rbac.authorization.k8s.io/v1"
+        } else {
+            "v1"
+        };
         json!({"apiVersion": version, "kind": kind})
     });
     let mut selectors = selected.to_vec();
@@ -171,18 +276,33 @@ async fn refused_kinds(fleet: &Fleet, federation: &Federation) {
         shop.nowhere(&[0, 1, 2], kind, name).await;
         if let Some(binding) = shop.binding(kind, name).await {
             let conditions = &binding["status"]["conditions"];
-            assert!(conditions.to_string().contains("KindRefused") || binding["spec"]["clusters"].as_array().is_none_or(Vec::is_empty), "{binding}");
+            assert!(
+                conditions.to_string().contains("KindRefused")
+                    || binding["spec"]["clusters"].as_array().is_none_or(Vec::is_empty),
+                "{binding}"
+            );
         }
     }
     // What privileges a pod: pod security in the member judges it, and the reason comes back.
     let mut root = deployment("root");
     root["spec"]["template"]["spec"]["hostNetwork"] = json!(true);
     shop.apply(&[root]).await;
-    eventually(SOON * 2, "no pod of it runs, and the binding says why", async || {
-        let binding = shop.binding("Deployment", "root").await.ok_or_else(|| NotYet::from("no binding"))?;
-        let text = binding["status"].to_string();
-        if text.contains("PodSecurity") { Ok(()) } else { Err(NotYet(text)) }
-    })
+    eventually(
+        SOON * 2,
+        "no pod of it runs, and the binding says why",
+        async || {
+            let binding = shop
+                .binding("Deployment", "root")
+                .await
+                .ok_or_else(|| NotYet::from("no binding"))?;
+            let text = binding["status"].to_string();
+            if text.contains("PodSecurity") {
+                Ok(())
+            } else {
+                Err(NotYet(text))
+            }
+        },
+    )
     .await;
     // The machinery's own objects are never templates.
     for number in 0..3 {
@@ -194,26 +314,41 @@ async fn refused_kinds(fleet: &Fleet, federation: &Federation) {
 
 async fn unfit(fleet: &Fleet, federation: &Federation) {
     let shop = Shop::open(fleet, federation, "unfit").await;
-    shop.apply_and_wait(&[deployment("web"), deployment("other")]).await;
+    shop.apply_and_wait(&[deployment("web"), deployment("other")])
+        .await;
     let before = shop.seen(0, "Deployment", "web").await;
     // Duplicate names of a list map are kept by an update at the hub, and refused by a server-side apply.
     let twice = json!({"spec": {"template": {"spec": {"containers": [{
         "name": "app", "image": "example.dev/app:1", "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}],
     }]}}}});
     shop.edit("Deployment", "web", twice).await;
-    let message = shop.condition("Deployment", "web", "Applied", "False", "InvalidForMember").await;
+    let message = shop
+        .condition("Deployment", "web", "Applied", "False", "InvalidForMember")
+        .await;
     assert!(message.contains("env"), "{message}");
     let after = shop.seen(0, "Deployment", "web").await;
     assert_eq!(before["spec"], after["spec"], "nothing changed");
-    shop.edit("Deployment", "web", crate::shop::image("example.dev/app:3")).await;
-    shop.condition("Deployment", "web", "Applied", "True", "Applied").await;
+    shop.edit("Deployment", "web", crate::shop::image("example.dev/app:3"))
+        .await;
+    shop.condition("Deployment", "web", "Applied", "True", "Applied")
+        .await;
     // A broken file changes nothing, and says where it is broken.
     let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: broken}\ndata:\n  a: b\n  a: c\n";
     let arguments = ["apply", "-n", &shop.name, "-f", "-"];
     let answer = shop.hub.run_with_input(&arguments, broken).await.unwrap();
     assert_eq!(answer.code, 1, "{answer:?}");
-    assert!(answer.stderr.contains("HUB0") && answer.stderr.contains(":6:"), "{}", answer.stderr);
-    assert!(shop.on_hub("ConfigMap").get_opt("broken").await.unwrap().is_none());
+    assert!(
+        answer.stderr.contains("HUB0") && answer.stderr.contains(":6:"),
+        "{}",
+        answer.stderr
+    );
+    assert!(
+        shop.on_hub("ConfigMap")
+            .get_opt("broken")
+            .await
+            .unwrap()
+            .is_none()
+    );
     shop.close().await;
 }
 
@@ -223,19 +358,50 @@ async fn sizes(fleet: &Fleet, federation: &Federation) {
     assert_eq!(long.len(), 253);
     let twin = format!("{}.{}c", "a".repeat(126), "b".repeat(125));
     let large = "x".repeat(900 * 1024);
-    shop.apply_and_wait(&[config_map(&long, "long"), config_map(&twin, "twin"), config_map("large", &large)]).await;
-    shop.everywhere("ConfigMap", &long, "it is itself", |live| live["data"]["text"] == "long").await;
-    shop.everywhere("ConfigMap", &twin, "it is not its twin", |live| live["data"]["text"] == "twin").await;
-    shop.everywhere("ConfigMap", "large", "it is whole", |live| live["data"]["text"].as_str().is_some_and(|text| text.len() == large.len()))
-        .await;
+    shop.apply_and_wait(&[
+        config_map(&long, "long"),
+        config_map(&twin, "twin"),
+        config_map("large", &large),
+    ])
+    .await;
+    shop.everywhere("ConfigMap", &long, "it is itself", |live| {
+        live["data"]["text"] == "long"
+    })
+    .await;
+    shop.everywhere("ConfigMap", &twin, "it is not its twin", |live| {
+        live["data"]["text"] == "twin"
+    })
+    .await;
+    shop.everywhere("ConfigMap", "large", "it is whole", |live| {
+        live["data"]["text"]
+            .as_str()
+            .is_some_and(|text| text.len() == large.len())
+    })
+    .await;
     let binding = shop.binding("ConfigMap", &long).await.unwrap();
-    assert!(binding["metadata"]["name"].as_str().unwrap().len() <= 63, "{}", binding["metadata"]["name"]);
-    assert!(binding.to_string().len() < 16 * 1024, "a binding carries no template");
-    let answer = shop.try_apply(&[config_map("huge", &"x".repeat(1200 * 1024))], &[]).await;
+    assert!(
+        binding["metadata"]["name"].as_str().unwrap().len() <= 63,
+        "{}",
+        binding["metadata"]["name"]
+    );
+    assert!(
+        binding.to_string().len() < 16 * 1024,
+        "a binding carries no template"
+    );
+    let answer = shop
+        .try_apply(&[config_map("huge", &"x".repeat(1200 * 1024))], &[])
+        .await;
     assert_eq!(answer.code, 1, "{}", answer.stderr);
-    assert!(answer.stderr.contains("error[HUB") && answer.stderr.contains("hint:") && answer.stderr.len() < 8 * 1024, "{}", &answer.stderr[..answer.stderr.len().min(4000)]);
+    assert!(
+        answer.stderr.contains("error[HUB")
+            && answer.stderr.contains("hint:")
+            && answer.stderr.len() < 8 * 1024,
+        "{}",
+        &answer.stderr[..answer.stderr.len().min(4000)]
+    );
     shop.delete("ConfigMap", &long).await;
     shop.nowhere(&[0, 1, 2], "ConfigMap", &long).await;
-    shop.everywhere("ConfigMap", &twin, "its twin stays", |_| true).await;
+    shop.everywhere("ConfigMap", &twin, "its twin stays", |_| true)
+        .await;
     shop.close().await;
 }

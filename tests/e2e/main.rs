@@ -10,6 +10,12 @@
     clippy::panic,
     reason = "a scenario fails by panicking"
 )]
+#![allow(
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    clippy::assigning_clones,
+    reason = "a scenario reads as one story; its values are made on the spot"
+)]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod boutique;
@@ -22,14 +28,15 @@ mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
-mod members;
 mod kinds;
+mod members;
 mod ownership;
 mod policies;
 mod restart;
 mod scenario;
 mod seed;
 mod shop;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -56,6 +63,7 @@ fn main() -> ExitCode {
         ownership::scenarios(),
         policies::scenarios(),
         restart::scenarios(),
+        soak::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios

@@ -5,12 +5,20 @@ use serde_json::json;
 
 use crate::harness::{Federation, Fleet, NotYet, eventually};
 use crate::scenario::Scenario;
-use crate::shop::{INTRUDER, SOON, Shop, config_map, create, deployment, everywhere_kind, hub_entry, merge, value};
+use crate::shop::{
+    INTRUDER, SOON, Shop, config_map, create, deployment, everywhere_kind, hub_entry, merge, value,
+};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
-        Scenario::federated("an_object_of_somebody_else_is_a_conflict_and_left_untouched", foreign_object),
-        Scenario::federated("a_namespace_of_somebody_else_is_used_only_with_its_owners_word", foreign_namespace),
+        Scenario::federated(
+            "an_object_of_somebody_else_is_a_conflict_and_left_untouched",
+            foreign_object,
+        ),
+        Scenario::federated(
+            "a_namespace_of_somebody_else_is_used_only_with_its_owners_word",
+            foreign_namespace,
+        ),
         Scenario::federated("what_another_hub_wrote_is_not_taken", another_hub),
         Scenario::federated("an_orphaned_object_stays_without_our_marks", orphan),
         Scenario::federated("a_template_made_again_keeps_its_objects", made_again),
@@ -25,23 +33,61 @@ async fn foreign_object(fleet: &Fleet, federation: &Federation) {
     create(&shop.in_member(1, "ConfigMap"), config_map("taken", "theirs")).await;
     let before = shop.seen(1, "ConfigMap", "taken").await;
     shop.apply(&[config_map("taken", "ours")]).await;
-    let message = shop.condition("ConfigMap", "taken", "Applied", "False", "Conflict").await;
-    assert!(message.contains("member-2") && message.contains(INTRUDER), "{message}");
-    shop.within(SOON, &[0, 2], "ConfigMap", "taken", "elsewhere it is ours", |live| live["data"]["text"] == "ours").await;
-    shop.edit("ConfigMap", "taken", json!({"data": {"text": "newer"}})).await;
-    shop.within(SOON, &[0, 2], "ConfigMap", "taken", "elsewhere it changes", |live| live["data"]["text"] == "newer").await;
-    assert_eq!(shop.seen(1, "ConfigMap", "taken").await, before, "the first write never merges");
+    let message = shop
+        .condition("ConfigMap", "taken", "Applied", "False", "Conflict")
+        .await;
+    assert!(
+        message.contains("member-2") && message.contains(INTRUDER),
+        "{message}"
+    );
+    shop.within(
+        SOON,
+        &[0, 2],
+        "ConfigMap",
+        "taken",
+        "elsewhere it is ours",
+        |live| live["data"]["text"] == "ours",
+    )
+    .await;
+    shop.edit("ConfigMap", "taken", json!({"data": {"text": "newer"}}))
+        .await;
+    shop.within(
+        SOON,
+        &[0, 2],
+        "ConfigMap",
+        "taken",
+        "elsewhere it changes",
+        |live| live["data"]["text"] == "newer",
+    )
+    .await;
+    assert_eq!(
+        shop.seen(1, "ConfigMap", "taken").await,
+        before,
+        "the first write never merges"
+    );
     shop.delete("ConfigMap", "taken").await;
     shop.nowhere(&[0, 2], "ConfigMap", "taken").await;
-    assert_eq!(shop.seen(1, "ConfigMap", "taken").await, before, "nothing foreign is deleted");
+    assert_eq!(
+        shop.seen(1, "ConfigMap", "taken").await,
+        before,
+        "nothing foreign is deleted"
+    );
     shop.close().await;
 }
 
 async fn foreign_namespace(fleet: &Fleet, federation: &Federation) {
     let name = fleet.namespace("lodger");
     let namespaces = everywhere_kind(fleet.members()[0].admin(), "Namespace");
-    create(&namespaces, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
-    let shop = Shop { fleet, hub: federation.hub.clone(), name: name.clone() };
+    create(
+        &namespaces,
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+    )
+    .await;
+    let shop = Shop {
+        fleet,
+        hub: federation.hub.clone(),
+        name: name.clone(),
+    };
     shop.apply(&[
         json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": {"namespaces": [name]}}),
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
@@ -50,27 +96,57 @@ async fn foreign_namespace(fleet: &Fleet, federation: &Federation) {
         config_map("text", "ours"),
     ])
     .await;
-    let message = shop.condition("ConfigMap", "text", "Applied", "False", "NamespaceNotOurs").await;
+    let message = shop
+        .condition("ConfigMap", "text", "Applied", "False", "NamespaceNotOurs")
+        .await;
     let command = format!("kubectl annotate namespace {name} hanse.dev/adopt={name}");
     assert!(message.contains(&command), "{message}");
-    shop.within(SOON, &[1, 2], "ConfigMap", "text", "it is in the others", |_| true).await;
-    assert!(shop.in_member(0, "ConfigMap").get_opt("text").await.unwrap().is_none());
+    shop.within(SOON, &[1, 2], "ConfigMap", "text", "it is in the others", |_| {
+        true
+    })
+    .await;
+    assert!(
+        shop.in_member(0, "ConfigMap")
+            .get_opt("text")
+            .await
+            .unwrap()
+            .is_none()
+    );
 
-    merge(&namespaces, &name, "owner", json!({"metadata": {"annotations": {"hanse.dev/adopt": name}}})).await;
-    shop.within(SOON * 13, &[0], "ConfigMap", "text", "with the owner's word it is there", |_| true).await;
+    merge(
+        &namespaces,
+        &name,
+        "owner",
+        json!({"metadata": {"annotations": {"hanse.dev/adopt": name}}}),
+    )
+    .await;
+    shop.within(
+        SOON * 13,
+        &[0],
+        "ConfigMap",
+        "text",
+        "with the owner's word it is there",
+        |_| true,
+    )
+    .await;
     shop.delete("ConfigMap", "text").await;
     shop.nowhere(&[0, 1, 2], "ConfigMap", "text").await;
     shop.run(&["delete", "tenant", &name]).await;
-    everywhere_kind(fleet.hub().admin(), "Tenant").delete(&name, &kube::api::DeleteParams::default()).await.ok();
+    everywhere_kind(fleet.hub().admin(), "Tenant")
+        .delete(&name, &kube::api::DeleteParams::default())
+        .await
+        .ok();
     for (number, stays) in [(0, true), (1, false)] {
         let all = everywhere_kind(fleet.members()[number].admin(), "Namespace");
-        eventually(SOON, "only a namespace that the hub made is deleted", async || {
-            match all.get_opt(&name).await? {
+        eventually(
+            SOON,
+            "only a namespace that the hub made is deleted",
+            async || match all.get_opt(&name).await? {
                 Some(_) if !stays => Err(NotYet::from("it is still there")),
                 None if stays => panic!("the hub deleted a namespace that it had not made"),
                 _ => Ok(()),
-            }
-        })
+            },
+        )
         .await;
     }
 }
@@ -88,16 +164,25 @@ async fn another_hub(fleet: &Fleet, federation: &Federation) {
     theirs["metadata"]["annotations"] = annotations;
     let params = kube::api::PatchParams::apply("hanse-00000000");
     let maps = shop.in_member(0, "ConfigMap");
-    maps.patch("theirs", &params, &kube::api::Patch::Apply(&theirs)).await.unwrap();
+    maps.patch("theirs", &params, &kube::api::Patch::Apply(&theirs))
+        .await
+        .unwrap();
     shop.apply(&[config_map("theirs", "ours now")]).await;
-    let message = shop.condition("ConfigMap", "theirs", "Applied", "False", "Conflict").await;
+    let message = shop
+        .condition("ConfigMap", "theirs", "Applied", "False", "Conflict")
+        .await;
     assert!(message.contains("hanse-00000000"), "{message}");
     assert_eq!(shop.seen(0, "ConfigMap", "theirs").await["data"]["text"], "x");
 
     // The other hub writes into an object of ours: two managers, and ours is repaired.
     let steal = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"text": "stolen"}});
-    maps.patch("ours", &params.clone().force(), &kube::api::Patch::Apply(&steal)).await.unwrap();
-    shop.within(SOON, &[0], "ConfigMap", "ours", "it is ours again", |live| live["data"]["text"] == "x").await;
+    maps.patch("ours", &params.clone().force(), &kube::api::Patch::Apply(&steal))
+        .await
+        .unwrap();
+    shop.within(SOON, &[0], "ConfigMap", "ours", "it is ours again", |live| {
+        live["data"]["text"] == "x"
+    })
+    .await;
     shop.event("ours", "DriftCorrected", "hanse-00000000").await;
     shop.close().await;
 }
@@ -105,7 +190,8 @@ async fn another_hub(fleet: &Fleet, federation: &Federation) {
 async fn orphan(fleet: &Fleet, federation: &Federation) {
     let keep = json!({"deletion": {"template": "Orphan"}});
     let shop = Shop::open_with(fleet, &federation.hub, "orphaned", keep).await;
-    shop.apply_and_wait(&[config_map("text", "ours"), deployment("web")]).await;
+    shop.apply_and_wait(&[config_map("text", "ours"), deployment("web")])
+        .await;
     for (kind, name) in [("ConfigMap", "text"), ("Deployment", "web")] {
         let before = shop.seen(0, kind, name).await;
         shop.delete(kind, name).await;
@@ -118,15 +204,25 @@ async fn orphan(fleet: &Fleet, federation: &Federation) {
         })
         .await;
         let after = shop.seen(0, kind, name).await;
-        assert_eq!((&before["metadata"]["uid"], &before["spec"], &before["data"]), (
-            &after["metadata"]["uid"],
-            &after["spec"],
-            &after["data"]
-        ));
+        assert_eq!(
+            (&before["metadata"]["uid"], &before["spec"], &before["data"]),
+            (&after["metadata"]["uid"], &after["spec"], &after["data"])
+        );
     }
-    let bindings = async || shop.on_hub("WorkloadBinding").list(&ListParams::default()).await.unwrap().items.len();
+    let bindings = async || {
+        shop.on_hub("WorkloadBinding")
+            .list(&ListParams::default())
+            .await
+            .unwrap()
+            .items
+            .len()
+    };
     eventually(SOON, "the bindings are gone", async || {
-        if bindings().await == 0 { Ok(()) } else { Err(NotYet::from("there are some")) }
+        if bindings().await == 0 {
+            Ok(())
+        } else {
+            Err(NotYet::from("there are some"))
+        }
     })
     .await;
     shop.close().await;
@@ -139,13 +235,23 @@ async fn made_again(fleet: &Fleet, federation: &Federation) {
     let hold = json!({"metadata": {"finalizers": ["test.hanse.dev/hold"]}});
     shop.meddle(0, "ConfigMap", "text", hold).await;
     shop.delete("ConfigMap", "text").await;
-    shop.within(SOON, &[0], "ConfigMap", "text", "it is told to go", |live| live["metadata"]["deletionTimestamp"].is_string())
-        .await;
+    shop.within(SOON, &[0], "ConfigMap", "text", "it is told to go", |live| {
+        live["metadata"]["deletionTimestamp"].is_string()
+    })
+    .await;
     shop.apply(&[config_map("text", "two")]).await;
-    shop.within(SOON, &[1, 2], "ConfigMap", "text", "it is there again", |live| live["data"]["text"] == "two").await;
-    shop.meddle(0, "ConfigMap", "text", json!({"metadata": {"finalizers": null}})).await;
-    shop.everywhere("ConfigMap", "text", "it is everywhere again", |live| live["data"]["text"] == "two").await;
-    shop.condition("ConfigMap", "text", "Applied", "True", "Applied").await;
+    shop.within(SOON, &[1, 2], "ConfigMap", "text", "it is there again", |live| {
+        live["data"]["text"] == "two"
+    })
+    .await;
+    shop.meddle(0, "ConfigMap", "text", json!({"metadata": {"finalizers": null}}))
+        .await;
+    shop.everywhere("ConfigMap", "text", "it is everywhere again", |live| {
+        live["data"]["text"] == "two"
+    })
+    .await;
+    shop.condition("ConfigMap", "text", "Applied", "True", "Applied")
+        .await;
     shop.close().await;
 }
 

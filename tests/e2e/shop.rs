@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
@@ -31,7 +33,11 @@ impl<'a> Shop<'a> {
     /// Opens a shop; `more` is merged into the spec of its policy.
     pub(crate) async fn open_with(fleet: &'a Fleet, hub: &HubCommand, prefix: &str, more: Value) -> Self {
         let name = fleet.namespace(prefix);
-        let shop = Self { fleet, hub: hub.clone(), name };
+        let shop = Self {
+            fleet,
+            hub: hub.clone(),
+            name,
+        };
         let mut spec = json!({"resourceSelectors": [{"apiVersion": "*", "kind": "*"}]});
         json_patch::merge(&mut spec, &more);
         let manifests = [
@@ -50,14 +56,19 @@ impl<'a> Shop<'a> {
 
     /// `hub apply --wait`.
     pub(crate) async fn apply_and_wait(&self, manifests: &[Value]) {
-        self.try_apply(manifests, &["--wait", "--timeout", "60s"]).await.success();
+        self.try_apply(manifests, &["--wait", "--timeout", "60s"])
+            .await
+            .success();
     }
 
     pub(crate) async fn try_apply(&self, manifests: &[Value], more: &[&str]) -> Answer {
         let text: Vec<String> = manifests.iter().map(Value::to_string).collect();
         let mut arguments = vec!["apply", "-n", &self.name, "-f", "-"];
         arguments.extend(more);
-        self.hub.run_with_input(&arguments, &text.join("\n---\n")).await.unwrap()
+        self.hub
+            .run_with_input(&arguments, &text.join("\n---\n"))
+            .await
+            .unwrap()
     }
 
     /// One command in the shop's namespace.
@@ -91,7 +102,13 @@ impl<'a> Shop<'a> {
     }
 
     /// Waits until the object in every member fulfils `holds`.
-    pub(crate) async fn everywhere(&self, kind: &str, name: &str, what: &str, holds: impl Fn(&Value) -> bool) {
+    pub(crate) async fn everywhere(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) {
         let all: Vec<usize> = (0..self.fleet.members().len()).collect();
         self.within(SOON, &all, kind, name, what, holds).await;
     }
@@ -110,7 +127,11 @@ impl<'a> Shop<'a> {
             let look = members.iter().map(async |number| {
                 let live = self.in_member(*number, kind).get(name).await?;
                 let live = value(&live);
-                if holds(&live) { Ok(()) } else { Err(NotYet(format!("member {}: {live}", number + 1))) }
+                if holds(&live) {
+                    Ok(())
+                } else {
+                    Err(NotYet(format!("member {}: {live}", number + 1)))
+                }
             });
             try_join_all(look).await.map(|_| ())
         })
@@ -132,18 +153,41 @@ impl<'a> Shop<'a> {
 
     /// The binding of a template.
     pub(crate) async fn binding(&self, kind: &str, name: &str) -> Option<Value> {
-        let listed = self.on_hub("WorkloadBinding").list(&ListParams::default()).await.unwrap();
-        let of = |binding: &Value| binding["spec"]["template"]["kind"] == kind && binding["spec"]["template"]["name"] == name;
+        let listed = self
+            .on_hub("WorkloadBinding")
+            .list(&ListParams::default())
+            .await
+            .unwrap();
+        let of = |binding: &Value| {
+            binding["spec"]["template"]["kind"] == kind && binding["spec"]["template"]["name"] == name
+        };
         listed.iter().map(value).find(of)
     }
 
     /// Waits until a condition of the template's binding has this status and reason; its message.
-    pub(crate) async fn condition(&self, kind: &str, name: &str, condition: &str, status: &str, reason: &str) -> String {
+    pub(crate) async fn condition(
+        &self,
+        kind: &str,
+        name: &str,
+        condition: &str,
+        status: &str,
+        reason: &str,
+    ) -> String {
         let what = format!("{name} is {condition}={status} ({reason})");
         eventually(SOON, &what, async || {
-            let binding = self.binding(kind, name).await.ok_or_else(|| NotYet::from("it has no binding"))?;
-            let all = binding["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let found = all.iter().find(|c| c["type"] == condition).cloned().unwrap_or_default();
+            let binding = self
+                .binding(kind, name)
+                .await
+                .ok_or_else(|| NotYet::from("it has no binding"))?;
+            let all = binding["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let found = all
+                .iter()
+                .find(|c| c["type"] == condition)
+                .cloned()
+                .unwrap_or_default();
             if found["status"] == status && found["reason"] == reason {
                 Ok(found["message"].as_str().unwrap_or_default().to_owned())
             } else {
@@ -155,21 +199,32 @@ impl<'a> Shop<'a> {
 
     /// Waits for an event about the template; its note.
     pub(crate) async fn event(&self, name: &str, reason: &str, part: &str) -> String {
-        eventually(SOON, &format!("event {reason} about {name} says {part:?}"), async || {
-            let events = self.on_hub("Event").list(&ListParams::default()).await?;
-            let notes: Vec<String> = events
-                .iter()
-                .map(value)
-                .filter(|event| event["regarding"]["name"] == name && event["reason"] == reason)
-                .map(|event| event["note"].as_str().unwrap_or_default().to_owned())
-                .collect();
-            notes.iter().find(|note| note.contains(part)).cloned().ok_or_else(|| NotYet(format!("{notes:?}")))
-        })
+        eventually(
+            SOON,
+            &format!("event {reason} about {name} says {part:?}"),
+            async || {
+                let events = self.on_hub("Event").list(&ListParams::default()).await?;
+                let notes: Vec<String> = events
+                    .iter()
+                    .map(value)
+                    .filter(|event| event["regarding"]["name"] == name && event["reason"] == reason)
+                    .map(|event| event["note"].as_str().unwrap_or_default().to_owned())
+                    .collect();
+                notes
+                    .iter()
+                    .find(|note| note.contains(part))
+                    .cloned()
+                    .ok_or_else(|| NotYet(format!("{notes:?}")))
+            },
+        )
         .await
     }
 
     pub(crate) async fn delete(&self, kind: &str, name: &str) {
-        self.on_hub(kind).delete(name, &DeleteParams::default()).await.unwrap();
+        self.on_hub(kind)
+            .delete(name, &DeleteParams::default())
+            .await
+            .unwrap();
     }
 
     /// Removes the tenant and its hub namespace, so that later scenarios have the room.
@@ -227,15 +282,23 @@ pub(crate) fn value(object: &DynamicObject) -> Value {
 }
 
 pub(crate) async fn merge(api: &Api<DynamicObject>, name: &str, manager: &str, patch: Value) {
-    let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
+    let params = PatchParams {
+        field_manager: Some(manager.to_owned()),
+        ..PatchParams::default()
+    };
     api.patch(name, &params, &Patch::Merge(patch)).await.unwrap();
 }
 
 /// Creates an object as somebody who is not the hub.
 pub(crate) async fn create(api: &Api<DynamicObject>, object: Value) {
     let object: DynamicObject = serde_json::from_value(object).unwrap();
-    let params = kube::api::PostParams { field_manager: Some(INTRUDER.to_owned()), ..kube::api::PostParams::default() };
-    api.create(&params, &object).await.unwrap_or_else(|error| panic!("{}: {error}", object.name_any()));
+    let params = kube::api::PostParams {
+        field_manager: Some(INTRUDER.to_owned()),
+        ..kube::api::PostParams::default()
+    };
+    api.create(&params, &object)
+        .await
+        .unwrap_or_else(|error| panic!("{}: {error}", object.name_any()));
 }
 
 /// A Deployment of one replica.
@@ -266,4 +329,3 @@ pub(crate) fn service(name: &str) -> Value {
 pub(crate) fn image(name: &str) -> Value {
     json!({"spec": {"template": {"spec": {"containers": [{"name": "app", "image": name}]}}}})
 }
-

@@ -1,10 +1,10 @@
 //! A tenant's namespaces on the hub API, and its owners' rights there.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::member::{key, namespaces, role_bindings};
 use crate::{
-    act::wire::{Created, Error, HubIdentity, Stack, Target},
+    act::wire::{Created, Error, HubIdentity, Observed, Stack, Target},
     decide::tenancy,
     model::{api::Tenant, mark, name::NamespaceName},
 };
@@ -61,6 +61,57 @@ pub async fn enforce_tenant(
         settle(target, me, live, &wanted, has_subjects).await?;
     }
     Ok(obstacles)
+}
+
+/// Takes back from a tenant a hub namespace that it has no more: the owners' rights, then the labels that say
+/// whose it is, so that another tenant can have it. The namespace stays, with everything in it.
+pub async fn release_namespace(
+    hub: &Stack,
+    me: &HubIdentity,
+    tenant: &str,
+    namespace: &NamespaceName,
+) -> Result<(), Error> {
+    let client = hub.client();
+    let is_theirs = |live: &Observed| {
+        let labels = live.metadata.labels.as_ref();
+        labels
+            .and_then(|labels| labels.get(mark::TENANT))
+            .map(String::as_str)
+            == Some(tenant)
+            && live.managers.hubs.contains_key(&me.manager)
+    };
+    let rights = key(
+        "rbac.authorization.k8s.io",
+        "RoleBinding",
+        Some(namespace),
+        tenancy::OWNERS_BINDING,
+    );
+    let of_namespace = key("", "Namespace", None, namespace);
+    let (role_bindings, namespaces) = (role_bindings(), namespaces());
+    let target = Target {
+        client: &client,
+        resource: &role_bindings,
+        key: &rights,
+    };
+    if let Some(live) = target.get().await?.filter(is_theirs) {
+        let uid = live.metadata.uid.unwrap_or_default();
+        let version = live.metadata.resource_version.unwrap_or_default();
+        target.delete_exactly(&uid, &version).await?;
+    }
+    let target = Target {
+        client: &client,
+        resource: &namespaces,
+        key: &of_namespace,
+    };
+    if let Some(live) = target.get().await?.filter(is_theirs)
+        && live.metadata.deletion_timestamp.is_none()
+    {
+        // Applied without them, the fields that only the hub owns go.
+        let nothing = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let version = live.metadata.resource_version.unwrap_or_default();
+        target.apply_over(&me.manager, &nothing, &version).await?;
+    }
+    Ok(())
 }
 
 enum Settled {

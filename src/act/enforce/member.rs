@@ -1,6 +1,6 @@
 //! A tenant's namespace in a member: ours, or adopted with its owner's word, with the tenant's rights in it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use dashmap::DashMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -172,18 +172,19 @@ impl Enforcer {
                 });
             }
         }
+        let found = live.metadata.labels.clone().unwrap_or_default();
+        let wanted = as_found(wanted, &found);
         let labels = wanted["metadata"]["labels"].as_object();
         let as_wanted = labels.is_some_and(|labels| {
-            labels.iter().all(|(name, value)| {
-                label(name).as_deref() == value.as_str()
-                    || (is_level(name) && label(name).as_deref() == Some("restricted"))
-            })
+            labels
+                .iter()
+                .all(|(name, value)| found.get(name).map(String::as_str) == value.as_str())
         });
         if as_wanted {
             return Ok(());
         }
         let version = live.metadata.resource_version.unwrap_or_default();
-        target.apply_over(&self.hub.manager, wanted, &version).await?;
+        target.apply_over(&self.hub.manager, &wanted, &version).await?;
         Ok(())
     }
 
@@ -359,32 +360,44 @@ async fn list(
     Ok(None)
 }
 
-/// Kinds that come and go by themselves.
+/// Kinds that come and go by themselves. Custom kinds of the same names are somebody's.
 fn is_noise(kind: &GroupKind) -> bool {
     matches!(
-        &*kind.kind,
-        "Event"
-            | "EndpointSlice"
-            | "Endpoints"
-            | "Lease"
-            | "PodMetrics"
-            | "LocalSubjectAccessReview"
-            | "Binding"
+        (&*kind.group, &*kind.kind),
+        ("", "Event" | "Endpoints" | "Binding")
+            | ("events.k8s.io", "Event")
+            | ("discovery.k8s.io", "EndpointSlice")
+            | ("coordination.k8s.io", "Lease")
+            | ("metrics.k8s.io", "PodMetrics")
+            | ("authorization.k8s.io", "LocalSubjectAccessReview")
     )
 }
 
 /// What Kubernetes and the hub put into every namespace.
 fn is_furniture(kind: &GroupKind, name: &str) -> bool {
-    match &*kind.kind {
-        "ConfigMap" => name == "kube-root-ca.crt",
-        "ServiceAccount" => name == "default",
-        "RoleBinding" => name == tenancy::MEMBER_BINDING,
-        _ => false,
-    }
+    matches!(
+        (&*kind.group, &*kind.kind, name),
+        ("", "ConfigMap", "kube-root-ca.crt")
+            | ("", "ServiceAccount", "default")
+            | (RBAC, "RoleBinding", tenancy::MEMBER_BINDING)
+    )
 }
 
-fn is_level(label: &str) -> bool {
-    label == "pod-security.kubernetes.io/enforce"
+const LEVEL: &str = "pod-security.kubernetes.io/enforce";
+
+/// What is wanted of a namespace that is there already: a stricter level stays, and one that the hub did not make
+/// is not marked as if it had, or it would be deleted once it is empty and its owner's annotation is gone.
+fn as_found(wanted: &Value, found: &BTreeMap<String, String>) -> Value {
+    let mut wanted = wanted.clone();
+    if let Some(labels) = wanted["metadata"]["labels"].as_object_mut() {
+        if found.get(LEVEL).map(String::as_str) == Some("restricted") {
+            labels.insert(LEVEL.to_owned(), "restricted".into());
+        }
+        if found.get(mark::MANAGED_BY).map(String::as_str) != Some(mark::HANSE) {
+            labels.remove(mark::MANAGED_BY);
+        }
+    }
+    wanted
 }
 
 fn annotation(live: &Observed, name: &str) -> Option<String> {
@@ -415,4 +428,56 @@ pub(super) fn key(group: &str, kind: &str, namespace: Option<&NamespaceName>, na
     // Names that come here were parsed before, or are constants.
     let name = ObjectName::parse(name).unwrap_or_else(|_| unreachable!("{name} is a name"));
     ObjectKey::new(&GroupKind::new(group, kind), namespace.cloned(), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn wanted() -> Value {
+        tenancy::member_namespace(&"shop".parse().unwrap(), &tenancy::admin())
+    }
+
+    #[test]
+    fn a_stricter_level_is_never_lowered() {
+        let found = BTreeMap::from([(LEVEL.to_owned(), "restricted".to_owned())]);
+        assert_eq!(
+            as_found(&wanted(), &found)["metadata"]["labels"][LEVEL],
+            "restricted"
+        );
+        let found = BTreeMap::from([(LEVEL.to_owned(), "privileged".to_owned())]);
+        assert_eq!(
+            as_found(&wanted(), &found)["metadata"]["labels"][LEVEL],
+            "baseline"
+        );
+    }
+
+    #[test]
+    fn only_a_namespace_that_the_hub_made_is_marked_as_made_by_it() {
+        let mark = |found: &BTreeMap<String, String>| {
+            as_found(&wanted(), found)["metadata"]["labels"]
+                .get(mark::MANAGED_BY)
+                .cloned()
+        };
+        assert_eq!(mark(&BTreeMap::new()), None);
+        let ours = BTreeMap::from([(mark::MANAGED_BY.to_owned(), mark::HANSE.to_owned())]);
+        assert_eq!(mark(&ours), Some(mark::HANSE.into()));
+    }
+
+    #[rstest]
+    #[case::leases("coordination.k8s.io", "Lease", true)]
+    #[case::custom_leases("cars.example.com", "Lease", false)]
+    #[case::custom_events("calendar.example.com", "Event", false)]
+    #[case::custom_bindings("books.example.com", "Binding", false)]
+    fn a_custom_kind_is_somebodys_whatever_it_is_called(
+        #[case] group: &str,
+        #[case] kind: &str,
+        #[case] noise: bool,
+    ) {
+        assert_eq!(is_noise(&GroupKind::new(group, kind)), noise);
+        let furniture = is_furniture(&GroupKind::new("example.com", "ConfigMap"), "kube-root-ca.crt");
+        assert!(!furniture);
+    }
 }

@@ -10,5 +10,5 @@
 mod hub;
 mod member;
 
-pub use hub::enforce_tenant;
+pub use hub::{enforce_tenant, release_namespace};
 pub use member::{Enforcer, Obstacle};

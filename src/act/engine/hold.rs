@@ -72,6 +72,12 @@ impl Engine {
             self.lanes.add_after(member.name(), key, UNSYNCED);
             return Ok(()); // what is there is not known yet
         }
+        let has_replicas = kind::replicas_pointer(&template.key.group_kind()).is_some();
+        if known.is_some() && has_replicas && !member.is_autoscaling_synced() {
+            // Taken for one that nobody scales, it would get the template's number at each start of the hub.
+            self.lanes.add_after(member.name(), key, UNSYNCED);
+            return Ok(());
+        }
         let autoscaled = self.index.is_autoscaled(&template.key) || member.autoscaled(&template.key);
         let intent = self.intent(place, entry, template, autoscaled).await?;
         let row = member.row(&template.key);
@@ -93,9 +99,12 @@ impl Engine {
         } else {
             intent.body.clone()
         };
-        let version = known.and(row.as_ref()).map(|row| row.resource_version.as_str());
-        let scaled = autoscaled && kind::replicas_pointer(&intent.key.group_kind()).is_some();
-        let replicas = if scaled {
+        // Of another object by that name no version counts: it is looked at, and proven ours, before it is forced.
+        let version = row
+            .as_deref()
+            .filter(|row| known.is_some_and(|known| known.uid.as_ref() == Some(&row.uid)))
+            .map(|row| row.resource_version.as_str());
+        let replicas = if autoscaled && has_replicas {
             Replicas::Autoscaled
         } else {
             Replicas::Ours

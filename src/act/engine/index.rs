@@ -31,8 +31,8 @@ pub(super) struct Index {
     pub(super) policies: ArcSwap<Policies>,
     pub(super) tenants: ArcSwap<Tenants>,
     sources: RwLock<Sources>,
-    /// Which bindings need which others: parent → what it needs. Seeded from the bindings at start.
-    needs: RwLock<BTreeMap<BindingKey, HashSet<BindingKey>>>,
+    /// Which bindings need which others. Seeded from the bindings at start.
+    needs: RwLock<Needs>,
     /// What templates scale: namespace → template → workload.
     autoscaled: RwLock<HashMap<NamespaceName, Targets>>,
 }
@@ -57,6 +57,37 @@ pub(super) struct Namespace {
 
 /// Autoscalers by the name of their binding, and the workload each of them scales.
 type Targets = HashMap<ObjectName, (GroupKind, String)>;
+
+/// Both ways round: asked for each pass over each template.
+#[derive(Debug, Default)]
+struct Needs {
+    /// Parent → what it needs.
+    of: BTreeMap<BindingKey, HashSet<BindingKey>>,
+    /// What is needed → its parents.
+    by: BTreeMap<BindingKey, HashSet<BindingKey>>,
+}
+
+impl Needs {
+    fn set(&mut self, parent: &BindingKey, needs: HashSet<BindingKey>) -> HashSet<BindingKey> {
+        let before = self.of.remove(parent).unwrap_or_default();
+        for child in before.difference(&needs) {
+            if let Some(parents) = self.by.get_mut(child) {
+                parents.remove(parent);
+                if parents.is_empty() {
+                    self.by.remove(child);
+                }
+            }
+        }
+        for child in &needs {
+            self.by.entry(child.clone()).or_default().insert(parent.clone());
+        }
+        let changed = before.symmetric_difference(&needs).cloned().collect();
+        if !needs.is_empty() {
+            self.of.insert(parent.clone(), needs);
+        }
+        changed
+    }
+}
 
 #[derive(Debug, Default)]
 struct Sources {
@@ -141,38 +172,32 @@ impl Index {
 
     /// Says what `parent` needs from now on; returns whom that concerns: those it needs and those it no longer does.
     pub(super) fn set_needs(&self, parent: &BindingKey, needs: HashSet<BindingKey>) -> HashSet<BindingKey> {
-        let mut all = self.needs.write();
-        let before = all.remove(parent).unwrap_or_default();
-        let changed = before.symmetric_difference(&needs).cloned().collect();
-        if !needs.is_empty() {
-            all.insert(parent.clone(), needs);
-        }
-        changed
+        self.needs.write().set(parent, needs)
     }
 
     /// Takes up at start what the bindings say, so that nothing is thought unneeded before its parent was looked at.
-    pub(super) fn seed_need(&self, parent: BindingKey, child: BindingKey) {
-        self.needs.write().entry(parent).or_default().insert(child);
+    pub(super) fn seed_need(&self, parent: &BindingKey, child: BindingKey) {
+        let mut all = self.needs.write();
+        let mut needs = all.of.get(parent).cloned().unwrap_or_default();
+        needs.insert(child);
+        all.set(parent, needs);
     }
 
     /// What `parent` needs.
     pub(super) fn needs_of(&self, parent: &BindingKey) -> Vec<BindingKey> {
-        self.needs
-            .read()
-            .get(parent)
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+        let all = self.needs.read();
+        all.of.get(parent).into_iter().flatten().cloned().collect()
     }
 
     /// The parents that need `child`.
     pub(super) fn needed_by(&self, child: &BindingKey) -> Vec<BindingKey> {
         let all = self.needs.read();
-        all.iter()
-            .filter(|(_, needs)| needs.contains(child))
-            .map(|(parent, _)| parent.clone())
-            .collect()
+        all.by.get(child).into_iter().flatten().cloned().collect()
+    }
+
+    /// All that need others.
+    pub(super) fn parents(&self) -> Vec<BindingKey> {
+        self.needs.read().of.keys().cloned().collect()
     }
 
     /// The kinds that some policy may select or once did, of those the hub API serves.
@@ -247,5 +272,33 @@ impl Index {
         let (kind, name) = scales.cloned().or(before)?;
         let workload = crate::model::name::ObjectKey::parse(&kind, &key.namespace, &name).ok()?;
         BindingKey::of(&workload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> BindingKey {
+        BindingKey {
+            namespace: "shop".parse().unwrap(),
+            name: name.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_is_needed_knows_its_parents_until_the_last_one_needs_it_no_more() {
+        let index = Index::default();
+        index.seed_need(&key("web"), key("config"));
+        index.seed_need(&key("web"), key("secret"));
+        index.seed_need(&key("api"), key("config"));
+        assert_eq!(index.needed_by(&key("config")).len(), 2);
+        let changed = index.set_needs(&key("web"), [key("config")].into());
+        assert_eq!(changed, [key("secret")].into());
+        assert!(index.needed_by(&key("secret")).is_empty());
+        index.set_needs(&key("web"), HashSet::new());
+        assert_eq!(index.needed_by(&key("config")), [key("api")]);
+        index.set_needs(&key("api"), HashSet::new());
+        assert!(index.needed_by(&key("config")).is_empty() && index.parents().is_empty());
     }
 }

@@ -14,12 +14,18 @@ use crate::model::{
 impl Engine {
     /// The bindings that need this one, and where they are.
     pub(super) fn required(&self, key: &BindingKey) -> Vec<RequiredBy> {
+        let current = self.index.binding(key);
+        let known = current.iter().flat_map(|binding| &binding.spec.required_by);
         let mut required: Vec<RequiredBy> = self
             .index
             .needed_by(key)
             .into_iter()
             .filter_map(|parent| {
-                let binding = self.index.binding(&parent)?;
+                let Some(binding) = self.index.binding(&parent) else {
+                    // It is being made again, or nobody has looked at it yet: what was known of it still counts.
+                    // Once it is gone for good it needs nothing, and does not come here.
+                    return known.clone().find(|by| by.binding == parent.name).cloned();
+                };
                 let clusters: Vec<_> = binding.wanted().map(|cluster| cluster.name.clone()).collect();
                 (!clusters.is_empty()).then_some(RequiredBy {
                     binding: parent.name,
@@ -42,8 +48,9 @@ impl Engine {
         let needs: HashSet<BindingKey> = match (template, decision) {
             (Some(template), Decision::Want(spec, _)) => {
                 let governed = policies.govern(template, spec.policy.as_ref());
-                let follows = governed
-                    .is_some_and(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
+                // What is here only because it is needed (a ServiceAccount) takes along what it needs (its Secrets).
+                let follows =
+                    governed.is_none_or(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
                 if follows {
                     Self::dependencies(key, template)
                 } else {

@@ -15,8 +15,8 @@ use crate::{
     decide::policy::{Policy, PolicyId},
     model::{
         api::{
-            ClusterPropagationPolicy, ConditionStatus, ConditionType, PolicyStatus, PropagationPolicy, Reason,
-            WorkloadBinding, set_condition,
+            ClusterPropagationPolicy, ConditionStatus, ConditionType, PolicyStatus, PropagationPolicy,
+            Reason, WorkloadBinding, set_condition,
         },
         fleet::BindingKey,
     },
@@ -45,26 +45,33 @@ impl Engine {
     /// Has the count of the policy that governs this binding looked at.
     pub(super) fn count_for_policy(&self, key: &BindingKey, binding: &WorkloadBinding) {
         if let Some(policy) = &binding.spec.policy {
-            self.policies.add_after(PolicyId::of_binding(policy, &key.namespace), PERIOD);
+            self.policies
+                .add_after(PolicyId::of_binding(policy, &key.namespace), PERIOD);
         }
     }
 
     async fn write_policy_status(&self, id: &PolicyId) -> Result<(), Error> {
-        let Some(policy) = self.index.policies.load().get(id).cloned() else { return Ok(()) };
+        let Some(policy) = self.index.policies.load().get(id).cloned() else {
+            return Ok(());
+        };
         let governs = |binding: &WorkloadBinding, key: &BindingKey| {
             let claim = binding.spec.policy.as_ref();
             claim.is_some_and(|claim| PolicyId::of_binding(claim, &key.namespace) == *id)
         };
-        let bindings = self.index.bindings.iter().filter(|binding| governs(binding, binding.key())).count();
-        match &id.namespace {
-            Some(namespace) => {
-                let api: Api<PropagationPolicy> = Api::namespaced(self.hub.client(), namespace);
-                self.patch_policy(&api, &policy, bindings, |live| live.status).await
-            }
-            None => {
-                let api: Api<ClusterPropagationPolicy> = Api::all(self.hub.client());
-                self.patch_policy(&api, &policy, bindings, |live| live.status).await
-            }
+        let bindings = self
+            .index
+            .bindings
+            .iter()
+            .filter(|binding| governs(binding, binding.key()))
+            .count();
+        if let Some(namespace) = &id.namespace {
+            let api: Api<PropagationPolicy> = Api::namespaced(self.hub.client(), namespace);
+            self.patch_policy(&api, &policy, bindings, |live| live.status)
+                .await
+        } else {
+            let api: Api<ClusterPropagationPolicy> = Api::all(self.hub.client());
+            self.patch_policy(&api, &policy, bindings, |live| live.status)
+                .await
         }
     }
 
@@ -78,23 +85,42 @@ impl Engine {
     where
         K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
     {
-        let failed = |verb: &str, source| WireError::call(format!("{verb} the status of {}", policy.id), source);
-        let live = api.get_opt(&policy.id.name).await.map_err(|source| failed("read", source))?;
+        let failed =
+            |verb: &str, source| WireError::call(format!("{verb} the status of {}", policy.id), source);
+        let live = api
+            .get_opt(&policy.id.name)
+            .await
+            .map_err(|source| failed("read", source))?;
         let Some(live) = live else { return Ok(()) };
         let before = status(live).unwrap_or_default();
         let mut after = before.clone();
         let (holds, reason, message) = if policy.problems.is_empty() {
             (ConditionStatus::True, Reason::AsDesired, String::new())
         } else {
-            (ConditionStatus::False, Reason::PolicyInvalid, policy.problems.join("; "))
+            (
+                ConditionStatus::False,
+                Reason::PolicyInvalid,
+                policy.problems.join("; "),
+            )
         };
         let (generation, now) = (Some(policy.generation), self.clock.now());
-        set_condition(&mut after.conditions, ConditionType::Ready, holds, reason, &message, generation, now);
+        set_condition(
+            &mut after.conditions,
+            ConditionType::Ready,
+            holds,
+            reason,
+            &message,
+            generation,
+            now,
+        );
         after.bindings = u32::try_from(bindings).ok();
         if after == before {
             return Ok(());
         }
-        let params = PatchParams { field_manager: Some(self.me.manager.clone()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(self.me.manager.clone()),
+            ..PatchParams::default()
+        };
         let patch = Patch::Merge(json!({"status": after}));
         match api.patch_status(&policy.id.name, &params, &patch).await {
             Ok(_) => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! `ConfigMap hanse-system/removals-<cluster>-<n>`, one entry per binding, at most 512 KiB each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
@@ -121,7 +121,7 @@ impl Engine {
         } else {
             let map = ConfigMap {
                 metadata: ObjectMeta {
-                    name: Some(format!("removals-{cluster}-{}", maps.len())),
+                    name: Some(free_name(cluster, &maps)),
                     labels: Some([(LABEL.to_owned(), cluster.to_string())].into()),
                     ..ObjectMeta::default()
                 },
@@ -135,53 +135,75 @@ impl Engine {
         Ok(())
     }
 
-    /// Does what waited for the member, if it answers now.
-    pub(super) async fn do_removals(&self, cluster: &ClusterName) -> Result<(), Error> {
+    /// Does what waited for the member, if it answers now. The namespaces in which something still waits: rights
+    /// there go last.
+    pub(super) async fn do_removals(&self, cluster: &ClusterName) -> Result<HashSet<NamespaceName>, Error> {
         let fleet = self.fleet.snapshot();
+        let mut waiting = HashSet::new();
         if !fleet
             .members
             .get(cluster)
             .is_some_and(|member| member.is_writable())
         {
-            return Ok(());
+            return Ok(waiting);
         }
-        for mut map in self.removals(cluster).await? {
+        for map in self.removals(cluster).await? {
             let entries: BTreeMap<String, String> = map.data.clone().unwrap_or_default();
             let mut left = entries.clone();
             for (entry, text) in &entries {
-                let removal: Removal = serde_json::from_str(text).map_err(|error| Error::Unreadable {
-                    what: format!("entry {entry} of ConfigMap {}", map.name_any()),
-                    why: error.to_string(),
-                })?;
-                if self.is_wanted_again(cluster, &removal) || self.remove_kept(cluster, &removal).await? {
-                    left.remove(entry);
+                match self.do_removal(cluster, text).await {
+                    Ok(None) => _ = left.remove(entry),
+                    Ok(Some(namespace)) => _ = waiting.insert(namespace),
+                    Err(error) if error.is_not_leader() => return Err(error),
+                    // One that can't be done, or read, must not keep the others waiting.
+                    Err(error) => {
+                        waiting.extend(namespace_of(entry));
+                        let map = map.name_any();
+                        tracing::warn!(%cluster, map, entry, %error, "failed to remove; trying again");
+                    }
                 }
             }
-            if left.len() == entries.len() {
-                continue;
+            if left.len() < entries.len() {
+                self.keep_left(cluster, map, left).await?;
             }
-            let name = map.name_any();
-            let outcome = if left.is_empty() {
-                let params = DeleteParams::default().preconditions(kube::api::Preconditions {
-                    uid: map.uid(),
-                    resource_version: map.resource_version(),
-                });
-                self.removal_maps().delete(&name, &params).await.map(|_| ())
-            } else {
-                map.data = Some(left);
-                self.removal_maps()
-                    .replace(&name, &PostParams::default(), &map)
-                    .await
-                    .map(|_| ())
-            };
-            outcome
-                .map_err(|source| WireError::call(format!("note the removals done in {cluster}"), source))?;
         }
-        if self.has_removals(cluster).await? {
-            self.sweeps
-                .add_after(cluster.clone(), std::time::Duration::from_secs(1));
-        }
-        Ok(())
+        Ok(waiting)
+    }
+
+    /// Does one. The namespace, when not everything of it is gone yet.
+    async fn do_removal(&self, cluster: &ClusterName, text: &str) -> Result<Option<NamespaceName>, Error> {
+        let removal: Removal = serde_json::from_str(text).map_err(|error| Error::Unreadable {
+            what: format!("a removal that waits for {cluster}"),
+            why: error.to_string(),
+        })?;
+        let done = self.is_wanted_again(cluster, &removal) || self.remove_kept(cluster, &removal).await?;
+        Ok((!done).then_some(removal.namespace))
+    }
+
+    /// Writes down what is left of a map.
+    async fn keep_left(
+        &self,
+        cluster: &ClusterName,
+        mut map: ConfigMap,
+        left: BTreeMap<String, String>,
+    ) -> Result<(), Error> {
+        let name = map.name_any();
+        let outcome = if left.is_empty() {
+            let params = DeleteParams::default().preconditions(kube::api::Preconditions {
+                uid: map.uid(),
+                resource_version: map.resource_version(),
+            });
+            self.removal_maps().delete(&name, &params).await.map(|_| ())
+        } else {
+            map.data = Some(left);
+            let params = PostParams::default();
+            self.removal_maps()
+                .replace(&name, &params, &map)
+                .await
+                .map(|_| ())
+        };
+        outcome
+            .map_err(|source| WireError::call(format!("note the removals done in {cluster}"), source).into())
     }
 
     /// The template was made again meanwhile: its binding takes the object over.
@@ -248,5 +270,55 @@ impl Engine {
             }
         }
         Ok(gone)
+    }
+}
+
+/// The first name that no map has: those before it may have been emptied and deleted.
+fn free_name(cluster: &ClusterName, maps: &[ConfigMap]) -> String {
+    let mut number = 0;
+    loop {
+        let name = format!("removals-{cluster}-{number}");
+        if maps.iter().all(|map| map.name_any() != name) {
+            return name;
+        }
+        number += 1;
+    }
+}
+
+/// The namespace that an entry is about, also when it can't be read.
+fn namespace_of(entry: &str) -> Option<NamespaceName> {
+    NamespaceName::parse(entry.split_once('.')?.0).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_map_takes_no_name_that_another_has() {
+        let cluster: ClusterName = "paris".parse().unwrap();
+        let map = |name: &str| ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
+            ..ConfigMap::default()
+        };
+        assert_eq!(free_name(&cluster, &[]), "removals-paris-0");
+        assert_eq!(
+            free_name(&cluster, &[map("removals-paris-1")]),
+            "removals-paris-0"
+        );
+        assert_eq!(
+            free_name(&cluster, &[map("removals-paris-0")]),
+            "removals-paris-1"
+        );
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_still_holds_the_rights_of_its_namespace() {
+        let namespace = namespace_of("shop.deployment-web-0123456789");
+        assert_eq!(namespace.as_deref(), Some("shop"));
+        assert_eq!(namespace_of("nonsense"), None);
     }
 }

@@ -244,6 +244,10 @@ impl Engine {
             self.touch(&key);
             self.queue.add(key);
         }
+        // Of those that are gone by now nobody else would say that they need nothing any more.
+        for key in self.index.parents() {
+            self.queue.add(key);
+        }
         for policy in self.index.policies.load().iter() {
             self.policies.add(policy.id.clone());
         }

@@ -60,6 +60,15 @@ struct Bucket {
     told: u32,
 }
 
+/// What is to be written.
+struct Due {
+    binding: Arc<WorkloadBinding>,
+    status: Option<WorkloadBindingStatus>,
+    template: Option<(Held, Value)>,
+    /// Whether it will stand; else it is only passing.
+    settled: bool,
+}
+
 impl Buckets {
     /// How long the next write must wait; zero takes a token.
     fn take(&self, key: &BindingKey, settled: bool, now: Instant) -> Duration {
@@ -142,35 +151,28 @@ impl Engine {
         if !self.is_known(key) {
             return Ok(Some(UNKNOWN));
         }
-        let Some((binding, wanted, template)) = self.statuses(key) else {
+        let Some(due) = self.due(key) else {
             buckets.settle(key);
             return Ok(None);
         };
-        if binding.status.as_ref() == Some(&wanted) && template.is_none() {
-            buckets.settle(key);
-            return Ok(None);
-        }
         let now = Instant::now();
         buckets.tidy(now);
-        let wait = buckets.take(key, is_settled(&wanted), now);
+        let wait = buckets.take(key, due.settled, now);
         if !wait.is_zero() {
             return Ok(Some(wait));
         }
         self.backlog.calm().await;
         // It may have moved on while this waited.
-        let Some((binding, wanted, template)) = self.statuses(key) else {
-            return Ok(None);
-        };
+        let Some(due) = self.due(key) else { return Ok(None) };
         let of_binding = async {
-            if binding.status.as_ref() == Some(&wanted) {
-                Ok(())
-            } else {
-                self.write_binding_status(key, &binding, &wanted).await
+            match &due.status {
+                Some(status) => self.write_binding_status(key, &due.binding, status).await,
+                None => Ok(()),
             }
         };
         let of_template = async {
-            match template {
-                Some((held, status)) => self.write_template_status(&held, &status).await,
+            match &due.template {
+                Some((held, status)) => self.write_template_status(held, status).await,
                 None => Ok(()),
             }
         };
@@ -179,24 +181,26 @@ impl Engine {
         Ok(None)
     }
 
-    #[expect(clippy::type_complexity, reason = "what is written where, used once")]
-    fn statuses(
-        &self,
-        key: &BindingKey,
-    ) -> Option<(Arc<WorkloadBinding>, WorkloadBindingStatus, Option<(Held, Value)>)> {
+    /// What differs from what is shown; `None` when nothing does.
+    fn due(&self, key: &BindingKey) -> Option<Due> {
         let binding = self.index.binding(key)?;
         let standings = self.standings(key, &binding);
         let scheduling = self.scheduling.get(key).map(|scheduling| scheduling.clone());
         let wanted = binding_status(&binding, scheduling.as_ref(), &standings, self.clock.now());
         let template = self.index.template(key).and_then(|held| {
-            let previous: Option<Value> = held
-                .status
-                .as_deref()
-                .and_then(|status| serde_json::from_str(status).ok());
+            let read = |status: &str| serde_json::from_str::<Value>(status).ok();
+            let previous = held.status.as_deref().and_then(read);
             let status = template_status(&held.template, previous.as_ref(), &binding, &standings)?;
             (previous.as_ref().unwrap_or(&json!({})) != &status).then_some((held, status))
         });
-        Some((binding, wanted, template))
+        let settled = is_settled(&wanted, &standings);
+        let status = (binding.status.as_ref() != Some(&wanted)).then_some(wanted);
+        (status.is_some() || template.is_some()).then_some(Due {
+            binding,
+            status,
+            template,
+            settled,
+        })
     }
 
     /// Whether what stands in every member was seen since this hub started: what was not seen yet is not news.
@@ -399,7 +403,7 @@ mod tests {
         let buckets = Buckets::default();
         let start = Instant::now();
         let mut written = 0;
-        while start.elapsed() < Duration::from_secs(60) {
+        while start.elapsed() < Duration::from_mins(1) {
             let wait = buckets.take(&key(), false, Instant::now());
             written += u32::from(wait.is_zero());
             tokio::time::advance(wait.max(Duration::from_millis(1))).await;

@@ -1,6 +1,10 @@
 //! Sweeping a member: namespaces of tenants that are no longer there go, and the rights in them. They go last.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt, api::ListParams};
@@ -27,10 +31,10 @@ impl Engine {
             self.until_active().await;
             let name = work.key();
             let outcome = async {
-                self.do_removals(name).await?;
-                let clean = self.sweep(name).await?;
+                let waiting = self.do_removals(name).await?;
+                let clean = self.sweep(name, &waiting).await?;
                 self.look_after_cluster(name).await?;
-                Ok::<bool, Error>(clean)
+                Ok::<bool, Error>(clean && waiting.is_empty())
             };
             match outcome.await {
                 Ok(true) => self.sweeps.forget(name),
@@ -80,8 +84,12 @@ impl Engine {
     }
 
     /// Withdraws from every namespace that nobody claims any more. Whether nothing is left to withdraw from.
-    /// A member that does not answer is swept when it returns.
-    pub(super) async fn sweep(&self, name: &ClusterName) -> Result<bool, Error> {
+    /// A member that does not answer is swept when it returns. Where removals still wait, rights are needed.
+    pub(super) async fn sweep(
+        &self,
+        name: &ClusterName,
+        waiting: &HashSet<NamespaceName>,
+    ) -> Result<bool, Error> {
         let fleet = self.fleet.snapshot();
         let (Some(seen), Some(member)) = (fleet.members.get(name), self.fleet.member(name)) else {
             return Ok(true);
@@ -107,7 +115,7 @@ impl Engine {
                 binding.key().namespace == key
                     && binding.spec.clusters.iter().any(|entry| entry.name == *name)
             });
-            if in_use || !(seen.leaving || self.is_unclaimed(tenant, &key)) {
+            if in_use || waiting.contains(&key) || !(seen.leaving || self.is_unclaimed(tenant, &key)) {
                 continue;
             }
             clean &= self.enforcer.withdraw(&member, &key, tenant).await?;

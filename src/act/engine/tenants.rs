@@ -1,6 +1,6 @@
 //! Tenants on the hub API, and the finalizers of Tenants and Clusters.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use kube::{
     Api, Resource, ResourceExt,
@@ -11,7 +11,10 @@ use serde_json::json;
 
 use super::{engine::Engine, error::Error};
 use crate::{
-    act::{enforce::enforce_tenant, wire::Error as WireError},
+    act::{
+        enforce::{enforce_tenant, release_namespace},
+        wire::Error as WireError,
+    },
     decide::tenancy,
     model::{
         api::{Cluster, ConditionStatus, ConditionType, Reason, Tenant, set_condition},
@@ -53,6 +56,7 @@ impl Engine {
             for member in self.fleet.snapshot().members.keys() {
                 self.sweeps.add(member.clone());
             }
+            self.release_namespaces(name, |_| true).await?;
             return self.set_finalizer(&tenants, &*tenant, false).await;
         }
         self.set_finalizer(&tenants, &*tenant, true).await?;
@@ -60,10 +64,38 @@ impl Engine {
         let losses: Vec<String> = held.losses(name).iter().map(ToString::to_string).collect();
         let mut obstacles = losses;
         if let Ok(tenant_name) = name.as_str().parse() {
+            let has = |namespace: &NamespaceName| {
+                held.owner(namespace)
+                    .is_some_and(|owner| owner.name_any() == name.as_str())
+            };
+            self.release_namespaces(name, |namespace| !has(namespace)).await?;
             let namespaces: Vec<NamespaceName> = held.namespaces(&tenant_name).cloned().collect();
             obstacles.extend(enforce_tenant(&self.hub, &self.me, &tenant, &namespaces).await?);
         }
         self.write_tenant_status(&tenants, &tenant, &obstacles).await
+    }
+
+    /// Takes back the hub namespaces that are labelled as the tenant's and are not its own any more.
+    async fn release_namespaces(
+        &self,
+        name: &ObjectName,
+        is_lost: impl Fn(&NamespaceName) -> bool,
+    ) -> Result<(), Error> {
+        if name.as_str() == tenancy::ADMIN {
+            return Ok(()); // administrators label their namespaces themselves
+        }
+        let lost: Vec<NamespaceName> = self
+            .index
+            .namespaces
+            .iter()
+            .filter(|here| here.tenant.as_deref() == Some(name.as_str()) && is_lost(here.key()))
+            .map(|here| here.key().clone())
+            .collect();
+        for namespace in lost {
+            tracing::info!(tenant = %name, %namespace, "the tenant has the namespace no more; its owners' rights there go");
+            release_namespace(&self.hub, &self.me, name.as_str(), &namespace).await?;
+        }
+        Ok(())
     }
 
     async fn write_tenant_status(
@@ -141,7 +173,8 @@ impl Engine {
             .bindings
             .iter()
             .any(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *name));
-        if in_use || self.has_removals(name).await? || !self.sweep(name).await? {
+        // Swept once more: what was in use until now was passed over.
+        if in_use || self.has_removals(name).await? || !self.sweep(name, &HashSet::new()).await? {
             self.sweeps.add_after(name.clone(), WAITING);
             return Ok(());
         }

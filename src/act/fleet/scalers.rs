@@ -1,7 +1,7 @@
 //! Who scales what: `HorizontalPodAutoscalers` and KEDA `ScaledObjects` of a member, of any owner.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -33,7 +33,8 @@ pub(super) struct Scalers(Mutex<State>);
 struct State {
     /// By the scaler; its target.
     targets: HashMap<ObjectKey, ObjectKey>,
-    synced: BTreeMap<GroupKind, bool>,
+    /// The kinds whose list was complete, or of which surely none exists or may be seen.
+    synced: BTreeSet<GroupKind>,
 }
 
 impl Scalers {
@@ -41,13 +42,21 @@ impl Scalers {
         self.0.lock().targets.values().any(|target| target == workload)
     }
 
+    /// Whether Kubernetes' own autoscalers were listed. KEDA makes one of those for each of its objects, so a
+    /// member whose KEDA can't be asked is known well enough.
     pub(super) fn is_synced(&self) -> bool {
-        let state = self.0.lock();
-        state.synced.len() == SCALERS.len() && state.synced.values().all(|synced| *synced)
+        self.0
+            .lock()
+            .synced
+            .contains(&GroupKind::new(SCALERS[0].0, SCALERS[0].1))
     }
 
     pub(super) fn unsync_all(&self) {
         self.0.lock().synced.clear();
+    }
+
+    fn is_asked(&self, kind: &GroupKind) {
+        self.0.lock().synced.insert(kind.clone());
     }
 
     fn set(&self, scaler: ObjectKey, target: Option<ObjectKey>) -> Vec<ObjectKey> {
@@ -97,9 +106,12 @@ async fn run(core: Arc<Core>, wire: Arc<Wire>, kind: GroupKind) {
             if ended == Ended::Stopped {
                 return;
             }
+            // Nothing more will be known of it, and workloads must not wait for it for ever.
+            tracing::warn!(cluster = %core.name, %kind, "autoscalers may not be watched");
+            core.scalers.is_asked(&kind);
         } else if apis.complete {
             // Surely none of a kind that is not served.
-            core.scalers.0.lock().synced.insert(kind.clone(), true);
+            core.scalers.is_asked(&kind);
         }
         tokio::time::sleep(if apis.complete {
             RETRY
@@ -165,7 +177,7 @@ impl Fold<Observed> for ScalerFold {
                 for key in gone {
                     self.set(key, None).await;
                 }
-                self.core.scalers.0.lock().synced.insert(self.kind.clone(), true);
+                self.core.scalers.is_asked(&self.kind);
             }
         }
     }
@@ -188,4 +200,20 @@ fn target_of(observed: &Observed, scaler: &ObjectKey) -> Option<ObjectKey> {
         &target.name,
     )
     .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_nobody_scales_is_believed_once_kubernetes_own_autoscalers_were_listed() {
+        let scalers = Scalers::default();
+        scalers.is_asked(&GroupKind::new("keda.sh", "ScaledObject"));
+        assert!(!scalers.is_synced());
+        scalers.is_asked(&GroupKind::new("autoscaling", "HorizontalPodAutoscaler"));
+        assert!(scalers.is_synced());
+        scalers.unsync_all();
+        assert!(!scalers.is_synced());
+    }
 }

@@ -105,7 +105,12 @@ async fn look(hub: &HubIdentity, target: Target<'_>, recorded_uid: Option<&str>)
     let ours = is_ours(hub, target.key, recorded_uid, &live) || is_ours(hub, target.key, None, &live);
     if !ours {
         let editor = live.managers.last_editor.map(|editor| editor.manager);
-        let owner = editor.or_else(|| live.managers.hubs.into_keys().find(|manager| *manager != hub.manager));
+        let owner = editor.or_else(|| {
+            live.managers
+                .hubs
+                .into_keys()
+                .find(|manager| *manager != hub.manager)
+        });
         return Ok(Looked::Other(Applied::Conflict { owner }));
     }
     if live.metadata.deletion_timestamp.is_some() {

@@ -97,6 +97,13 @@ impl Ledger {
         }
     }
 
+    /// Takes up what a binding's status says in place of what was known. For a process that does not lead: the
+    /// leader's record is the newer one, and an old uid kept here would make a removal miss its object.
+    pub fn relearn(&self, key: &BindingKey, binding: &WorkloadBinding) {
+        self.forget(key);
+        self.learn(key, binding);
+    }
+
     /// What stands in one member; nothing is known of it if that is empty.
     #[must_use]
     pub fn standing(&self, key: &BindingKey, cluster: &ClusterName) -> Standing {
@@ -138,14 +145,43 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// A binding whose object in member `m` has this uid.
+    fn binding(uid: &str) -> WorkloadBinding {
+        let object = json!({"kind": "ConfigMap", "namespace": "shop", "name": "web", "uid": uid});
+        serde_json::from_value(json!({
+            "apiVersion": "hanse.dev/v1alpha1", "kind": "WorkloadBinding",
+            "metadata": {"name": "configmap-web-0123456789", "namespace": "shop"},
+            "spec": {"template": {"apiVersion": "v1", "kind": "ConfigMap", "name": "web", "uid": "t"}},
+            "status": {"clusters": [{"name": "m", "applied": true, "objects": [object]}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_standby_follows_the_leaders_record_and_a_leader_keeps_its_own() {
+        let (ledger, cluster) = (Ledger::default(), "m".parse().unwrap());
+        let key = BindingKey {
+            namespace: "shop".parse().unwrap(),
+            name: "configmap-web-0123456789".parse().unwrap(),
+        };
+        let uid = || ledger.standing(&key, &cluster).objects[0].uid.clone().unwrap();
+        ledger.relearn(&key, &binding("first"));
+        ledger.relearn(&key, &binding("made-again"));
+        assert_eq!(uid(), "made-again");
+        ledger.learn(&key, &binding("late"));
+        assert_eq!(uid(), "made-again");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn an_object_that_keeps_being_edited_is_repaired_ever_more_rarely() {
         let mut repairs = Repairs::default();
         let mut written = 0;
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(3600) {
+        while start.elapsed() < Duration::from_hours(1) {
             let wait = repairs.wait(Instant::now());
             tokio::time::advance(wait.max(Duration::from_millis(100))).await;
             if repairs.wait(Instant::now()).is_zero() {

@@ -48,10 +48,11 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn request(verb: &'static str, key: &ObjectKey, source: KubeError) -> Self {
+        let is_secret = key.group.is_empty() && &*key.kind == "Secret";
         Self::Request {
             verb,
             key: Box::new(key.clone()),
-            source: Box::new(source),
+            source: Box::new(if is_secret { without_words(source) } else { source }),
         }
     }
 
@@ -115,10 +116,55 @@ impl Error {
     }
 }
 
-/// An unknown field in a server-side apply is an HTTP 500 that no retry mends.
+/// What says that a server-side apply has an unknown field: an HTTP 500 that no retry mends.
+const UNDECLARED: [&str; 2] = [
+    "field not declared in schema",
+    "failed to create typed patch object",
+];
+
 fn is_undeclared(status: &kube::core::Status) -> bool {
-    status.message.contains("field not declared in schema")
-        || status.message.contains("failed to create typed patch object")
+    UNDECLARED.iter().any(|words| status.message.contains(words))
+}
+
+/// A refusal of a Secret without the server's words: validation, admission policies and webhooks quote what they
+/// refuse, and errors end in status, events and logs. Which fields were refused is kept, and what RBAC says.
+fn without_words(source: KubeError) -> KubeError {
+    let KubeError::Api(mut status) = source else {
+        return source;
+    };
+    let of_rights = status.code == 403
+        && status.message.contains(" cannot ")
+        && status.message.contains("resource \"secrets\"");
+    if of_rights || matches!(status.code, 401 | 404 | 409 | 429) {
+        return KubeError::Api(status);
+    }
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let mut parts: Vec<&str> = causes
+        .map(|cause| cause.field.as_str())
+        .filter(|field| !field.is_empty())
+        .collect();
+    parts.extend(
+        UNDECLARED
+            .into_iter()
+            .filter(|words| status.message.contains(words)),
+    );
+    let about = if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
+    };
+    status.message = format!(
+        "refused as {}{about}; the server's words are not shown, since they may quote the Secret",
+        if status.reason.is_empty() {
+            "invalid"
+        } else {
+            &status.reason
+        },
+    );
+    if let Some(details) = &mut status.details {
+        details.causes.clear();
+    }
+    KubeError::Api(status)
 }
 
 /// The cause in one line: the server's own message, else the innermost cause.
@@ -132,4 +178,64 @@ pub fn brief(source: &KubeError) -> String {
         deepest = cause;
     }
     deepest.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::name::GroupKind;
+
+    fn refused(kind: &str, code: u16, reason: &str, message: &str) -> Error {
+        let status = json!({"status": "Failure", "code": code, "reason": reason, "message": message,
+            "details": {"causes": [{"field": "data[key]", "message": message, "reason": "FieldValueInvalid"}]}});
+        let status = serde_json::from_value(status).unwrap();
+        let key = ObjectKey::parse(&GroupKind::new("", kind), "shop", "db").unwrap();
+        Error::request("apply", &key, KubeError::Api(Box::new(status)))
+    }
+
+    #[rstest]
+    #[case::validation(
+        422,
+        "Invalid",
+        "Secret \"db\" is invalid: data[key]: Invalid value: \"hunter2\""
+    )]
+    #[case::a_policy(
+        403,
+        "Forbidden",
+        "ValidatingAdmissionPolicy 'p' denied request: hunter2 is weak"
+    )]
+    #[case::a_webhook(
+        400,
+        "BadRequest",
+        "admission webhook denied the request: cannot take hunter2"
+    )]
+    #[case::undeclared(500, "InternalError", "failed to create typed patch object: hunter2")]
+    fn a_refused_secret_is_never_quoted(#[case] code: u16, #[case] reason: &str, #[case] message: &str) {
+        let error = refused("Secret", code, reason, message);
+        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        assert!(error.to_string().contains("data[key]"), "{error}");
+        assert_eq!(
+            error.is_retryable(),
+            refused("ConfigMap", code, reason, message).is_retryable()
+        );
+        assert!(
+            refused("ConfigMap", code, reason, message)
+                .to_string()
+                .contains("hunter2")
+        );
+    }
+
+    #[test]
+    fn a_missing_right_on_secrets_is_shown_in_full() {
+        let message =
+            "secrets \"db\" is forbidden: User \"u\" cannot patch resource \"secrets\" in API group \"\"";
+        assert!(
+            refused("Secret", 403, "Forbidden", message)
+                .to_string()
+                .contains(message)
+        );
+    }
 }

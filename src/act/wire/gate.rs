@@ -49,14 +49,20 @@ impl Gate {
     /// A gate for commands that a person runs: there is no leader to be.
     #[must_use]
     pub fn always_open() -> Self {
-        Self { state: Arc::new(RwLock::new(State::Always)), write_limit: WRITE_TIMEOUT }
+        Self {
+            state: Arc::new(RwLock::new(State::Always)),
+            write_limit: WRITE_TIMEOUT,
+        }
     }
 
     /// A gate that the election opens. A write may take `write_limit`, which is at most
     /// `lease duration − renew deadline` (PROTOCOL §6).
     #[must_use]
     pub fn closed(write_limit: Duration) -> Self {
-        Self { state: Arc::default(), write_limit }
+        Self {
+            state: Arc::default(),
+            write_limit,
+        }
     }
 
     /// Writes may start until `deadline`.

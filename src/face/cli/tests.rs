@@ -17,10 +17,7 @@ fn the_reference_page_of_the_command_line_is_current() {
         std::fs::write(path, &made).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        kept == made,
-        "docs/reference/cli.md is stale: run `make crds`"
-    );
+    assert!(kept == made, "docs/reference/cli.md is stale: run `make crds`");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::IdedExpr;
 use kube_cel::cel::parser::Parser;
-use parking_lot::Mutex;
 use kube_cel::cel::{Context, ExecutionError, Value as CelValue};
+use parking_lot::Mutex;
 use serde_json::Value;
 use thiserror::Error;
 

@@ -195,7 +195,11 @@ fn items_with_keys(items: &[Value], keys: &Map<String, Value>) -> Vec<usize> {
             && keys.keys().any(|key| item.get(key).is_some())
     };
     let found = positions(items, exact);
-    if found.is_empty() { positions(items, close) } else { found }
+    if found.is_empty() {
+        positions(items, close)
+    } else {
+        found
+    }
 }
 
 /// The keys of a `k:` step.
