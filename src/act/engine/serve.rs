@@ -52,6 +52,8 @@ const DRAIN: Duration = Duration::from_secs(8);
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
 const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
+/// A CRD shows in discovery a little after it says that it is established.
+const ESTABLISHED: Duration = Duration::from_millis(1500);
 
 /// Runs the hub until `stop` resolves, then drains.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
@@ -105,6 +107,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         lanes: Lanes::default(),
         scheduling: DashMap::new(),
         active,
+        definitions: Arc::default(),
         kinds: Arc::default(),
     });
 
@@ -267,13 +270,14 @@ impl Engine {
                     continue;
                 }
             }
-            let until = Instant::now() + DISCOVER_AGAIN;
+            let mut until = Instant::now() + DISCOVER_AGAIN;
             loop {
                 if let Err(error) = templates.arrange(&self) {
                     tracing::warn!(%error, "failed to watch templates");
                 }
                 tokio::select! {
                     () = self.kinds.notified() => {}
+                    () = self.definitions.notified() => until = until.min(Instant::now() + ESTABLISHED),
                     () = tokio::time::sleep_until(until) => break,
                 }
             }

@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use kube::ResourceExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{ResourceExt, core::PartialObjectMeta};
 
 use super::{
     engine::Engine,
@@ -62,6 +63,10 @@ impl Engine {
                 follow(hub, tasks, kube::Api::all, to(self, ClusterPolicies))?,
             ),
             (
+                "definitions of kinds",
+                follow(hub, tasks, kube::Api::all, to(self, Definitions))?,
+            ),
+            (
                 "bindings",
                 follow(hub, tasks, kube::Api::all, to(self, Bindings))?,
             ),
@@ -85,6 +90,33 @@ impl Engine {
         for name in self.fleet.snapshot().members.keys() {
             self.sweeps
                 .add_after(name.clone(), std::time::Duration::from_millis(300));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Definitions;
+
+/// A CRD of the hub API, of which only its changes count.
+type Definition = PartialObjectMeta<CustomResourceDefinition>;
+
+impl Sink<Definition> for To<Definitions> {
+    type Key = ();
+
+    fn seen(&self, _: Definition) -> Option<()> {
+        self.engine.upgrade()?.definitions.notify_one();
+        None
+    }
+
+    fn gone(&self, _: Definition) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.definitions.notify_one();
+        }
+    }
+
+    fn listed(&self, _: &HashSet<()>) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.definitions.notify_one();
         }
     }
 }
