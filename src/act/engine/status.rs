@@ -78,9 +78,7 @@ impl Buckets {
     fn tidy(&self, now: Instant) {
         let mut buckets = self.0.lock();
         if buckets.len() > 1000 {
-            buckets.retain(|_, bucket| {
-                bucket.passing.is_some() || now.duration_since(bucket.at) < Duration::from_secs(10)
-            });
+            buckets.retain(|_, bucket| now.duration_since(bucket.at) < Duration::from_secs(10));
         }
     }
 }
