@@ -1,8 +1,6 @@
 # What can be done here; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check kubernetes bench soak crds docs
-# A folder is the last line of `make kubernetes`, also under `make -C`.
-MAKEFLAGS += --no-print-directory
+.PHONY: help build demo test check format lints architecture generated kubernetes bench soak crds docs
 
 CARGO ?= cargo
 # Real Kubernetes is built where Go is; elsewhere it is used if it is there already.
@@ -25,10 +23,14 @@ demo: kubernetes ## a hub, 3 members of real Kubernetes and a shop spread over t
 test: $(KUBERNETES) ## unit, property and command-line tests, and the scenarios on real Kubernetes
 	$(CARGO) test --no-fail-fast
 
-check: ## format, lints, architecture, generated files
+check: format lints architecture generated ## format, lints, architecture, generated files
+format:
 	$(CARGO) fmt --check
+lints:
 	$(CARGO) clippy --quiet --all-targets -- -D warnings
+architecture:
 	$(CARGO) test --quiet --test architecture
+generated:
 	$(CARGO) test --quiet --lib -- current
 
 kubernetes: ## find or build real Kubernetes (first time: 7 minutes); the last line is its folder
@@ -37,8 +39,8 @@ kubernetes: ## find or build real Kubernetes (first time: 7 minutes); the last l
 bench: kubernetes ## the hub against the same writes without it; also into target/bench.json
 	$(CARGO) bench --bench '*'
 
-soak: kubernetes ## what takes long: kills, stalls, deletion orders
-	HANSE_SOAK=1 $(CARGO) test --test e2e -- --nocapture soak
+soak: kubernetes ## the scenarios that take long: kills, stalls, deletion orders
+	$(CARGO) test --test e2e -- --ignored
 
 crds: ## write the generated files anew: manifests/crds, docs/reference
 	HANSE_UPDATE=1 $(CARGO) test --quiet --lib -- current

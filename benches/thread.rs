@@ -16,6 +16,7 @@
     clippy::print_stderr,
     reason = "a bench speaks to the one who started it"
 )]
+#![allow(clippy::too_many_lines, reason = "a report reads as one page")]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 
 #[path = "thread/board.rs"]

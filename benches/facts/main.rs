@@ -94,6 +94,7 @@ impl Transport for Paths {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one measurement, read from top to bottom")]
 async fn measure(members: u64, pods: u64) {
     // The child ends when our end of its standard input is closed, however we end.
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -168,7 +169,7 @@ async fn measure(members: u64, pods: u64) {
         peak = peak.max(memory());
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(
-            started.elapsed() < Duration::from_secs(600),
+            started.elapsed() < Duration::from_mins(10),
             "the lists did not complete"
         );
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Failed;
 use crate::board::Board;
-use crate::harness::{ControlPlane, Federation, Fleet, FleetOptions, HubCommand, NodeSize, Usage, Write};
+use crate::harness::{Federation, Fleet, FleetOptions, HubCommand, NodeSize, Usage, Write};
 
 /// The tenant, and its namespace.
 pub(crate) const NAMESPACE: &str = "bench";
@@ -51,6 +51,8 @@ pub(crate) struct Ground {
     pub(crate) templates: Api<Deployment>,
     /// Per member, where the floor writes: as the tenant, like the hub.
     pub(crate) floors: Vec<Api<Deployment>>,
+    /// Administrators of every member, then of the hub: who watches, and who tidies up.
+    admins: Vec<Client>,
     folder: PathBuf,
 }
 
@@ -75,22 +77,23 @@ impl Ground {
 
         let templates = Api::namespaced(client(fleet.hub().kubeconfig(), Some(OWNER)).await?, NAMESPACE);
         let tenant = format!("system:serviceaccount:hanse-tenants:{NAMESPACE}");
-        let (mut floors, mut watchers) = (Vec::new(), Vec::new());
+        let (mut floors, mut admins) = (Vec::new(), Vec::new());
         for member in fleet.members() {
             floors.push(Api::namespaced(
                 client(member.kubeconfig(), Some(&tenant)).await?,
                 NAMESPACE,
             ));
-            watchers.push(client(member.kubeconfig(), None).await?);
+            admins.push(client(member.kubeconfig(), None).await?);
         }
-        watchers.push(client(fleet.hub().kubeconfig(), None).await?);
+        admins.push(client(fleet.hub().kubeconfig(), None).await?);
         let folder = fleet.folder().to_owned();
         let mut ground = Self {
-            board: Board::follow(watchers, NAMESPACE),
+            board: Board::follow(admins.clone(), NAMESPACE),
             federation,
             fleet,
             templates,
             floors,
+            admins,
             folder,
         };
         ground.warm_up().await?;
@@ -133,22 +136,23 @@ impl Ground {
     /// Takes every Deployment away, everywhere, and waits until nothing of them is left.
     pub(crate) async fn clear(&mut self) -> Result<(), Failed> {
         let (delete, all) = (DeleteParams::background(), ListParams::default());
-        let planes: Vec<&ControlPlane> = self.fleet.members().iter().collect();
-        let hub: Api<Deployment> = Api::namespaced(self.fleet.hub().admin(), NAMESPACE);
-        hub.delete_collection(&delete, &all).await?;
-        for plane in &planes {
-            let floor: Api<Deployment> = Api::namespaced(plane.admin(), NAMESPACE);
-            let floors = all.clone().labels("bench=floor");
-            floor.delete_collection(&delete, &floors).await?;
+        for (plane, admin) in self.admins.iter().enumerate() {
+            let deployments: Api<Deployment> = Api::namespaced(admin.clone(), NAMESPACE);
+            let of_the_bench = if plane == self.floors.len() {
+                all.clone()
+            } else {
+                all.clone().labels("bench=floor")
+            };
+            deployments.delete_collection(&delete, &of_the_bench).await?;
         }
         self.board.wait_until_empty(Duration::from_mins(3)).await?;
-        for plane in planes {
-            let pods: Api<Pod> = Api::namespaced(plane.admin(), NAMESPACE);
+        for admin in &self.admins {
+            let pods: Api<Pod> = Api::namespaced(admin.clone(), NAMESPACE);
             let mut tries = 0;
             while !pods.list_metadata(&all.clone().limit(1)).await?.items.is_empty() {
                 tries += 1;
                 if tries > 1800 {
-                    return Err(format!("pods of {} do not end", plane.name()).into());
+                    return Err("pods of a burst do not end".into());
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }

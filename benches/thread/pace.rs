@@ -11,7 +11,7 @@ use crate::burst::kinds;
 use crate::ground::Ground;
 use crate::machine::{idle_percent, percentile};
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Durations, sorted.

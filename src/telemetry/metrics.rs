@@ -19,10 +19,10 @@ pub struct Member {
 
 impl Member {
     /// The label of a member.
-    pub fn named(name: impl ToString) -> Self {
-        Self {
-            cluster: name.to_string(),
-        }
+    #[must_use]
+    pub fn named(cluster: &str) -> Self {
+        let cluster = cluster.to_owned();
+        Self { cluster }
     }
 }
 

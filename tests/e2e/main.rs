@@ -10,11 +10,18 @@
     clippy::panic,
     reason = "a scenario fails by panicking"
 )]
+#![allow(
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    clippy::assigning_clones,
+    reason = "a scenario reads as one story; its values are made on the spot"
+)]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod boutique;
 mod cli_scenarios;
 mod custom_resources;
+mod deletion;
 mod dependencies;
 mod drift;
 mod fence;
@@ -25,8 +32,11 @@ mod kinds;
 mod members;
 mod ownership;
 mod policies;
+mod restart;
 mod scenario;
+mod seed;
 mod shop;
+mod soak;
 
 use std::process::ExitCode;
 
@@ -46,11 +56,14 @@ fn main() -> ExitCode {
         fence::scenarios(),
         cli_scenarios::scenarios(),
         boutique::scenarios(),
+        deletion::scenarios(),
         dependencies::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
         ownership::scenarios(),
         policies::scenarios(),
+        restart::scenarios(),
+        soak::scenarios(),
         members::scenarios(),
     ];
     let trials = scenarios

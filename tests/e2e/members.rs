@@ -216,6 +216,7 @@ fn key(kind: &GroupKind, name: &str) -> ObjectKey {
     ObjectKey::parse(kind, "shop", name).unwrap()
 }
 
+#[allow(clippy::too_many_lines, reason = "one story of one member")]
 async fn rows_and_rest(fleet: Fleet) {
     let second = Duration::from_secs(1);
     let there = &fleet.members()[0];

@@ -72,6 +72,7 @@ type Run = Box<dyn FnOnce(&Stage) -> Result<(), Failed> + Send>;
 pub(crate) struct Scenario {
     name: &'static str,
     needs: Vec<Need>,
+    soak: bool,
     run: Run,
 }
 
@@ -89,6 +90,7 @@ impl Scenario {
         Self {
             name,
             needs: vec![Need::Kubernetes],
+            soak: false,
             run: Box::new(run),
         }
     }
@@ -109,6 +111,7 @@ impl Scenario {
         Self {
             name,
             needs: vec![Need::Kubernetes],
+            soak: false,
             run: Box::new(run),
         }
     }
@@ -125,6 +128,7 @@ impl Scenario {
         Self {
             name,
             needs: Vec::new(),
+            soak: false,
             run: Box::new(run),
         }
     }
@@ -145,6 +149,7 @@ impl Scenario {
         Self {
             name,
             needs: vec![Need::Kubernetes],
+            soak: false,
             run: Box::new(run),
         }
     }
@@ -156,10 +161,18 @@ impl Scenario {
         self
     }
 
+    /// It waits for more than a minute: `make soak` runs it, `make test` names it as ignored.
+    #[allow(dead_code, reason = "for scenarios that take long")]
+    pub(crate) fn soak(mut self) -> Self {
+        self.soak = true;
+        self
+    }
+
     /// As a trial. What is missing skips it, with the reason; with `HANSE_REQUIRE=all` it fails it.
     pub(crate) fn on(self, stage: &Arc<Stage>) -> Trial {
         let stage = Arc::clone(stage);
-        Trial::ignorable_test(self.name, move || {
+        let soak = self.soak;
+        let trial = Trial::ignorable_test(self.name, move || {
             let missing: Vec<String> = self.needs.into_iter().filter_map(Need::missing).collect();
             if missing.is_empty() {
                 return (self.run)(&stage).map(|()| Completion::Completed);
@@ -170,7 +183,8 @@ impl Scenario {
             } else {
                 Ok(Completion::ignored_with(reason))
             }
-        })
+        });
+        trial.with_ignored_flag(soak)
     }
 }
 

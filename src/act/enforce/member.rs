@@ -295,6 +295,7 @@ impl Enforcer {
                 continue;
             };
             let Some(items) = list(member, namespace, &resource(kind, version, &api.plural)).await? else {
+                tracing::debug!(%namespace, cluster = %member.name(), %kind, "the namespace stays: the hub may not look for objects of this kind");
                 return Ok(Contents::Somebodys);
             };
             for item in items

@@ -48,10 +48,10 @@ pub(super) struct Engine {
     pub(super) scheduling: DashMap<BindingKey, Scheduling>,
     /// Whether this process leads and every first list is complete.
     pub(super) active: watch::Receiver<bool>,
-    /// Woken when the kinds that the hub API serves may have changed.
-    pub(super) definitions: Arc<tokio::sync::Notify>,
     /// Woken when the kinds that policies may select may have changed.
     pub(super) kinds: Arc<tokio::sync::Notify>,
+    /// Woken when the hub API may serve other kinds than before.
+    pub(super) definitions: Arc<tokio::sync::Notify>,
 }
 
 impl Engine {

@@ -18,10 +18,24 @@ pub(super) trait Sink<K>: Send + Sync + 'static {
     type Key: Eq + Hash + Send + Clone;
     /// An object is new or has changed. `None` if it is not followed (then it is nobody's).
     fn seen(&self, object: K) -> Option<Self::Key>;
-    /// An object is gone, says the API server.
-    fn gone(&self, object: K);
+    /// What an object is known by.
+    fn key(&self, object: &K) -> Option<Self::Key>;
+    /// Everything that is known.
+    fn known(&self) -> Vec<Self::Key>;
+    /// It is gone: the API server says so, or a complete list does not have it.
+    fn lose(&self, key: &Self::Key);
+    /// The API server says that an object is gone.
+    fn gone(&self, object: K) {
+        if let Some(key) = self.key(&object) {
+            self.lose(&key);
+        }
+    }
     /// A list is complete: whatever is not in it is gone.
-    fn listed(&self, keys: &HashSet<Self::Key>);
+    fn listed(&self, keys: &HashSet<Self::Key>) {
+        for key in self.known().iter().filter(|key| !keys.contains(key)) {
+            self.lose(key);
+        }
+    }
 }
 
 /// Whether the first list of something is complete.

@@ -244,6 +244,26 @@ impl Engine {
         });
     }
 
+    /// Whether what is recorded in a member that cannot be written to is what the template says now.
+    pub(super) fn is_up_to_date(&self, place: &Place<'_>, entry: &BindingCluster) -> bool {
+        let Some(held) = self.index.template(place.key) else {
+            return true;
+        };
+        let template = &*held.template;
+        let standing = self.ledger.standing(place.key, place.member.name());
+        if template.generation.is_some() {
+            return standing.generation == template.generation;
+        }
+        let recorded = standing
+            .objects
+            .iter()
+            .find(|placed| placed.key() == template.key);
+        match (recorded, self.render(place, template, replicas_of(entry))) {
+            (Some(recorded), Ok(intent)) => recorded.hash == Some(intent.hash),
+            _ => true,
+        }
+    }
+
     fn render(
         &self,
         place: &Place<'_>,

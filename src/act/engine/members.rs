@@ -73,11 +73,10 @@ impl Engine {
                     matches!(problem.reason, Reason::InvalidForMember | Reason::KindRefused);
                 let again = problem.terminal.then_some(SLOW_RETRY);
                 let unwritable = matches!(problem.reason, Reason::ClusterUnreachable | Reason::ClusterHeld);
-                let generation = self.index.template(key).and_then(|held| held.template.generation);
+                // Out of reach it holds what it held: that counts only while it is what the template says.
+                let still = unwritable && self.is_up_to_date(&place, entry);
                 self.note(key, cluster, |standing| {
-                    // Out of reach it holds what it held: that counts only while it is what the template says.
-                    let still = generation.is_none() || standing.generation == generation;
-                    standing.applied = standing.applied && unwritable && still;
+                    standing.applied = standing.applied && still;
                     standing.problem = Some(problem);
                 });
                 match again {

@@ -64,17 +64,14 @@ impl Engine {
             .iter()
             .filter(|binding| governs(binding, binding.key()))
             .count();
-        match &id.namespace {
-            Some(namespace) => {
-                let api: Api<PropagationPolicy> = Api::namespaced(self.hub.client(), namespace);
-                self.patch_policy(&api, &policy, bindings, |live| live.status)
-                    .await
-            }
-            None => {
-                let api: Api<ClusterPropagationPolicy> = Api::all(self.hub.client());
-                self.patch_policy(&api, &policy, bindings, |live| live.status)
-                    .await
-            }
+        if let Some(namespace) = &id.namespace {
+            let api: Api<PropagationPolicy> = Api::namespaced(self.hub.client(), namespace);
+            self.patch_policy(&api, &policy, bindings, |live| live.status)
+                .await
+        } else {
+            let api: Api<ClusterPropagationPolicy> = Api::all(self.hub.client());
+            self.patch_policy(&api, &policy, bindings, |live| live.status)
+                .await
         }
     }
 

@@ -52,8 +52,8 @@ const DRAIN: Duration = Duration::from_secs(8);
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
 const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
-/// A CRD shows in discovery a little after it says that it is established.
-const ESTABLISHED: Duration = Duration::from_millis(1500);
+/// From a change of a custom resource definition until discovery says so; changes that come together count once.
+const DEFINED: Duration = Duration::from_millis(1500);
 
 /// Runs the hub until `stop` resolves, then drains.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
@@ -65,7 +65,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         waiting,
         ..
     } = options;
-    let gate = Gate::default();
+    let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
     let ungated = Stack::connect(&config, Gate::always_open())?;
     let hub = Stack::connect(&config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
@@ -107,8 +107,8 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         lanes: Lanes::default(),
         scheduling: DashMap::new(),
         active,
-        definitions: Arc::default(),
         kinds: Arc::default(),
+        definitions: Arc::default(),
     });
 
     let campaign = election::run(
@@ -277,7 +277,7 @@ impl Engine {
                 }
                 tokio::select! {
                     () = self.kinds.notified() => {}
-                    () = self.definitions.notified() => until = until.min(Instant::now() + ESTABLISHED),
+                    () = self.definitions.notified() => until = until.min(Instant::now() + DEFINED),
                     () = tokio::time::sleep_until(until) => break,
                 }
             }
@@ -296,6 +296,18 @@ impl Engine {
                     }
                     for member in self.fleet.snapshot().members.keys() {
                         self.sweeps.add_after(member.clone(), Duration::from_millis(300));
+                    }
+                }
+                // Objects report their status many times over: that is no reason to look at what they should be.
+                Change::Object {
+                    key,
+                    status_only: true,
+                    ..
+                } => {
+                    if let Some(binding) =
+                        BindingKey::of(&key).filter(|key| self.index.bindings.contains_key(key))
+                    {
+                        self.touch(&binding);
                     }
                 }
                 Change::Object { cluster, key, .. } | Change::Autoscaled { cluster, key } => {

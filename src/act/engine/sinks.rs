@@ -63,12 +63,12 @@ impl Engine {
                 follow(hub, tasks, kube::Api::all, to(self, ClusterPolicies))?,
             ),
             (
-                "definitions of kinds",
-                follow(hub, tasks, kube::Api::all, to(self, Definitions))?,
-            ),
-            (
                 "bindings",
                 follow(hub, tasks, kube::Api::all, to(self, Bindings))?,
+            ),
+            (
+                "custom resource definitions",
+                follow(hub, tasks, kube::Api::all, to(self, Definitions))?,
             ),
         ])
     }
@@ -90,33 +90,6 @@ impl Engine {
         for name in self.fleet.snapshot().members.keys() {
             self.sweeps
                 .add_after(name.clone(), std::time::Duration::from_millis(300));
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Definitions;
-
-/// A CRD of the hub API, of which only its changes count.
-type Definition = PartialObjectMeta<CustomResourceDefinition>;
-
-impl Sink<Definition> for To<Definitions> {
-    type Key = ();
-
-    fn seen(&self, _: Definition) -> Option<()> {
-        self.engine.upgrade()?.definitions.notify_one();
-        None
-    }
-
-    fn gone(&self, _: Definition) {
-        if let Some(engine) = self.engine.upgrade() {
-            engine.definitions.notify_one();
-        }
-    }
-
-    fn listed(&self, _: &HashSet<()>) {
-        if let Some(engine) = self.engine.upgrade() {
-            engine.definitions.notify_one();
         }
     }
 }
@@ -146,31 +119,25 @@ impl Sink<k8s_openapi::api::core::v1::Namespace> for To<Namespaces> {
         Some(name)
     }
 
-    fn gone(&self, object: k8s_openapi::api::core::v1::Namespace) {
-        if let Ok(name) = NamespaceName::parse(&object.name_any()) {
-            self.lose(&name);
-        }
+    fn key(&self, object: &k8s_openapi::api::core::v1::Namespace) -> Option<Self::Key> {
+        NamespaceName::parse(&object.name_any()).ok()
     }
 
-    fn listed(&self, keys: &HashSet<NamespaceName>) {
-        let Some(engine) = self.engine.upgrade() else {
-            return;
-        };
-        let lost: Vec<_> = engine
-            .index
-            .namespaces
-            .iter()
-            .map(|entry| entry.key().clone())
-            .filter(|key| !keys.contains(key))
-            .collect();
-        for name in lost {
-            self.lose(&name);
-        }
+    fn known(&self) -> Vec<Self::Key> {
+        self.engine
+            .upgrade()
+            .map(|engine| {
+                engine
+                    .index
+                    .namespaces
+                    .iter()
+                    .map(|entry| entry.key().clone())
+                    .collect()
+            })
+            .unwrap_or_default()
     }
-}
 
-impl To<Namespaces> {
-    fn lose(&self, name: &NamespaceName) {
+    fn lose(&self, name: &Self::Key) {
         let Some(engine) = self.engine.upgrade() else {
             return;
         };
@@ -213,31 +180,25 @@ impl Sink<Cluster> for To<Clusters> {
         Some(name)
     }
 
-    fn gone(&self, object: Cluster) {
-        if let Ok(name) = ClusterName::parse(&object.name_any()) {
-            self.lose(&name);
-        }
+    fn key(&self, object: &Cluster) -> Option<Self::Key> {
+        ClusterName::parse(&object.name_any()).ok()
     }
 
-    fn listed(&self, keys: &HashSet<ClusterName>) {
-        let Some(engine) = self.engine.upgrade() else {
-            return;
-        };
-        let lost: Vec<_> = engine
-            .index
-            .clusters
-            .iter()
-            .map(|entry| entry.key().clone())
-            .filter(|key| !keys.contains(key))
-            .collect();
-        for name in lost {
-            self.lose(&name);
-        }
+    fn known(&self) -> Vec<Self::Key> {
+        self.engine
+            .upgrade()
+            .map(|engine| {
+                engine
+                    .index
+                    .clusters
+                    .iter()
+                    .map(|entry| entry.key().clone())
+                    .collect()
+            })
+            .unwrap_or_default()
     }
-}
 
-impl To<Clusters> {
-    fn lose(&self, name: &ClusterName) {
+    fn lose(&self, name: &Self::Key) {
         let Some(engine) = self.engine.upgrade() else {
             return;
         };
@@ -287,29 +248,18 @@ impl Sink<Tenant> for To<TenantObjects> {
         Some(name)
     }
 
-    fn gone(&self, object: Tenant) {
-        if let Ok(name) = ObjectName::parse(&object.name_any()) {
-            self.lose(&name);
-        }
+    fn key(&self, object: &Tenant) -> Option<Self::Key> {
+        ObjectName::parse(&object.name_any()).ok()
     }
 
-    fn listed(&self, keys: &HashSet<ObjectName>) {
-        let Some(engine) = self.engine.upgrade() else {
-            return;
-        };
-        for name in engine
-            .index
-            .tenant_names()
-            .into_iter()
-            .filter(|name| !keys.contains(name))
-        {
-            self.lose(&name);
-        }
+    fn known(&self) -> Vec<Self::Key> {
+        self.engine
+            .upgrade()
+            .map(|engine| engine.index.tenant_names())
+            .unwrap_or_default()
     }
-}
 
-impl To<TenantObjects> {
-    fn lose(&self, name: &ObjectName) {
+    fn lose(&self, name: &Self::Key) {
         let Some(engine) = self.engine.upgrade() else {
             return;
         };
@@ -333,15 +283,25 @@ impl Sink<PropagationPolicy> for To<NamespacedPolicies> {
         Some(self.engine.upgrade()?.take_policy(Policy::of(&object).ok()?))
     }
 
-    fn gone(&self, object: PropagationPolicy) {
-        if let (Some(engine), Ok(policy)) = (self.engine.upgrade(), Policy::of(&object)) {
-            engine.lose_policy(&policy.id);
-        }
+    fn key(&self, object: &PropagationPolicy) -> Option<PolicyId> {
+        Policy::of(object).ok().map(|policy| policy.id)
     }
 
-    fn listed(&self, keys: &HashSet<PolicyId>) {
+    fn known(&self) -> Vec<PolicyId> {
+        let policies = self
+            .engine
+            .upgrade()
+            .map(|engine| engine.index.policies.load_full());
+        let ids = policies
+            .iter()
+            .flat_map(|policies| policies.iter())
+            .map(|policy| policy.id.clone());
+        ids.filter(|id| id.namespace.is_some()).collect()
+    }
+
+    fn lose(&self, id: &PolicyId) {
         if let Some(engine) = self.engine.upgrade() {
-            engine.keep_policies(|id| id.namespace.is_none() || keys.contains(id));
+            engine.lose_policy(id);
         }
     }
 }
@@ -360,15 +320,25 @@ impl Sink<ClusterPropagationPolicy> for To<ClusterPolicies> {
         )
     }
 
-    fn gone(&self, object: ClusterPropagationPolicy) {
-        if let (Some(engine), Ok(policy)) = (self.engine.upgrade(), Policy::of_cluster(&object)) {
-            engine.lose_policy(&policy.id);
-        }
+    fn key(&self, object: &ClusterPropagationPolicy) -> Option<PolicyId> {
+        Policy::of_cluster(object).ok().map(|policy| policy.id)
     }
 
-    fn listed(&self, keys: &HashSet<PolicyId>) {
+    fn known(&self) -> Vec<PolicyId> {
+        let policies = self
+            .engine
+            .upgrade()
+            .map(|engine| engine.index.policies.load_full());
+        let ids = policies
+            .iter()
+            .flat_map(|policies| policies.iter())
+            .map(|policy| policy.id.clone());
+        ids.filter(|id| id.namespace.is_none()).collect()
+    }
+
+    fn lose(&self, id: &PolicyId) {
         if let Some(engine) = self.engine.upgrade() {
-            engine.keep_policies(|id| id.namespace.is_some() || keys.contains(id));
+            engine.lose_policy(id);
         }
     }
 }
@@ -394,20 +364,6 @@ impl Engine {
             policies.remove(id);
         });
         self.policy_changed(id);
-    }
-
-    fn keep_policies(&self, keep: impl Fn(&PolicyId) -> bool) {
-        let lost: Vec<PolicyId> = self
-            .index
-            .policies
-            .load()
-            .iter()
-            .map(|policy| policy.id.clone())
-            .filter(|id| !keep(id))
-            .collect();
-        for id in lost {
-            self.lose_policy(&id);
-        }
     }
 
     fn policy_changed(&self, id: &PolicyId) {
@@ -444,35 +400,50 @@ impl Sink<WorkloadBinding> for To<Bindings> {
         Some(key)
     }
 
-    fn gone(&self, object: WorkloadBinding) {
-        if let (Some(engine), Some(key)) = (self.engine.upgrade(), binding_key(&object)) {
-            let held = engine
+    fn key(&self, object: &WorkloadBinding) -> Option<BindingKey> {
+        binding_key(object)
+    }
+
+    fn known(&self) -> Vec<BindingKey> {
+        let known = |engine: Arc<Engine>| {
+            engine
                 .index
-                .binding(&key)
-                .map(|binding| binding.metadata.uid.clone());
-            if held.is_none_or(|uid| uid == object.metadata.uid) {
-                engine.index.bindings.remove(&key);
-            }
-            engine.queue.add(key);
+                .bindings
+                .iter()
+                .map(|entry| entry.key().clone())
+                .collect()
+        };
+        self.engine.upgrade().map(known).unwrap_or_default()
+    }
+
+    fn lose(&self, key: &BindingKey) {
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
+        engine.index.bindings.remove(key);
+        engine.queue.add(key.clone());
+    }
+
+    fn gone(&self, object: WorkloadBinding) {
+        let Some(key) = binding_key(&object) else { return };
+        let held = self
+            .engine
+            .upgrade()
+            .and_then(|engine| engine.index.binding(&key));
+        // One made anew under the same name is another.
+        if held.is_none_or(|held| held.metadata.uid == object.metadata.uid) {
+            self.lose(&key);
         }
     }
 
     fn listed(&self, keys: &HashSet<BindingKey>) {
-        let Some(engine) = self.engine.upgrade() else {
-            return;
-        };
-        let lost: Vec<_> = engine
-            .index
-            .bindings
-            .iter()
-            .map(|entry| entry.key().clone())
-            .filter(|key| !keys.contains(key))
-            .collect();
-        for key in lost {
-            engine.index.bindings.remove(&key);
-            engine.queue.add(key);
+        for key in self.known().iter().filter(|key| !keys.contains(key)) {
+            self.lose(key);
         }
-        engine.kinds.notify_one();
+        // Kinds that something was placed of are followed too.
+        if let Some(engine) = self.engine.upgrade() {
+            engine.kinds.notify_one();
+        }
     }
 }
 
@@ -481,4 +452,37 @@ fn binding_key(binding: &WorkloadBinding) -> Option<BindingKey> {
         namespace: NamespaceName::parse(&binding.namespace()?).ok()?,
         name: ObjectName::parse(&binding.name_any()).ok()?,
     })
+}
+
+/// Custom resources come and go: then the hub API is asked again what it serves.
+#[derive(Debug)]
+struct Definitions;
+
+impl Sink<PartialObjectMeta<CustomResourceDefinition>> for To<Definitions> {
+    type Key = String;
+
+    fn seen(&self, object: PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
+        self.changed();
+        Some(object.name_any())
+    }
+
+    fn key(&self, object: &PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
+        Some(object.name_any())
+    }
+
+    fn known(&self) -> Vec<String> {
+        Vec::new() // that they changed is all that counts
+    }
+
+    fn lose(&self, _: &String) {
+        self.changed();
+    }
+}
+
+impl To<Definitions> {
+    fn changed(&self) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.definitions.notify_one();
+        }
+    }
 }

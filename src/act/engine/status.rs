@@ -27,8 +27,13 @@ use crate::{
 pub(super) const WORKERS: usize = 8;
 /// Changes that come together are written together.
 pub(super) const DEBOUNCE: Duration = Duration::from_millis(15);
-/// A state that is only passing is written when it has lasted this long.
+/// A state that is only passing is written when it has lasted this long,
 const PASSING: Duration = Duration::from_millis(700);
+/// and so much longer for each object that is on its way at the same time: in a burst, writing what will not be
+/// true a moment later takes the CPU that would end it. It doubles with each time that it is written,
+const PASSING_EACH: Duration = Duration::from_millis(20);
+/// but is never longer than this.
+const PASSING_AT_MOST: Duration = Duration::from_secs(10);
 /// Between two looks at what was not heard of yet.
 const UNKNOWN: Duration = Duration::from_millis(500);
 /// A token bucket per object: one write a second, three in a row.
@@ -36,7 +41,14 @@ const BURST: f64 = 3.0;
 
 /// When each object was written, so that none is written too often.
 #[derive(Debug, Default)]
-pub(super) struct Buckets(Mutex<HashMap<BindingKey, Bucket>>);
+pub(super) struct Buckets(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    buckets: HashMap<BindingKey, Bucket>,
+    /// How many of them are in a passing state.
+    passing: u32,
+}
 
 #[derive(Debug)]
 struct Bucket {
@@ -44,41 +56,73 @@ struct Bucket {
     at: Instant,
     /// Since when a state is passing that was not written.
     passing: Option<Instant>,
+    /// How often a passing state was written since one last stood.
+    told: u32,
+}
+
+/// What is to be written.
+struct Due {
+    binding: Arc<WorkloadBinding>,
+    status: Option<WorkloadBindingStatus>,
+    template: Option<(Held, Value)>,
+    /// Whether it will stand; else it is only passing.
+    settled: bool,
 }
 
 impl Buckets {
     /// How long the next write must wait; zero takes a token.
     fn take(&self, key: &BindingKey, settled: bool, now: Instant) -> Duration {
-        let mut buckets = self.0.lock();
+        let mut state = self.0.lock();
+        let State { buckets, passing } = &mut *state;
         let bucket = buckets.entry(key.clone()).or_insert(Bucket {
             tokens: BURST,
             at: now,
             passing: None,
+            told: 0,
         });
         bucket.tokens = (bucket.tokens + now.duration_since(bucket.at).as_secs_f64()).min(BURST);
         bucket.at = now;
         if settled {
-            bucket.passing = None;
+            *passing -= u32::from(bucket.passing.take().is_some());
+            bucket.told = 0;
         } else {
+            *passing += u32::from(bucket.passing.is_none());
             let since = *bucket.passing.get_or_insert(now);
             let lasted = now.duration_since(since);
-            if lasted < PASSING {
-                return PASSING.saturating_sub(lasted);
+            let others = passing.saturating_sub(1);
+            let due = (PASSING + PASSING_EACH.saturating_mul(others)) * (1 << bucket.told.min(4));
+            let due = due.min(PASSING_AT_MOST);
+            if lasted < due {
+                return due.saturating_sub(lasted);
             }
         }
-        if bucket.tokens < 1.0 {
-            return Duration::from_secs_f64(1.0 - bucket.tokens);
+        // What passes leaves one for what stands in the end: that must not wait.
+        let needed = if settled { 1.0 } else { 2.0 };
+        if bucket.tokens < needed {
+            return Duration::from_secs_f64(needed - bucket.tokens);
         }
         bucket.tokens -= 1.0;
-        bucket.passing = None;
+        *passing -= u32::from(bucket.passing.take().is_some());
+        bucket.told += u32::from(!settled);
         Duration::ZERO
+    }
+
+    /// What was passing when it was last looked at is as it should be, or gone.
+    fn settle(&self, key: &BindingKey) {
+        let mut state = self.0.lock();
+        let State { buckets, passing } = &mut *state;
+        if let Some(bucket) = buckets.get_mut(key) {
+            *passing -= u32::from(bucket.passing.take().is_some());
+        }
     }
 
     /// Forgets what has been quiet.
     fn tidy(&self, now: Instant) {
-        let mut buckets = self.0.lock();
-        if buckets.len() > 1000 {
-            buckets.retain(|_, bucket| now.duration_since(bucket.at) < Duration::from_secs(10));
+        let mut state = self.0.lock();
+        if state.buckets.len() > 1000 {
+            state.buckets.retain(|_, bucket| {
+                bucket.passing.is_some() || now.duration_since(bucket.at) < Duration::from_secs(10)
+            });
         }
     }
 }
@@ -107,33 +151,28 @@ impl Engine {
         if !self.is_known(key) {
             return Ok(Some(UNKNOWN));
         }
-        let Some((binding, wanted, template)) = self.statuses(key) else {
+        let Some(due) = self.due(key) else {
+            buckets.settle(key);
             return Ok(None);
         };
-        if binding.status.as_ref() == Some(&wanted) && template.is_none() {
-            return Ok(None);
-        }
         let now = Instant::now();
         buckets.tidy(now);
-        let wait = buckets.take(key, is_settled(&wanted), now);
+        let wait = buckets.take(key, due.settled, now);
         if !wait.is_zero() {
             return Ok(Some(wait));
         }
         self.backlog.calm().await;
         // It may have moved on while this waited.
-        let Some((binding, wanted, template)) = self.statuses(key) else {
-            return Ok(None);
-        };
+        let Some(due) = self.due(key) else { return Ok(None) };
         let of_binding = async {
-            if binding.status.as_ref() == Some(&wanted) {
-                Ok(())
-            } else {
-                self.write_binding_status(key, &binding, &wanted).await
+            match &due.status {
+                Some(status) => self.write_binding_status(key, &due.binding, status).await,
+                None => Ok(()),
             }
         };
         let of_template = async {
-            match template {
-                Some((held, status)) => self.write_template_status(&held, &status).await,
+            match &due.template {
+                Some((held, status)) => self.write_template_status(held, status).await,
                 None => Ok(()),
             }
         };
@@ -142,24 +181,26 @@ impl Engine {
         Ok(None)
     }
 
-    #[expect(clippy::type_complexity, reason = "what is written where, used once")]
-    fn statuses(
-        &self,
-        key: &BindingKey,
-    ) -> Option<(Arc<WorkloadBinding>, WorkloadBindingStatus, Option<(Held, Value)>)> {
+    /// What differs from what is shown; `None` when nothing does.
+    fn due(&self, key: &BindingKey) -> Option<Due> {
         let binding = self.index.binding(key)?;
         let standings = self.standings(key, &binding);
         let scheduling = self.scheduling.get(key).map(|scheduling| scheduling.clone());
         let wanted = binding_status(&binding, scheduling.as_ref(), &standings, self.clock.now());
         let template = self.index.template(key).and_then(|held| {
-            let previous: Option<Value> = held
-                .status
-                .as_deref()
-                .and_then(|status| serde_json::from_str(status).ok());
+            let read = |status: &str| serde_json::from_str::<Value>(status).ok();
+            let previous = held.status.as_deref().and_then(read);
             let status = template_status(&held.template, previous.as_ref(), &binding, &standings)?;
             (previous.as_ref().unwrap_or(&json!({})) != &status).then_some((held, status))
         });
-        Some((binding, wanted, template))
+        let settled = is_settled(&wanted, &standings);
+        let status = (binding.status.as_ref() != Some(&wanted)).then_some(wanted);
+        (status.is_some() || template.is_some()).then_some(Due {
+            binding,
+            status,
+            template,
+            settled,
+        })
     }
 
     /// Whether what stands in every member was seen since this hub started: what was not seen yet is not news.
@@ -355,5 +396,50 @@ mod tests {
         let wait = buckets.take(&key(), false, Instant::now());
         tokio::time::advance(wait).await;
         assert!(buckets.take(&key(), false, Instant::now()).is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_in_the_end_never_waits_for_what_passed_before() {
+        let buckets = Buckets::default();
+        let start = Instant::now();
+        let mut written = 0;
+        while start.elapsed() < Duration::from_mins(1) {
+            let wait = buckets.take(&key(), false, Instant::now());
+            written += u32::from(wait.is_zero());
+            tokio::time::advance(wait.max(Duration::from_millis(1))).await;
+        }
+        assert!(
+            (5..=10).contains(&written),
+            "{written} times in a minute of passing"
+        );
+        assert!(buckets.take(&key(), true, Instant::now()).is_zero());
+        assert_eq!(buckets.take(&key(), false, Instant::now()), PASSING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_more_is_passing_the_longer_each_waits_but_what_stands_never_does() {
+        let buckets = Buckets::default();
+        let one = |number| BindingKey {
+            name: format!("deployment-{number}").parse().unwrap(),
+            ..key()
+        };
+        for number in 0..100 {
+            buckets.take(&one(number), false, Instant::now());
+        }
+        assert_eq!(
+            buckets.take(&key(), false, Instant::now()),
+            PASSING + PASSING_EACH * 100
+        );
+        for number in 0..100 {
+            assert!(buckets.take(&one(number), true, Instant::now()).is_zero());
+        }
+        assert_eq!(buckets.take(&key(), false, Instant::now()), PASSING);
+        for number in 0..10_000 {
+            buckets.take(&one(number), false, Instant::now());
+        }
+        assert_eq!(buckets.take(&key(), false, Instant::now()), PASSING_AT_MOST);
+        buckets.settle(&key());
+        buckets.settle(&key());
+        assert_eq!(buckets.0.lock().passing, 10_000);
     }
 }

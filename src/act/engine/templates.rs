@@ -1,9 +1,6 @@
 //! Watching templates: one watch per kind that some policy may select, or something was placed of.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use kube::{ResourceExt, api::DynamicObject};
 use parking_lot::Mutex;
@@ -143,34 +140,27 @@ impl Sink<DynamicObject> for To<Templates> {
         Some(key)
     }
 
-    fn gone(&self, object: DynamicObject) {
-        if let (Some(engine), Some(key)) = (self.engine.upgrade(), self.key(&object)) {
-            engine.lose_template(&key);
-        }
-    }
-
-    fn listed(&self, keys: &HashSet<BindingKey>) {
-        let Some(engine) = self.engine.upgrade() else {
-            return;
-        };
-        let kind = &self.of.kind;
-        let lost: Vec<_> = engine
-            .index
-            .templates
-            .iter()
-            .filter(|held| held.template.key.group_kind() == *kind && !keys.contains(held.key()))
-            .map(|held| held.key().clone())
-            .collect();
-        for key in lost {
-            engine.lose_template(&key);
-        }
-    }
-}
-
-impl To<Templates> {
     fn key(&self, object: &DynamicObject) -> Option<BindingKey> {
         let key = ObjectKey::parse(&self.of.kind, &object.namespace()?, &object.name_any()).ok()?;
         BindingKey::of(&key)
+    }
+
+    fn known(&self) -> Vec<BindingKey> {
+        let Some(engine) = self.engine.upgrade() else {
+            return Vec::new();
+        };
+        let of_kind = engine
+            .index
+            .templates
+            .iter()
+            .filter(|held| held.template.key.group_kind() == self.of.kind);
+        of_kind.map(|held| held.key().clone()).collect()
+    }
+
+    fn lose(&self, key: &BindingKey) {
+        if let Some(engine) = self.engine.upgrade() {
+            engine.lose_template(key);
+        }
     }
 }
 

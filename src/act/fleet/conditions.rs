@@ -269,8 +269,8 @@ mod tests {
         }
     }
 
-    fn silent() -> Option<Trouble> {
-        Some(Trouble::Silent("no answer".into()))
+    fn silent() -> Trouble {
+        Trouble::Silent("no answer".into())
     }
 
     fn condition(status: &ClusterStatus, type_: ConditionType) -> (String, String) {
@@ -280,8 +280,8 @@ mod tests {
 
     #[rstest]
     #[case::well(Reach::Reachable, None, None, ("True", "AsDesired"), ("True", "ProbeSucceeded"))]
-    #[case::one_probe_failed(Reach::Suspect, silent(), None, ("True", "AsDesired"), ("False", "ProbeFailed"))]
-    #[case::gone(Reach::Unreachable, silent(), Some(Held::Unverified), ("Unknown", "Unreachable"), ("False", "Unreachable"))]
+    #[case::one_probe_failed(Reach::Suspect, Some(silent()), None, ("True", "AsDesired"), ("False", "ProbeFailed"))]
+    #[case::gone(Reach::Unreachable, Some(silent()), Some(Held::Unverified), ("Unknown", "Unreachable"), ("False", "Unreachable"))]
     #[case::wrong_authority(Reach::Unreachable, Some(Trouble::Certificate("x".into())), None, ("Unknown", "CertificateInvalid"), ("False", "CertificateInvalid"))]
     #[case::not_joined(Reach::Reachable, None, Some(Held::Unclaimed), ("False", "NotJoined"), ("True", "ProbeSucceeded"))]
     #[case::expired(Reach::Reachable, None, Some(Held::Unauthorized), ("False", "CredentialExpired"), ("True", "ProbeSucceeded"))]

@@ -28,6 +28,8 @@ pub enum Change {
         binding: Option<String>,
         /// It was deleted, or a complete list does not have it any more.
         gone: bool,
+        /// Nothing but its status has changed: there is nothing to apply or to repair.
+        status_only: bool,
     },
     /// A list is complete: missing rows of this kind mean something now.
     Synced {

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::RwLock;
 
 use crate::{
-    act::wire::Observed,
+    act::wire::{Managers, Observed},
     model::{
         fleet::ObjectRow,
         mark,
@@ -63,6 +63,8 @@ pub(super) struct Folded {
     pub(super) key: ObjectKey,
     pub(super) binding: Option<String>,
     pub(super) gone: bool,
+    /// Nothing but the status has changed.
+    pub(super) status_only: bool,
 }
 
 impl Objects {
@@ -98,6 +100,7 @@ impl Objects {
                 key: key.clone(),
                 binding: kept.row.binding.clone(),
                 gone: true,
+                status_only: false,
             });
             false
         });
@@ -166,10 +169,11 @@ impl Objects {
             .streams
             .get(stream)
             .map_or(state.round, |progress| progress.round);
-        let folded = Folded {
+        let mut folded = Folded {
             key: key.clone(),
             binding: row.binding.clone(),
             gone: false,
+            status_only: false,
         };
         if let Some(kept) = state.rows.get_mut(&key) {
             // Within one list and the watch after it versions only grow; a new list is the truth, also after
@@ -184,6 +188,7 @@ impl Objects {
                 Arc::make_mut(&mut kept.row).resource_version = row.resource_version;
                 return None;
             }
+            folded.status_only = is_alike_but_for_status(&kept.row, &row);
             kept.row = Arc::new(row);
         } else {
             state.rows.insert(
@@ -211,6 +216,7 @@ impl Objects {
             key: key.clone(),
             binding,
             gone: true,
+            status_only: false,
         })
     }
 
@@ -249,6 +255,7 @@ impl Objects {
             key: key.clone(),
             binding: kept.row.binding.clone(),
             gone: true,
+            status_only: false,
         })
     }
 }
@@ -270,6 +277,17 @@ fn is_alike(old: &ObjectRow, new: &ObjectRow) -> bool {
         resource_version: String::new(),
         ..new.clone()
     }
+}
+
+fn is_alike_but_for_status(old: &ObjectRow, new: &ObjectRow) -> bool {
+    let status = old.status.clone();
+    is_alike(
+        old,
+        &ObjectRow {
+            status,
+            ..new.clone()
+        },
+    )
 }
 
 /// What is kept of an object; `manager` is this hub's field manager.
@@ -298,13 +316,19 @@ pub(super) fn row_of(observed: &Observed, manager: &str) -> ObjectRow {
             .managers
             .last_editor
             .as_ref()
-            .map(|editor| editor.manager.clone()),
+            .map(|editor| editor.manager.clone())
+            .or_else(|| another_hub(&observed.managers, manager)),
         replicas: observed.spec.replicas,
         cluster_ip: observed.spec.cluster_ip.clone(),
         service_type: observed.spec.type_.clone(),
         status: observed.status.as_ref().map(|raw| Arc::from(raw.get())),
         deleting: metadata.deletion_timestamp.is_some(),
     }
+}
+
+/// Another hub's manager: it is told when nobody else edited the object.
+fn another_hub(managers: &Managers, me: &str) -> Option<String> {
+    managers.hubs.keys().find(|manager| *manager != me).cloned()
 }
 
 /// The key of an object, if its names are names.

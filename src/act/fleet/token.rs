@@ -156,7 +156,7 @@ mod tests {
         let own = r#"{"iat": 1000, "exp": 4000, "sub": "system:serviceaccount:hanse-system:hub"}"#;
         let times = TokenTimes::read(&jwt(own)).unwrap();
         assert_eq!(times.renew_at(), Timestamp::from_second(2000).unwrap());
-        assert_eq!(times.lifetime(), Duration::from_secs(3000));
+        assert_eq!(times.lifetime(), Duration::from_mins(50));
         assert!(times.is_own);
     }
 

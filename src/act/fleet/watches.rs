@@ -237,13 +237,20 @@ impl Fold<Observed> for ObjectFold {
 }
 
 impl ObjectFold {
-    async fn tell(&self, Folded { key, binding, gone }: Folded) {
+    async fn tell(&self, folded: Folded) {
+        let Folded {
+            key,
+            binding,
+            gone,
+            status_only,
+        } = folded;
         self.core
             .send(Change::Object {
                 cluster: self.core.name.clone(),
                 key,
                 binding,
                 gone,
+                status_only,
             })
             .await;
     }

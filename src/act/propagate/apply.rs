@@ -104,7 +104,13 @@ async fn look(hub: &HubIdentity, target: Target<'_>, recorded_uid: Option<&str>)
     // A recorded uid that is not the live one: ours was deleted and somebody made another, or we did and died.
     let ours = is_ours(hub, target.key, recorded_uid, &live) || is_ours(hub, target.key, None, &live);
     if !ours {
-        let owner = live.managers.last_editor.map(|editor| editor.manager);
+        let editor = live.managers.last_editor.map(|editor| editor.manager);
+        let owner = editor.or_else(|| {
+            live.managers
+                .hubs
+                .into_keys()
+                .find(|manager| *manager != hub.manager)
+        });
         return Ok(Looked::Other(Applied::Conflict { owner }));
     }
     if live.metadata.deletion_timestamp.is_some() {

@@ -181,7 +181,7 @@ mod tests {
         let mut repairs = Repairs::default();
         let mut written = 0;
         let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(3600) {
+        while start.elapsed() < Duration::from_hours(1) {
             let wait = repairs.wait(Instant::now());
             tokio::time::advance(wait.max(Duration::from_millis(100))).await;
             if repairs.wait(Instant::now()).is_zero() {

@@ -251,13 +251,17 @@ fn drifted(standings: &Standings) -> Told {
     (ConditionType::Drifted, holds, reason, drift.unwrap_or_default())
 }
 
-/// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait.
+/// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait. What
+/// only a person can solve stands too.
 #[must_use]
-pub fn is_settled(status: &WorkloadBindingStatus) -> bool {
-    status
-        .clusters
-        .iter()
-        .all(|cluster| cluster.applied && cluster.health != Health::Progressing)
+pub fn is_settled(status: &WorkloadBindingStatus, standings: &Standings) -> bool {
+    status.clusters.iter().all(|cluster| {
+        let problem = standings
+            .get(&cluster.name)
+            .and_then(|(standing, ..)| standing.problem.as_ref());
+        problem.is_some_and(|problem| problem.terminal)
+            || (cluster.applied && cluster.health != Health::Progressing)
+    })
 }
 
 /// The status that the template should show; `None` for kinds whose status is not summed.

@@ -19,14 +19,23 @@ use tower::{BoxError, Layer, Service};
 
 use super::stack::ResponseBody;
 
-/// How long a write may take: `lease duration − renew deadline` of the defaults (PROTOCOL §6).
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a write may take where nothing else is said: `lease duration − renew deadline` of the defaults.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a read may take until its answer begins.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Open until a moment that the election moves on; closed until it is opened first.
-#[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<RwLock<State>>);
+#[derive(Debug, Clone)]
+pub struct Gate {
+    state: Arc<RwLock<State>>,
+    write_limit: Duration,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::closed(WRITE_TIMEOUT)
+    }
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 enum State {
@@ -40,23 +49,36 @@ impl Gate {
     /// A gate for commands that a person runs: there is no leader to be.
     #[must_use]
     pub fn always_open() -> Self {
-        Self(Arc::new(RwLock::new(State::Always)))
+        Self {
+            state: Arc::new(RwLock::new(State::Always)),
+            write_limit: WRITE_TIMEOUT,
+        }
+    }
+
+    /// A gate that the election opens. A write may take `write_limit`, which is at most
+    /// `lease duration − renew deadline` (PROTOCOL §6).
+    #[must_use]
+    pub fn closed(write_limit: Duration) -> Self {
+        Self {
+            state: Arc::default(),
+            write_limit,
+        }
     }
 
     /// Writes may start until `deadline`.
     pub fn open_until(&self, deadline: Instant) {
-        *self.0.write() = State::Until(deadline);
+        *self.state.write() = State::Until(deadline);
     }
 
     /// No write starts from now on.
     pub fn close(&self) {
-        *self.0.write() = State::Closed;
+        *self.state.write() = State::Closed;
     }
 
     /// Whether a write may start now.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        match *self.0.read() {
+        match *self.state.read() {
             State::Closed => false,
             State::Until(deadline) => Instant::now() < deadline,
             State::Always => true,
@@ -110,7 +132,7 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let limit = match *request.method() {
             Method::GET | Method::HEAD => READ_TIMEOUT,
-            _ if self.gate.is_open() => WRITE_TIMEOUT,
+            _ if self.gate.is_open() => self.gate.write_limit,
             _ => return futures::future::ready(Err(NotLeader.into())).boxed(),
         };
         let answer = self.inner.call(request);

@@ -21,7 +21,7 @@ mod write;
 
 pub use count::{HUB, count};
 pub use error::{Error, brief};
-pub use gate::{Gate, NotLeader, TimedOut, WRITE_TIMEOUT};
+pub use gate::{Gate, NotLeader, TimedOut};
 pub use identity::{ActAs, HubIdentity, TENANTS_NAMESPACE};
 pub use lane::{Backlog, Lane, Outstanding};
 pub use observed::{Editor, Managers, Observed, ScaleTarget, Spec};

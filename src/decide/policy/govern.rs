@@ -49,13 +49,15 @@ impl Policies {
             }
             best = Some(Candidate::first(best, candidate));
         }
-        match (claim, taker) {
-            (Some(claim), Some(taker)) if taker.rank() < claim.rank() => {
-                Some(taker.governs("and takes over from every policy that it comes before"))
-            }
-            (Some(claim), _) => Some(claim.governs("and keeps its claim")),
-            (None, _) => best.map(|best| best.governs("and comes first")),
-        }
+        let best = best?;
+        let winner = match (claim, taker) {
+            (Some(claim), Some(taker)) if taker.rank() < claim.rank() => taker,
+            (Some(claim), _) => claim,
+            (None, _) => best,
+        };
+        // The words tell how it stands, not how it came: deciding again with this claim says the same.
+        let stands = if winner.policy.id == best.policy.id { "and comes first" } else { "and keeps its claim" };
+        Some(winner.governs(stands))
     }
 }
 

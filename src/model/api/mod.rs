@@ -10,7 +10,6 @@ mod cluster;
 mod column;
 mod condition;
 mod crd;
-pub mod mark;
 mod placement;
 mod policy;
 mod reason;

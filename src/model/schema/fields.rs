@@ -139,20 +139,25 @@ impl FieldSet {
         !self.owned && self.below.is_empty()
     }
 
-    /// What the set says of each item of a list: items are found by their keys, value or index.
+    /// What the set says of each item of a list: items are found by their keys, value or index. Two items of one
+    /// key are both meant: leaving one out would decide between them in silence.
     pub(super) fn of_items(&self, items: &[Value]) -> Vec<Option<&FieldSet>> {
         let mut found = vec![None; items.len()];
         for (step, set) in &self.below {
-            let index = match step {
-                Step::Field(_) => None,
-                Step::Index(index) => Some(*index),
+            let meant = match step {
+                Step::Field(_) => Vec::new(),
+                Step::Index(index) => vec![*index],
                 Step::Value(text) => serde_json::from_str::<Value>(text)
-                    .ok()
-                    .and_then(|value| items.iter().position(|item| *item == value)),
-                Step::Key(text) => keys_of(text).and_then(|keys| item_with_keys(items, &keys)),
+                    .map(|value| positions(items, |item| *item == value))
+                    .unwrap_or_default(),
+                Step::Key(text) => keys_of(text)
+                    .map(|keys| items_with_keys(items, &keys))
+                    .unwrap_or_default(),
             };
-            if let Some(slot) = index.and_then(|index| found.get_mut(index)) {
-                *slot = Some(set);
+            for index in meant {
+                if let Some(slot) = found.get_mut(index) {
+                    *slot = Some(set);
+                }
             }
         }
         found
@@ -172,19 +177,29 @@ impl FieldSet {
     }
 }
 
-/// The item with these keys. A key that an item lacks stands at its default, so when no item has them all, one
-/// that lacks some and differs in none is meant.
-fn item_with_keys(items: &[Value], keys: &Map<String, Value>) -> Option<usize> {
+fn positions(items: &[Value], is_meant: impl Fn(&Value) -> bool) -> Vec<usize> {
+    let numbered = items.iter().enumerate();
+    numbered
+        .filter(|(_, item)| is_meant(item))
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// The items with these keys. A key that an item lacks stands at its default, so when no item has them all, those
+/// that lack some and differ in none are meant.
+fn items_with_keys(items: &[Value], keys: &Map<String, Value>) -> Vec<usize> {
     let exact = |item: &Value| keys.iter().all(|(key, value)| item.get(key) == Some(value));
     let close = |item: &Value| {
         keys.iter()
             .all(|(key, value)| item.get(key).is_none_or(|found| found == value))
             && keys.keys().any(|key| item.get(key).is_some())
     };
-    items
-        .iter()
-        .position(exact)
-        .or_else(|| items.iter().position(close))
+    let found = positions(items, exact);
+    if found.is_empty() {
+        positions(items, close)
+    } else {
+        found
+    }
 }
 
 /// The keys of a `k:` step.

@@ -363,3 +363,16 @@ fn object() -> impl Strategy<Value = Value> {
     });
     prop::collection::btree_map("[a-d]", value, 0..4).prop_map(|map| json!(map))
 }
+
+#[test]
+fn two_items_of_one_key_are_both_kept() {
+    let object = json!({"env": [{"name": "A", "value": "1"}, {"name": "B"}, {"name": "A", "value": "2"}], "ports": [{"port": 1}, {"port": 1}]});
+    let owned = FieldSet::from_fields_v1(&json!({
+        "f:env": {"k:{\"name\":\"A\"}": {}}, "f:ports": {"k:{\"port\":1,\"protocol\":\"TCP\"}": {}},
+    }));
+    let kept = prune(&object, &owned);
+    assert_eq!(
+        kept,
+        json!({"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}], "ports": [{"port": 1}, {"port": 1}]})
+    );
+}

@@ -203,7 +203,10 @@ proptest! {
         let (one, other) = (all(sorted), all(reversed));
         let first = one.govern(&web(), Some(&claim)).unwrap();
         prop_assert_eq!(&first.policy.id, &other.govern(&web(), Some(&claim)).unwrap().policy.id);
-        let again = one.govern(&web(), Some(&first.policy.reference())).unwrap();
-        prop_assert_eq!(&first.policy.id, &again.policy.id);
+        for first in [first, one.govern(&web(), None).unwrap()] {
+            let again = one.govern(&web(), Some(&first.policy.reference())).unwrap();
+            prop_assert_eq!(&first.policy.id, &again.policy.id);
+            prop_assert_eq!(&first.why, &again.why, "a restart would write another message");
+        }
     }
 }
