@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Federation, Fleet, Need, NotYet, data, eventually, kubectl};
 use crate::scenario::Scenario;
-use crate::shop::{SOON, Shop, everywhere_kind, hub_entry, value};
+use crate::shop::{SOON, Shop, hub_entry, value};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
@@ -260,6 +260,5 @@ async fn podinfo(fleet: &Fleet, federation: &Federation) {
             .any(|event| event.data["reason"] == "DriftCorrected"),
         "the autoscaler was fought"
     );
-    let _ = everywhere_kind(fleet.hub().admin(), "Tenant");
     shop.close().await;
 }

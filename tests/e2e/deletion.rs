@@ -11,7 +11,10 @@ use crate::seed::Seed;
 use crate::shop::{SOON, Shop, config_map, create, deployment, everywhere_kind, merge, objects, value};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let alone = FleetOptions { nodes_per_member: 1, ..FleetOptions::default() };
+    let alone = FleetOptions {
+        nodes_per_member: 1,
+        ..FleetOptions::default()
+    };
     vec![Scenario::alone(
         "with_a_silent_member_the_others_go_on_and_deletions_end_in_any_order",
         alone,
@@ -20,7 +23,9 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 async fn whole(fleet: Fleet) {
-    let federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[]).await.unwrap();
+    let federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[])
+        .await
+        .unwrap();
     silent(&fleet, &federation).await;
     wrong_authority(&fleet).await;
     any_order(&fleet, &federation).await;
@@ -31,32 +36,55 @@ async fn cluster(fleet: &Fleet, bound: Duration, name: &str, condition: &str, st
     let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
     eventually(bound, &format!("{name} is {condition}={status}"), async || {
         let live = value(&clusters.get(name).await?);
-        let all = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let found = all.iter().find(|c| c["type"] == condition).cloned().unwrap_or_default();
-        if found["status"] == status { Ok(found["reason"].as_str().unwrap_or_default().to_owned()) } else { Err(NotYet(format!("{all:?}"))) }
+        let all = live["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let found = all
+            .iter()
+            .find(|c| c["type"] == condition)
+            .cloned()
+            .unwrap_or_default();
+        if found["status"] == status {
+            Ok(found["reason"].as_str().unwrap_or_default().to_owned())
+        } else {
+            Err(NotYet(format!("{all:?}")))
+        }
     })
     .await
 }
 
 async fn silent(fleet: &Fleet, federation: &Federation) {
     let shop = Shop::open(fleet, federation, "silent").await;
-    shop.apply_and_wait(&[deployment("web"), config_map("text", "one")]).await;
+    shop.apply_and_wait(&[deployment("web"), config_map("text", "one")])
+        .await;
     let member = &fleet.members()[1];
     member.stop().unwrap();
     // Before the hub knows of it, and after.
     for text in ["two", "three"] {
-        shop.edit("ConfigMap", "text", json!({"data": {"text": text}})).await;
-        shop.within(Duration::from_secs(2), &[0, 2], "ConfigMap", "text", "the others are not slowed", |live| {
-            live["data"]["text"] == text
-        })
+        shop.edit("ConfigMap", "text", json!({"data": {"text": text}}))
+            .await;
+        shop.within(
+            Duration::from_secs(2),
+            &[0, 2],
+            "ConfigMap",
+            "text",
+            "the others are not slowed",
+            |live| live["data"]["text"] == text,
+        )
         .await;
         cluster(fleet, Duration::from_secs(15), member.name(), "Ready", "Unknown").await;
     }
-    shop.condition("ConfigMap", "text", "Applied", "False", "ClusterUnreachable").await;
+    shop.condition("ConfigMap", "text", "Applied", "False", "ClusterUnreachable")
+        .await;
     member.cont().unwrap();
     cluster(fleet, Duration::from_secs(5), member.name(), "Ready", "True").await;
-    shop.within(SOON, &[1], "ConfigMap", "text", "the member catches up", |live| live["data"]["text"] == "three").await;
-    shop.condition("ConfigMap", "text", "Applied", "True", "Applied").await;
+    shop.within(SOON, &[1], "ConfigMap", "text", "the member catches up", |live| {
+        live["data"]["text"] == "three"
+    })
+    .await;
+    shop.condition("ConfigMap", "text", "Applied", "True", "Applied")
+        .await;
     shop.close().await;
 }
 
@@ -65,21 +93,52 @@ async fn wrong_authority(fleet: &Fleet) {
     let secrets = objects(fleet.hub().admin(), "hanse-system", "Secret");
     let right = value(&secrets.get("member-member-3").await.unwrap())["data"]["kubeconfig"].clone();
     let decode = |text: &Value| {
-        let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, text.as_str().unwrap()).unwrap();
+        let bytes =
+            base64::Engine::decode(&base64::prelude::BASE64_STANDARD, text.as_str().unwrap()).unwrap();
         String::from_utf8(bytes).unwrap()
     };
     let encode = |text: &str| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, text);
-    let elsewhere = rcgen::generate_simple_self_signed(vec!["elsewhere".to_owned()]).unwrap().cert.pem();
+    let elsewhere = rcgen::generate_simple_self_signed(vec!["elsewhere".to_owned()])
+        .unwrap()
+        .cert
+        .pem();
     let mut wrong: Value = serde_saphyr::from_str(&decode(&right)).unwrap();
     wrong["clusters"][0]["cluster"]["certificate-authority-data"] = json!(encode(&elsewhere));
-    let write = async |text: Value| merge(&secrets, "member-member-3", "owner", json!({"data": {"kubeconfig": text}})).await;
+    let write = async |text: Value| {
+        merge(
+            &secrets,
+            "member-member-3",
+            "owner",
+            json!({"data": {"kubeconfig": text}}),
+        )
+        .await;
+    };
     write(json!(encode(&wrong.to_string()))).await;
-    let reason = eventually(Duration::from_secs(15), "the wrong authority is noticed", async || {
-        let live = value(&everywhere_kind(fleet.hub().admin(), "Cluster").get("member-3").await?);
-        let all = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let ready = all.iter().find(|c| c["type"] == "Ready").cloned().unwrap_or_default();
-        if ready["status"] == "True" { Err(NotYet(ready.to_string())) } else { Ok(format!("{all:?}")) }
-    })
+    let reason = eventually(
+        Duration::from_secs(15),
+        "the wrong authority is noticed",
+        async || {
+            let live = value(
+                &everywhere_kind(fleet.hub().admin(), "Cluster")
+                    .get("member-3")
+                    .await?,
+            );
+            let all = live["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let ready = all
+                .iter()
+                .find(|c| c["type"] == "Ready")
+                .cloned()
+                .unwrap_or_default();
+            if ready["status"] == "True" {
+                Err(NotYet(ready.to_string()))
+            } else {
+                Ok(format!("{all:?}"))
+            }
+        },
+    )
     .await;
     assert!(reason.contains("invalid peer certificate"), "{reason}");
     write(right).await;
@@ -104,10 +163,16 @@ async fn any_order(fleet: &Fleet, federation: &Federation) {
         shops.push((shop, order));
     }
     for (shop, _) in &shops {
-        shop.everywhere("ConfigMap", "text", "it is everywhere", |_| true).await;
-        shop.everywhere("Deployment", "web", "it is everywhere", |_| true).await;
+        shop.everywhere("ConfigMap", "text", "it is everywhere", |_| true)
+            .await;
+        shop.everywhere("Deployment", "web", "it is everywhere", |_| true)
+            .await;
         for member in [0, 1] {
-            create(&shop.in_member(member, "ConfigMap"), config_map("foreign", "theirs")).await;
+            create(
+                &shop.in_member(member, "ConfigMap"),
+                config_map("foreign", "theirs"),
+            )
+            .await;
         }
     }
     let lost = &fleet.members()[1];
@@ -121,7 +186,10 @@ async fn any_order(fleet: &Fleet, federation: &Federation) {
         before_the_cluster(shop, order).await;
     }
     let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
-    clusters.delete(lost.name(), &DeleteParams::default()).await.unwrap();
+    clusters
+        .delete(lost.name(), &DeleteParams::default())
+        .await
+        .unwrap();
     for (shop, order) in &shops {
         for step in order.iter().skip_while(|step| **step != "Cluster").skip(1) {
             step_of(shop, step).await;
@@ -132,23 +200,41 @@ async fn any_order(fleet: &Fleet, federation: &Federation) {
         shop.nowhere(&[0, 2], "ConfigMap", "text").await;
         shop.nowhere(&[0, 2], "Deployment", "web").await;
     }
-    assert!(clusters.get_opt(lost.name()).await.unwrap().is_some(), "the Cluster waits for the member's return");
+    assert!(
+        clusters.get_opt(lost.name()).await.unwrap().is_some(),
+        "the Cluster waits for the member's return"
+    );
 
     lost.cont().unwrap();
-    eventually(Duration::from_secs(20), "the Cluster ends when the member is back", async || match clusters.get_opt(lost.name()).await? {
-        None => Ok(()),
-        Some(live) => Err(NotYet(value(&live)["metadata"].to_string())),
-    })
+    eventually(
+        Duration::from_secs(20),
+        "the Cluster ends when the member is back",
+        async || match clusters.get_opt(lost.name()).await? {
+            None => Ok(()),
+            Some(live) => Err(NotYet(value(&live)["metadata"].to_string())),
+        },
+    )
     .await;
     for (shop, _) in &shops {
         shop.nowhere(&[1], "ConfigMap", "text").await;
         shop.nowhere(&[1], "Deployment", "web").await;
         for member in [0, 1] {
-            assert_eq!(shop.seen(member, "ConfigMap", "foreign").await["data"]["text"], "theirs");
+            assert_eq!(
+                shop.seen(member, "ConfigMap", "foreign").await["data"]["text"],
+                "theirs"
+            );
         }
     }
-    let maps = objects(fleet.hub().admin(), "hanse-system", "ConfigMap").list(&ListParams::default()).await.unwrap();
-    assert!(!maps.iter().any(|map| value(map)["metadata"]["name"].as_str().unwrap().starts_with("removals-")));
+    let maps = objects(fleet.hub().admin(), "hanse-system", "ConfigMap")
+        .list(&ListParams::default())
+        .await
+        .unwrap();
+    assert!(!maps.iter().any(|map| {
+        value(map)["metadata"]["name"]
+            .as_str()
+            .unwrap()
+            .starts_with("removals-")
+    }));
 }
 
 async fn before_the_cluster(shop: &Shop<'_>, order: &[&'static str]) {
@@ -160,7 +246,10 @@ async fn before_the_cluster(shop: &Shop<'_>, order: &[&'static str]) {
 /// What an earlier deletion took with it is gone already.
 async fn step_of(shop: &Shop<'_>, step: &str) {
     let hub = || shop.fleet.hub().admin();
-    let delete = async |api: kube::Api<DynamicObject>, name: &str| match api.delete(name, &DeleteParams::default()).await {
+    let delete = async |api: kube::Api<DynamicObject>, name: &str| match api
+        .delete(name, &DeleteParams::default())
+        .await
+    {
         Ok(_) => {}
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
         Err(error) => panic!("{step} {name}: {error}"),
@@ -177,19 +266,38 @@ async fn step_of(shop: &Shop<'_>, step: &str) {
 
 /// Nothing of the shop is left on the hub API, or on its way out.
 async fn ended(shop: &Shop<'_>) {
-    eventually(Duration::from_secs(15), &format!("{} has ended", shop.name), async || {
-        let mut left = Vec::new();
-        for kind in ["WorkloadBinding", "PropagationPolicy", "Deployment"] {
-            let all = shop.on_hub(kind).list(&ListParams::default()).await?;
-            left.extend(all.iter().map(|live| format!("{kind} {}", value(live)["metadata"]["name"])));
-        }
-        let tenants = everywhere_kind(shop.fleet.hub().admin(), "Tenant");
-        left.extend(tenants.get_opt(&shop.name).await?.map(|live| value(&live)["metadata"].to_string()));
-        let namespaces = everywhere_kind(shop.fleet.hub().admin(), "Namespace");
-        // A namespace that its tenant made again before it was deleted itself is there, empty.
-        let namespace = namespaces.get_opt(&shop.name).await?.filter(|live| live.metadata.deletion_timestamp.is_some());
-        left.extend(namespace.map(|live| value(&live)["status"].to_string()));
-        if left.is_empty() { Ok(()) } else { Err(NotYet(left.join("; "))) }
-    })
+    eventually(
+        Duration::from_secs(15),
+        &format!("{} has ended", shop.name),
+        async || {
+            let mut left = Vec::new();
+            for kind in ["WorkloadBinding", "PropagationPolicy", "Deployment"] {
+                let all = shop.on_hub(kind).list(&ListParams::default()).await?;
+                left.extend(
+                    all.iter()
+                        .map(|live| format!("{kind} {}", value(live)["metadata"]["name"])),
+                );
+            }
+            let tenants = everywhere_kind(shop.fleet.hub().admin(), "Tenant");
+            left.extend(
+                tenants
+                    .get_opt(&shop.name)
+                    .await?
+                    .map(|live| value(&live)["metadata"].to_string()),
+            );
+            let namespaces = everywhere_kind(shop.fleet.hub().admin(), "Namespace");
+            // A namespace that its tenant made again before it was deleted itself is there, empty.
+            let namespace = namespaces
+                .get_opt(&shop.name)
+                .await?
+                .filter(|live| live.metadata.deletion_timestamp.is_some());
+            left.extend(namespace.map(|live| value(&live)["status"].to_string()));
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(NotYet(left.join("; ")))
+            }
+        },
+    )
     .await;
 }

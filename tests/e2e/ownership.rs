@@ -131,7 +131,6 @@ async fn foreign_namespace(fleet: &Fleet, federation: &Federation) {
     .await;
     shop.delete("ConfigMap", "text").await;
     shop.nowhere(&[0, 1, 2], "ConfigMap", "text").await;
-    shop.run(&["delete", "tenant", &name]).await;
     everywhere_kind(fleet.hub().admin(), "Tenant")
         .delete(&name, &kube::api::DeleteParams::default())
         .await

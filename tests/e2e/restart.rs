@@ -12,7 +12,11 @@ use crate::scenario::Scenario;
 use crate::shop::{SOON, Shop, config_map, deployment, everywhere_kind, objects, service, value};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let two_audited = FleetOptions { members: 2, audited: true, ..FleetOptions::default() };
+    let two_audited = FleetOptions {
+        members: 2,
+        audited: true,
+        ..FleetOptions::default()
+    };
     vec![Scenario::alone(
         "at_rest_and_after_a_restart_nothing_is_written_and_a_standby_takes_over",
         two_audited,
@@ -21,16 +25,26 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 async fn whole(fleet: Fleet) {
-    let mut federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[]).await.unwrap();
+    let mut federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[])
+        .await
+        .unwrap();
     let shop = Shop::open(&fleet, &federation, "rest").await;
-    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"p": "q"}});
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"p": "q"}});
     let mut scaled = deployment("scaled");
     scaled["spec"]["replicas"] = json!(2);
     let autoscaler = json!({
         "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "scaled"},
         "spec": {"minReplicas": 1, "maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}},
     });
-    let all = [deployment("web"), service("web"), config_map("text", "one"), secret, scaled, autoscaler];
+    let all = [
+        deployment("web"),
+        service("web"),
+        config_map("text", "one"),
+        secret,
+        scaled,
+        autoscaler,
+    ];
     shop.apply_and_wait(&all).await;
 
     nothing_at_rest(&fleet).await;
@@ -47,7 +61,10 @@ struct Seen<'a> {
 
 impl<'a> Seen<'a> {
     fn now(fleet: &'a Fleet) -> Self {
-        let marks = fleet.control_planes().map(|plane| Cell::new(plane.writes().len())).collect();
+        let marks = fleet
+            .control_planes()
+            .map(|plane| Cell::new(plane.writes().len()))
+            .collect();
         Self { fleet, marks }
     }
 
@@ -66,8 +83,18 @@ impl<'a> Seen<'a> {
                     renewals += 1;
                     continue;
                 }
-                let Write { verb, resource, subresource, name, status, .. } = write;
-                let what = format!("{}: {verb} {resource}/{subresource:?} {name:?} ({status})", plane.name());
+                let Write {
+                    verb,
+                    resource,
+                    subresource,
+                    name,
+                    status,
+                    ..
+                } = write;
+                let what = format!(
+                    "{}: {verb} {resource}/{subresource:?} {name:?} ({status})",
+                    plane.name()
+                );
                 *counts.entry(what).or_default() += 1;
             }
         }
@@ -79,27 +106,45 @@ impl<'a> Seen<'a> {
 async fn nothing_at_rest(fleet: &Fleet) {
     let seen = Seen::now(fleet);
     let window = Duration::from_secs(15);
-    eventually(window * 3, "15 s pass in which only the Lease is written", async || {
-        tokio::time::sleep(window).await;
-        let (fresh, renewals) = seen.news();
-        assert!(renewals > 0, "the Lease was not renewed");
-        if fresh.is_empty() { Ok(()) } else { Err(NotYet(format!("{fresh:#?}"))) }
-    })
+    eventually(
+        window * 3,
+        "15 s pass in which only the Lease is written",
+        async || {
+            tokio::time::sleep(window).await;
+            let (fresh, renewals) = seen.news();
+            assert!(renewals > 0, "the Lease was not renewed");
+            if fresh.is_empty() {
+                Ok(())
+            } else {
+                Err(NotYet(format!("{fresh:#?}")))
+            }
+        },
+    )
     .await;
 }
 
 async fn leader(fleet: &Fleet) -> (String, i64) {
     let leases = objects(fleet.hub().admin(), "hanse-system", "Lease");
     let lease = value(&leases.get("hub-leader").await.unwrap());
-    let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
-    (holder, lease["spec"]["leaseTransitions"].as_i64().unwrap_or_default())
+    let holder = lease["spec"]["holderIdentity"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    (
+        holder,
+        lease["spec"]["leaseTransitions"].as_i64().unwrap_or_default(),
+    )
 }
 
 /// Waits for another leader than `old`.
-async fn another_leads(fleet: &Fleet, bound: Duration, what: &str, old: &str) -> String {
+pub(crate) async fn another_leads(fleet: &Fleet, bound: Duration, what: &str, old: &str) -> String {
     eventually(bound, what, async || {
         let (holder, _) = leader(fleet).await;
-        if holder.is_empty() || holder == old { Err(NotYet(format!("{holder:?} leads"))) } else { Ok(holder) }
+        if holder.is_empty() || holder == old {
+            Err(NotYet(format!("{holder:?} leads")))
+        } else {
+            Ok(holder)
+        }
     })
     .await
 }
@@ -113,23 +158,52 @@ async fn nothing_after_a_restart(fleet: &Fleet, federation: &mut Federation, sho
     // Everything is looked at within this time: the first look is what would write.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let (fresh, _) = seen.news();
-    assert!(fresh.is_empty(), "a restart with nothing changed wrote {fresh:#?}");
+    assert!(
+        fresh.is_empty(),
+        "a restart with nothing changed wrote {fresh:#?}"
+    );
     // And it works.
-    shop.edit("ConfigMap", "text", json!({"data": {"text": "two"}})).await;
-    shop.everywhere("ConfigMap", "text", "the restarted hub works", |live| live["data"]["text"] == "two").await;
+    shop.edit("ConfigMap", "text", json!({"data": {"text": "two"}}))
+        .await;
+    shop.everywhere("ConfigMap", "text", "the restarted hub works", |live| {
+        live["data"]["text"] == "two"
+    })
+    .await;
 }
 
 async fn one_leads(fleet: &Fleet, federation: &mut Federation, shop: &Shop<'_>) {
-    let standby = federation.hub.serve("standby", fleet.folder(), &[]).await.unwrap();
+    let standby = federation
+        .hub
+        .serve("standby", fleet.folder(), &[])
+        .await
+        .unwrap();
     let (old, _) = leader(fleet).await;
     shop.apply_and_wait(&[config_map("one-leads", "x")]).await;
-    assert_eq!(leader(fleet).await.0, old, "a standby takes nothing from a leader that lives");
+    assert_eq!(
+        leader(fleet).await.0,
+        old,
+        "a standby takes nothing from a leader that lives"
+    );
 
     federation.serve.kill();
     shop.apply(&[config_map("orphaned", "x")]).await;
     // 9 s until the Lease is stale, 3 s for writes of the dead leader, and the margin.
-    let second = another_leads(fleet, Duration::from_secs(11), "the standby leads after a kill", &old).await;
-    shop.within(SOON, &[0, 1], "ConfigMap", "orphaned", "the standby finishes", |_| true).await;
+    let second = another_leads(
+        fleet,
+        Duration::from_secs(11),
+        "the standby leads after a kill",
+        &old,
+    )
+    .await;
+    shop.within(
+        SOON,
+        &[0, 1],
+        "ConfigMap",
+        "orphaned",
+        "the standby finishes",
+        |_| true,
+    )
+    .await;
 
     federation.serve.restart().await.unwrap();
     let mut standby = standby;
@@ -137,16 +211,37 @@ async fn one_leads(fleet: &Fleet, federation: &mut Federation, shop: &Shop<'_>) 
     let status = standby.terminate(Duration::from_secs(10)).await.unwrap();
     eprintln!("    a hub ends on SIGTERM: {:.1?} of 10s", started.elapsed());
     assert_eq!(status, 0, "{}", standby.last_words());
-    another_leads(fleet, Duration::from_secs(3), "the other leads at once after SIGTERM", &second).await;
+    another_leads(
+        fleet,
+        Duration::from_secs(3),
+        "the other leads at once after SIGTERM",
+        &second,
+    )
+    .await;
     shop.apply(&[config_map("handed-over", "x")]).await;
-    shop.within(SOON, &[0, 1], "ConfigMap", "handed-over", "the next leader works", |_| true).await;
+    shop.within(
+        SOON,
+        &[0, 1],
+        "ConfigMap",
+        "handed-over",
+        "the next leader works",
+        |_| true,
+    )
+    .await;
 }
 
 /// A member leaves while the hub runs: its objects go, then all that join made, and the others keep theirs.
 async fn leave(fleet: &Fleet, federation: &Federation, shop: &Shop<'_>) {
     let member = &fleet.members()[1];
     let kubeconfig = member.kubeconfig().to_string_lossy();
-    let arguments = ["leave", member.name(), "--member-kubeconfig", &kubeconfig, "--timeout", "60s"];
+    let arguments = [
+        "leave",
+        member.name(),
+        "--member-kubeconfig",
+        &kubeconfig,
+        "--timeout",
+        "60s",
+    ];
     federation.hub.run(&arguments).await.unwrap().success();
     let ours = |live: &Value| {
         let name = live["metadata"]["name"].as_str().unwrap_or_default();
@@ -154,13 +249,34 @@ async fn leave(fleet: &Fleet, federation: &Federation, shop: &Shop<'_>) {
     };
     for kind in ["Namespace", "ClusterRole"] {
         eventually(SOON * 2, &format!("no {kind} of ours is left"), async || {
-            let all = everywhere_kind(member.admin(), kind).list(&ListParams::default()).await?;
-            let left: Vec<_> = all.iter().map(value).filter(ours).map(|live| live["metadata"]["name"].to_string()).collect();
-            if left.is_empty() { Ok(()) } else { Err(NotYet(left.join(", "))) }
+            let all = everywhere_kind(member.admin(), kind)
+                .list(&ListParams::default())
+                .await?;
+            let left: Vec<_> = all
+                .iter()
+                .map(value)
+                .filter(ours)
+                .map(|live| live["metadata"]["name"].to_string())
+                .collect();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(NotYet(left.join(", ")))
+            }
         })
         .await;
     }
     let binding = shop.binding("Deployment", "web").await.unwrap();
-    assert_eq!(binding["spec"]["clusters"].as_array().unwrap().len(), 1, "{binding}");
-    assert!(shop.in_member(0, "Deployment").get_opt("web").await.unwrap().is_some());
+    assert_eq!(
+        binding["spec"]["clusters"].as_array().unwrap().len(),
+        1,
+        "{binding}"
+    );
+    assert!(
+        shop.in_member(0, "Deployment")
+            .get_opt("web")
+            .await
+            .unwrap()
+            .is_some()
+    );
 }

@@ -1,6 +1,6 @@
-//! Chance that can be repeated: `HANSE_SEED`, or the clock; printed, so that a failure can be run again.
+//! Chance that can be repeated: `HANSE_SEED`, or a draw; printed, so that a failure can be run again.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::hash::{BuildHasher, RandomState};
 
 /// A stream of numbers that its seed decides.
 #[derive(Debug)]
@@ -8,9 +8,12 @@ pub(crate) struct Seed(u64);
 
 impl Seed {
     pub(crate) fn drawn() -> Self {
-        let given = std::env::var("HANSE_SEED").ok().and_then(|text| text.parse().ok());
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs());
-        let seed = given.unwrap_or(clock);
+        let given = std::env::var("HANSE_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok());
+        // The standard library seeds its hash maps at random.
+        let drawn = RandomState::new().hash_one(0);
+        let seed = given.unwrap_or(drawn);
         eprintln!("    HANSE_SEED={seed}");
         Self(seed)
     }

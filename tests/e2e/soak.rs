@@ -7,32 +7,51 @@ use kube::api::{DynamicObject, ListParams};
 use serde_json::json;
 
 use crate::harness::{Federation, Fleet, FleetOptions, Need, NotYet, data, eventually};
+use crate::restart::another_leads;
 use crate::scenario::Scenario;
 use crate::seed::Seed;
 use crate::shop::{Shop, value};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let alone = FleetOptions { nodes_per_member: 1, ..FleetOptions::default() };
+    let alone = FleetOptions {
+        nodes_per_member: 1,
+        ..FleetOptions::default()
+    };
     vec![
-        Scenario::alone("killed_twenty_times_the_boutique_ends_in_the_same_state", alone, kills)
-            .needs(Need::Data)
-            .soak(),
+        Scenario::alone(
+            "killed_twenty_times_the_boutique_ends_in_the_same_state",
+            alone,
+            kills,
+        )
+        .needs(Need::Data)
+        .soak(),
     ]
 }
 
 const KILLS: usize = 20;
 
 /// Short, so that most of the time the hub works instead of waiting for its predecessor's Lease.
-const LEASE: [&str; 6] = ["--lease-duration", "2s", "--renew-deadline", "1500ms", "--retry-period", "300ms"];
+const LEASE: [&str; 6] = [
+    "--lease-duration",
+    "4s",
+    "--renew-deadline",
+    "2500ms",
+    "--retry-period",
+    "300ms",
+];
 
 async fn kills(fleet: Fleet) {
     let mut seed = Seed::drawn();
-    let mut federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &LEASE).await.unwrap();
+    let mut federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &LEASE)
+        .await
+        .unwrap();
     let shop = Shop::open(&fleet, &federation, "soak").await;
     let file = data().unwrap().join("online-boutique.yaml");
     let file = file.to_string_lossy().into_owned();
     // Half of the kills while everything arrives again and again, half while single things change and go.
+    let mut dead = String::new();
     for kill in 0..KILLS {
+        dead = another_leads(&fleet, Duration::from_secs(8), "a hub leads", &dead).await;
         shop.run(&["apply", "-f", &file]).await.success();
         if kill % 2 == 1 {
             edit_some(&shop, &mut seed).await;
@@ -47,27 +66,52 @@ async fn kills(fleet: Fleet) {
         }
         federation.serve.restart().await.unwrap();
     }
-    shop.run(&["apply", "-f", &file, "--force-conflicts", "--wait", "--timeout", "2m"]).await.success();
+    shop.run(&[
+        "apply",
+        "-f",
+        &file,
+        "--force-conflicts",
+        "--wait",
+        "--timeout",
+        "2m",
+    ])
+    .await
+    .success();
     as_templates_say(&shop).await;
     shop.run(&["delete", "-f", &file]).await.success();
     for kind in ["Deployment", "Service"] {
         let members: Vec<usize> = (0..fleet.members().len()).collect();
-        eventually(Duration::from_secs(10), &format!("no {kind} is left"), async || {
-            let mut left = BTreeSet::new();
-            for number in &members {
-                let all = shop.in_member(*number, kind).list(&ListParams::default()).await?;
-                left.extend(all.items.into_iter().filter_map(|object| object.metadata.name));
-            }
-            if left.is_empty() { Ok(()) } else { Err(NotYet(format!("{left:?}"))) }
-        })
+        eventually(
+            Duration::from_secs(15),
+            &format!("no {kind} is left"),
+            async || {
+                let mut left = BTreeSet::new();
+                for number in &members {
+                    let all = shop.in_member(*number, kind).list(&ListParams::default()).await?;
+                    left.extend(all.items.into_iter().filter_map(|object| object.metadata.name));
+                }
+                let Some(first) = left.first() else { return Ok(()) };
+                let template = shop.on_hub(kind).get_opt(first).await?.is_some();
+                let binding = shop.binding(kind, first).await;
+                Err(NotYet(format!("{left:?}; template {template}; {binding:?}")))
+            },
+        )
         .await;
     }
 }
 
 /// Edits one Deployment and deletes another Deployment and a Service.
 async fn edit_some(shop: &Shop<'_>, seed: &mut Seed) {
-    let all = shop.on_hub("Deployment").list(&ListParams::default()).await.unwrap().items;
-    let names: Vec<String> = all.into_iter().filter_map(|object| object.metadata.name).collect();
+    let all = shop
+        .on_hub("Deployment")
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .items;
+    let names: Vec<String> = all
+        .into_iter()
+        .filter_map(|object| object.metadata.name)
+        .collect();
     let (edited, deleted) = (&names[seed.below(names.len())], &names[seed.below(names.len())]);
     let note = format!("{}", seed.below(1000));
     shop.edit("Deployment", edited, json!({"metadata": {"labels": {"soak": note}}, "spec": {"template": {"metadata": {"labels": {"soak": note}}}}}))
@@ -82,19 +126,42 @@ async fn as_templates_say(shop: &Shop<'_>) {
             let live = value(object);
             let pod = &live["spec"]["template"];
             let (name, soak) = (&live["metadata"]["name"], &pod["metadata"]["labels"]["soak"]);
-            format!("{name} {} {soak} {}", pod["spec"]["containers"][0]["image"], live["spec"]["ports"][0]["port"])
+            format!(
+                "{name} {} {soak} {}",
+                pod["spec"]["containers"][0]["image"], live["spec"]["ports"][0]["port"]
+            )
         };
         objects.iter().map(fact).collect()
     };
     for kind in ["Deployment", "Service"] {
-        let wanted = facts(shop.on_hub(kind).list(&ListParams::default()).await.unwrap().items);
+        let wanted = facts(
+            shop.on_hub(kind)
+                .list(&ListParams::default())
+                .await
+                .unwrap()
+                .items,
+        );
         assert_eq!(wanted.len(), 12);
         for number in 0..shop.fleet.members().len() {
-            let there = shop.in_member(number, kind).list(&ListParams::default()).await.unwrap().items;
-            assert!(there.iter().all(|object| crate::shop::hub_entry(&value(object)).is_some()));
+            let there = shop
+                .in_member(number, kind)
+                .list(&ListParams::default())
+                .await
+                .unwrap()
+                .items;
+            assert!(
+                there
+                    .iter()
+                    .all(|object| crate::shop::hub_entry(&value(object)).is_some())
+            );
             assert_eq!(facts(there), wanted, "{kind} in member {}", number + 1);
         }
     }
-    let bindings = shop.on_hub("WorkloadBinding").list(&ListParams::default()).await.unwrap().items;
+    let bindings = shop
+        .on_hub("WorkloadBinding")
+        .list(&ListParams::default())
+        .await
+        .unwrap()
+        .items;
     assert_eq!(bindings.len(), 35, "a binding for each template and no other");
 }

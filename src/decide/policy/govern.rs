@@ -56,7 +56,11 @@ impl Policies {
             (None, _) => best,
         };
         // The words tell how it stands, not how it came: deciding again with this claim says the same.
-        let stands = if winner.policy.id == best.policy.id { "and comes first" } else { "and keeps its claim" };
+        let stands = if winner.policy.id == best.policy.id {
+            "and comes first"
+        } else {
+            "and keeps its claim"
+        };
         Some(winner.governs(stands))
     }
 }
