@@ -394,8 +394,20 @@ impl Sink<WorkloadBinding> for To<Bindings> {
                 engine.index.seed_need(&parent, key.clone());
             }
         }
+        let before = engine.index.binding(&key);
+        let decided_alike = before.is_some_and(|before| {
+            let (before, now) = (&before.metadata, &object.metadata);
+            before.uid == now.uid
+                && before.generation == now.generation
+                && before.deletion_timestamp == now.deletion_timestamp
+                && before.finalizers == now.finalizers
+        });
         if engine.index.keep_binding(&key, &Arc::new(object)) {
-            engine.queue.add(key.clone());
+            if decided_alike {
+                engine.touch(&key); // only its status moved
+            } else {
+                engine.queue.add(key.clone());
+            }
         }
         Some(key)
     }
