@@ -36,10 +36,10 @@ impl Engine {
     /// One pass. Every outcome ends in the ledger, and so in the binding's status.
     pub(super) async fn look_after(self: &Arc<Self>, cluster: &ClusterName, key: &BindingKey) {
         let Some(binding) = self.index.binding(key) else {
-            return;
+            return self.lanes.forget(cluster, key);
         };
         let Some(entry) = binding.spec.clusters.iter().find(|entry| entry.name == *cluster) else {
-            return;
+            return self.lanes.forget(cluster, key);
         };
         let snapshot = self.fleet.snapshot();
         let seen = snapshot.members.get(cluster).cloned();

@@ -160,6 +160,10 @@ impl Sink<Cluster> for To<Clusters> {
         engine.fleet.set(cluster.clone());
         let before = engine.index.clusters.insert(name.clone(), cluster.clone());
         let leaving = cluster.metadata.deletion_timestamp.is_some();
+        if before.as_ref().is_some_and(|before| before.metadata.uid != cluster.metadata.uid) {
+            // Made anew while nobody watched: it may be another cluster, in which nothing was made ready.
+            engine.enforcer.doubt_member(&name);
+        }
         let news = before.is_none_or(|before| {
             before.metadata.deletion_timestamp.is_some() != leaving
                 || before.finalizers() != cluster.finalizers()
@@ -394,8 +398,20 @@ impl Sink<WorkloadBinding> for To<Bindings> {
                 engine.index.seed_need(&parent, key.clone());
             }
         }
+        let before = engine.index.binding(&key);
+        let decided_alike = before.is_some_and(|before| {
+            let (before, now) = (&before.metadata, &object.metadata);
+            before.uid == now.uid
+                && before.generation == now.generation
+                && before.deletion_timestamp == now.deletion_timestamp
+                && before.finalizers == now.finalizers
+        });
         if engine.index.keep_binding(&key, &Arc::new(object)) {
-            engine.queue.add(key.clone());
+            if decided_alike {
+                engine.touch(&key); // only its status moved
+            } else {
+                engine.queue.add(key.clone());
+            }
         }
         Some(key)
     }

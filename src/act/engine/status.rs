@@ -26,14 +26,14 @@ use crate::{
 /// Writers at a time.
 pub(super) const WORKERS: usize = 8;
 /// Changes that come together are written together.
-pub(super) const DEBOUNCE: Duration = Duration::from_millis(15);
+pub(super) const DEBOUNCE: Duration = Duration::from_millis(25);
 /// A state that is only passing is written when it has lasted this long,
 const PASSING: Duration = Duration::from_millis(700);
 /// and so much longer for each object that is on its way at the same time: in a burst, writing what will not be
 /// true a moment later takes the CPU that would end it. It doubles with each time that it is written,
-const PASSING_EACH: Duration = Duration::from_millis(20);
+const PASSING_EACH: Duration = Duration::from_millis(100);
 /// but is never longer than this.
-const PASSING_AT_MOST: Duration = Duration::from_secs(10);
+const PASSING_AT_MOST: Duration = Duration::from_secs(30);
 /// Between two looks at what was not heard of yet.
 const UNKNOWN: Duration = Duration::from_millis(500);
 /// A token bucket per object: one write a second, three in a row.

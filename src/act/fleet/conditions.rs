@@ -104,10 +104,11 @@ fn reachable(known: &Known) -> Verdict {
     let Probe { reach, trouble, .. } = &known.probe;
     let message = trouble.as_ref().map(Trouble::message).unwrap_or_default();
     match (reach, &known.trouble) {
-        (Reach::Unknown, Some(trouble)) => {
+        // Nobody could even ask.
+        (reach, Some(trouble)) if *reach != Reach::Reachable => {
             verdict(ConditionStatus::Unknown, credential(trouble), trouble.message())
         }
-        (Reach::Unknown, None) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
+        (Reach::Unknown, _) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
         (Reach::Reachable, _) => verdict(true, Reason::ProbeSucceeded, ""),
         (Reach::Suspect, _) => verdict(false, Reason::ProbeFailed, message),
         (Reach::Unreachable, _) => verdict(false, silence(trouble.as_ref()), message),

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use kube::{
     Client,
@@ -19,8 +20,14 @@ use crate::{
 };
 
 /// Asks what is served and folds it into what was known.
+///
+/// A server that is starting answers before it has taken up its CRDs, and does not say that they are missing: one
+/// that is not ready is not asked.
 pub async fn discover(client: &Client, known: &Apis) -> Result<Apis, Error> {
     let failed = |source| wire::Error::call("discover kinds", source);
+    let ready = Request::get("/readyz").body(Vec::new());
+    let ready = ready.map_err(|error| failed(kube::Error::HttpError(error)))?;
+    client.request_text(ready).await.map_err(failed)?;
     let core = client.list_core_api_versions_aggregated().await.map_err(failed)?;
     let groups = client.list_api_groups_aggregated().await.map_err(failed)?;
     if core.items.is_empty() || groups.items.is_empty() {

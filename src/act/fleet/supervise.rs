@@ -16,7 +16,7 @@ use super::{
     Error, discovery,
     facts::Facts,
     member::{Core, Wire},
-    probe::Trouble,
+    probe::{Outcome, Trouble},
     scalers,
     slim::{SlimNode, SlimPod},
     status, token,
@@ -77,7 +77,16 @@ async fn live(core: Arc<Core>, tasks: Tasks) {
             }
             Err(error) => {
                 tracing::warn!(cluster = %core.name, %error, "failed to prepare the connection");
-                core.learn(|known| known.trouble = Some(trouble_of(&error)));
+                let now = context.clock.now();
+                let unconnected = core.wire.load().is_none();
+                core.learn(|known| {
+                    let trouble = trouble_of(&error);
+                    if unconnected {
+                        // Nobody probes it. Decisions and status must not wait for it as for one that is about to answer.
+                        known.probe = known.probe.after(Outcome::Failed(trouble.clone()), now);
+                    }
+                    known.trouble = Some(trouble);
+                });
                 tokio::select! {
                     () = core.reconnect.notified() => {}
                     () = tokio::time::sleep(AGAIN) => {}

@@ -36,6 +36,9 @@ pub struct Scheduling {
 pub type Standings = BTreeMap<ClusterName, (Standing, Reach, Option<std::sync::Arc<ObjectRow>>)>;
 
 const SHOWN: usize = 100;
+/// A server may answer with any number of words; the schema of a binding takes 32,768, and a write that it refuses
+/// would be the last one of that status.
+const WORDS: usize = 4096;
 
 /// The status that the binding should show. Times move only on transitions, so equal input gives equal output.
 #[must_use]
@@ -104,6 +107,7 @@ fn of_member(
         (None, Some(drift)) => drift.clone(),
         (None, None) => verdict.message,
     };
+    let message = cut(message);
     let ready_replicas = match (kind, row) {
         (Some(kind), Some(row)) => health::ready_replicas(kind, row),
         _ => before.and_then(|before| before.ready_replicas),
@@ -128,6 +132,14 @@ fn of_member(
         since: since.or_else(|| Some(Time(whole_seconds(now)))),
         objects,
     }
+}
+
+fn cut(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(WORDS) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
 }
 
 fn conditions(
@@ -324,4 +336,16 @@ fn has_observed(row: &ObjectRow) -> bool {
     status
         .and_then(|seen| seen.observed_generation)
         .is_none_or(|seen| seen >= row.generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_any_length_fits_into_the_status() {
+        assert_eq!(cut("short".to_owned()), "short");
+        let long = cut("ü".repeat(100_000));
+        assert_eq!(long.chars().count(), WORDS + 1);
+    }
 }

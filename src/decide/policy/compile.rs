@@ -143,8 +143,8 @@ impl Policy {
             .resource_selectors
             .iter()
             .enumerate()
-            .filter_map(|(at, selector)| match Selector::compile(selector) {
-                Ok(selector) => Some(selector),
+            .map(|(at, selector)| match Selector::compile(selector) {
+                Ok(selector) => selector,
                 Err(problem) => {
                     problems.push(format!("spec.resourceSelectors[{at}]: {problem}"));
                     Selector::broken(selector)
@@ -201,10 +201,18 @@ impl Selector {
         Ok(compiled)
     }
 
-    fn broken(selector: &ResourceSelector) -> Option<Self> {
-        let mut broken = Self::without_labels(selector).ok()?;
-        broken.labels = Labels::Broken;
-        Some(broken)
+    /// Of what can't be read, it is taken to mean anything.
+    fn broken(selector: &ResourceSelector) -> Self {
+        let anything = Self {
+            group: None,
+            kind: None,
+            name: selector.name.clone(),
+            labels: Labels::Broken,
+        };
+        Self {
+            labels: Labels::Broken,
+            ..Self::without_labels(selector).unwrap_or(anything)
+        }
     }
 
     fn without_labels(selector: &ResourceSelector) -> Result<Self, String> {

@@ -100,11 +100,13 @@ fn a_claim_ends_when_its_policy_matches_no_more() {
     );
 }
 
-#[test]
-fn a_selector_that_cannot_be_read_keeps_its_claims_and_makes_none() {
-    let broken = json!({"resourceSelectors": [{"apiVersion": "apps/v1", "kind": "Deployment",
-        "labelSelector": {"matchExpressions": [{"key": "app", "operator": "Near"}]}}]});
-    let broken = policy("broken", OLD, &broken);
+#[rstest]
+#[case::its_labels(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+    "labelSelector": {"matchExpressions": [{"key": "app", "operator": "Near"}]}}))]
+#[case::its_group(json!({"apiVersion": "apps/v1/x", "kind": "Deployment"}))]
+#[case::its_kind(json!({"apiVersion": "apps/v1", "kind": "De ployment"}))]
+fn a_selector_that_cannot_be_read_keeps_its_claims_and_makes_none(#[case] selector: Value) {
+    let broken = policy("broken", OLD, &json!({"resourceSelectors": [selector]}));
     assert!(
         broken.problems[0].contains("resourceSelectors[0]"),
         "{:?}",
