@@ -7,7 +7,10 @@ use dashmap::DashMap;
 use super::engine::Engine;
 use crate::{
     act::wire::{Outstanding, Queue, Tasks},
-    model::{fleet::BindingKey, name::ClusterName},
+    model::{
+        fleet::{BindingKey, Reach},
+        name::ClusterName,
+    },
 };
 
 /// Workers per member. Writes in flight are bounded by the member's lane on the wire.
@@ -36,10 +39,24 @@ impl Lanes {
     /// As [`Self::add`], and status waits until it is done.
     pub(super) fn add_urgent(&self, engine: &Engine, cluster: &ClusterName, key: &BindingKey) {
         if let Some(lane) = self.0.get(cluster) {
-            lane.outstanding
-                .entry(key.clone())
-                .or_insert_with(|| engine.backlog.begin());
+            let fleet = engine.fleet.snapshot();
+            if fleet
+                .members
+                .get(cluster)
+                .is_some_and(|member| member.reach == Reach::Reachable)
+            {
+                lane.outstanding
+                    .entry(key.clone())
+                    .or_insert_with(|| engine.backlog.begin());
+            }
             lane.queue.add(key.clone());
+        }
+    }
+
+    /// Status no longer waits for what is due in that member: it does not answer, and may not for long.
+    pub(super) fn wait_no_more(&self, cluster: &ClusterName) {
+        if let Some(lane) = self.0.get(cluster) {
+            lane.outstanding.clear();
         }
     }
 

@@ -27,7 +27,12 @@ use crate::{
         propagate::{Events, Ledger},
         wire::{Backlog, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
     },
-    model::{clock::Clock, fleet::BindingKey, mark, name::ClusterName},
+    model::{
+        clock::Clock,
+        fleet::{BindingKey, Reach},
+        mark,
+        name::ClusterName,
+    },
     telemetry::metrics,
 };
 
@@ -290,6 +295,11 @@ impl Engine {
             match change {
                 Change::Members => {
                     self.arrange_watches();
+                    for (name, member) in &self.fleet.snapshot().members {
+                        if member.reach != Reach::Reachable {
+                            self.lanes.wait_no_more(name);
+                        }
+                    }
                     for key in self.index.keys(None) {
                         self.touch(&key);
                         self.queue.add(key);

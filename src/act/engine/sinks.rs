@@ -160,7 +160,10 @@ impl Sink<Cluster> for To<Clusters> {
         engine.fleet.set(cluster.clone());
         let before = engine.index.clusters.insert(name.clone(), cluster.clone());
         let leaving = cluster.metadata.deletion_timestamp.is_some();
-        if before.as_ref().is_some_and(|before| before.metadata.uid != cluster.metadata.uid) {
+        if before
+            .as_ref()
+            .is_some_and(|before| before.metadata.uid != cluster.metadata.uid)
+        {
             // Made anew while nobody watched: it may be another cluster, in which nothing was made ready.
             engine.enforcer.doubt_member(&name);
         }
