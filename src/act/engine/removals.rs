@@ -63,6 +63,16 @@ impl Engine {
         Ok(!self.removals(cluster).await?.is_empty())
     }
 
+    /// The namespaces in which removals wait for the member: the rights there are still needed.
+    pub(super) async fn namespaces_of_removals(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<HashSet<NamespaceName>, Error> {
+        let maps = self.removals(cluster).await?;
+        let entries = maps.iter().flat_map(|map| map.data.iter().flatten());
+        Ok(entries.filter_map(|(entry, _)| namespace_of(entry)).collect())
+    }
+
     /// Keeps the removal of one binding's objects for the member's return.
     pub(super) async fn keep_removal(
         &self,
@@ -135,29 +145,26 @@ impl Engine {
         Ok(())
     }
 
-    /// Does what waited for the member, if it answers now. The namespaces in which something still waits: rights
-    /// there go last.
-    pub(super) async fn do_removals(&self, cluster: &ClusterName) -> Result<HashSet<NamespaceName>, Error> {
+    /// Does what waited for the member, if it answers now.
+    pub(super) async fn do_removals(&self, cluster: &ClusterName) -> Result<(), Error> {
         let fleet = self.fleet.snapshot();
-        let mut waiting = HashSet::new();
         if !fleet
             .members
             .get(cluster)
             .is_some_and(|member| member.is_writable())
         {
-            return Ok(waiting);
+            return Ok(());
         }
         for map in self.removals(cluster).await? {
             let entries: BTreeMap<String, String> = map.data.clone().unwrap_or_default();
             let mut left = entries.clone();
             for (entry, text) in &entries {
                 match self.do_removal(cluster, text).await {
-                    Ok(None) => _ = left.remove(entry),
-                    Ok(Some(namespace)) => _ = waiting.insert(namespace),
+                    Ok(true) => _ = left.remove(entry),
+                    Ok(false) => {}
                     Err(error) if error.is_not_leader() => return Err(error),
                     // One that can't be done, or read, must not keep the others waiting.
                     Err(error) => {
-                        waiting.extend(namespace_of(entry));
                         let map = map.name_any();
                         tracing::warn!(%cluster, map, entry, %error, "failed to remove; trying again");
                     }
@@ -167,17 +174,16 @@ impl Engine {
                 self.keep_left(cluster, map, left).await?;
             }
         }
-        Ok(waiting)
+        Ok(())
     }
 
-    /// Does one. The namespace, when not everything of it is gone yet.
-    async fn do_removal(&self, cluster: &ClusterName, text: &str) -> Result<Option<NamespaceName>, Error> {
+    /// Does one. Whether everything of it is gone.
+    async fn do_removal(&self, cluster: &ClusterName, text: &str) -> Result<bool, Error> {
         let removal: Removal = serde_json::from_str(text).map_err(|error| Error::Unreadable {
             what: format!("a removal that waits for {cluster}"),
             why: error.to_string(),
         })?;
-        let done = self.is_wanted_again(cluster, &removal) || self.remove_kept(cluster, &removal).await?;
-        Ok((!done).then_some(removal.namespace))
+        Ok(self.is_wanted_again(cluster, &removal) || self.remove_kept(cluster, &removal).await?)
     }
 
     /// Writes down what is left of a map.

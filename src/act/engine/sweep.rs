@@ -1,10 +1,6 @@
 //! Sweeping a member: namespaces of tenants that are no longer there go, and the rights in them. They go last.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt, api::ListParams};
@@ -31,10 +27,10 @@ impl Engine {
             self.until_active().await;
             let name = work.key();
             let outcome = async {
-                let waiting = self.do_removals(name).await?;
-                let clean = self.sweep(name, &waiting).await?;
+                self.do_removals(name).await?;
+                let clean = self.sweep(name).await?;
                 self.look_after_cluster(name).await?;
-                Ok::<bool, Error>(clean && waiting.is_empty())
+                Ok::<bool, Error>(clean)
             };
             match outcome.await {
                 Ok(true) => self.sweeps.forget(name),
@@ -85,11 +81,7 @@ impl Engine {
 
     /// Withdraws from every namespace that nobody claims any more. Whether nothing is left to withdraw from.
     /// A member that does not answer is swept when it returns. Where removals still wait, rights are needed.
-    pub(super) async fn sweep(
-        &self,
-        name: &ClusterName,
-        waiting: &HashSet<NamespaceName>,
-    ) -> Result<bool, Error> {
+    pub(super) async fn sweep(&self, name: &ClusterName) -> Result<bool, Error> {
         let fleet = self.fleet.snapshot();
         let (Some(seen), Some(member)) = (fleet.members.get(name), self.fleet.member(name)) else {
             return Ok(true);
@@ -103,7 +95,9 @@ impl Engine {
             .list_metadata(&ours)
             .await
             .map_err(|source| WireError::call(format!("list namespaces in {name}"), source))?;
-        let mut clean = true;
+        // Read only now that the member answers: it may have come back since removals were last tried.
+        let waiting = self.namespaces_of_removals(name).await?;
+        let mut clean = waiting.is_empty();
         for namespace in listed.items {
             let Ok(key) = NamespaceName::parse(&namespace.name_any()) else {
                 continue;

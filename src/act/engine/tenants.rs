@@ -1,6 +1,6 @@
 //! Tenants on the hub API, and the finalizers of Tenants and Clusters.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use kube::{
     Api, Resource, ResourceExt,
@@ -174,7 +174,7 @@ impl Engine {
             .iter()
             .any(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *name));
         // Swept once more: what was in use until now was passed over.
-        if in_use || self.has_removals(name).await? || !self.sweep(name, &HashSet::new()).await? {
+        if in_use || self.has_removals(name).await? || !self.sweep(name).await? {
             self.sweeps.add_after(name.clone(), WAITING);
             return Ok(());
         }
