@@ -232,6 +232,11 @@ fn is_needed_by_others(kind: &GroupKind) -> bool {
         )
 }
 
+/// All keys of a map, with no part of it held any longer.
+pub(super) fn keys_of<K: Clone + Eq + std::hash::Hash, V>(map: &DashMap<K, V>) -> Vec<K> {
+    map.iter().map(|entry| entry.key().clone()).collect()
+}
+
 /// Resource versions grow; one that is not a number is older than any.
 pub(super) fn version(text: Option<&String>) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(0)

@@ -11,7 +11,7 @@ use kube::{ResourceExt, core::PartialObjectMeta};
 use super::{
     engine::Engine,
     follow::{Sink, Synced, follow},
-    index::Namespace,
+    index::{Namespace, keys_of},
 };
 use crate::{
     act::wire::Error as WireError,
@@ -124,16 +124,9 @@ impl Sink<k8s_openapi::api::core::v1::Namespace> for To<Namespaces> {
     }
 
     fn known(&self) -> Vec<Self::Key> {
-        self.engine
-            .upgrade()
-            .map(|engine| {
-                engine
-                    .index
-                    .namespaces
-                    .iter()
-                    .map(|entry| entry.key().clone())
-                    .collect()
-            })
+        let engine = self.engine.upgrade();
+        engine
+            .map(|engine| keys_of(&engine.index.namespaces))
             .unwrap_or_default()
     }
 
@@ -172,13 +165,7 @@ impl Sink<Cluster> for To<Clusters> {
                 || before.finalizers() != cluster.finalizers()
         });
         if news {
-            let names: Vec<_> = engine
-                .index
-                .clusters
-                .iter()
-                .map(|entry| entry.key().clone())
-                .collect();
-            engine.lanes.arrange(&engine, &names);
+            engine.lanes.arrange(&engine, &keys_of(&engine.index.clusters));
             engine.sweeps.add(name.clone());
             if leaving {
                 engine.wake(None);
@@ -192,16 +179,9 @@ impl Sink<Cluster> for To<Clusters> {
     }
 
     fn known(&self) -> Vec<Self::Key> {
-        self.engine
-            .upgrade()
-            .map(|engine| {
-                engine
-                    .index
-                    .clusters
-                    .iter()
-                    .map(|entry| entry.key().clone())
-                    .collect()
-            })
+        let engine = self.engine.upgrade();
+        engine
+            .map(|engine| keys_of(&engine.index.clusters))
             .unwrap_or_default()
     }
 
@@ -212,13 +192,7 @@ impl Sink<Cluster> for To<Clusters> {
         engine.index.clusters.remove(name);
         engine.fleet.remove(name);
         engine.enforcer.doubt_member(name);
-        let names: Vec<_> = engine
-            .index
-            .clusters
-            .iter()
-            .map(|entry| entry.key().clone())
-            .collect();
-        engine.lanes.arrange(&engine, &names);
+        engine.lanes.arrange(&engine, &keys_of(&engine.index.clusters));
         engine.wake(None);
     }
 }
@@ -424,15 +398,10 @@ impl Sink<WorkloadBinding> for To<Bindings> {
     }
 
     fn known(&self) -> Vec<BindingKey> {
-        let known = |engine: Arc<Engine>| {
-            engine
-                .index
-                .bindings
-                .iter()
-                .map(|entry| entry.key().clone())
-                .collect()
-        };
-        self.engine.upgrade().map(known).unwrap_or_default()
+        let engine = self.engine.upgrade();
+        engine
+            .map(|engine| keys_of(&engine.index.bindings))
+            .unwrap_or_default()
     }
 
     fn lose(&self, key: &BindingKey) {
