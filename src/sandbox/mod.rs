@@ -21,6 +21,7 @@ pub(crate) mod access;
 pub(crate) mod admission;
 pub(crate) mod api;
 pub(crate) mod failure;
+pub mod faults;
 pub(crate) mod kinds;
 pub(crate) mod object;
 pub(crate) mod store;

@@ -25,7 +25,7 @@ use crate::{
         enforce::Enforcer,
         fleet::{Change, Claim, Fleet, FleetConfig, KubeconfigTransport, discover},
         propagate::{Events, Ledger},
-        wire::{Backlog, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
+        wire::{Backlog, Dial, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
     },
     model::{
         clock::Clock,
@@ -41,6 +41,8 @@ use crate::{
 pub struct Options {
     /// The hub API.
     pub hub: Config,
+    /// How it and the members are reached.
+    pub dial: Dial,
     /// How leadership is held.
     pub lease: LeaseTimes,
     /// Name of this process in the Lease and in events.
@@ -64,6 +66,7 @@ const DEFINED: Duration = Duration::from_millis(1500);
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let Options {
         hub: config,
+        dial,
         lease,
         identity,
         clock,
@@ -71,8 +74,8 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         ..
     } = options;
     let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
-    let ungated = Stack::connect(&config, Gate::always_open())?;
-    let hub = Stack::connect(&config, gate.clone())?;
+    let ungated = dial.stack(&config, Gate::always_open())?;
+    let hub = dial.stack(&config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
     let claim = who_am_i(&ungated).await?;
     let me = HubIdentity {
@@ -91,7 +94,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         gate: gate.clone(),
         clock: clock.clone(),
         tasks: tasks.child(),
-        transport: Arc::new(KubeconfigTransport),
+        transport: Arc::new(KubeconfigTransport::new(dial)),
     });
     let engine = Arc::new(Engine {
         events: Events::start(&hub, clock.clone(), identity.clone(), &tasks),
