@@ -17,6 +17,7 @@ use super::{
     index::Index,
     lanes::Lanes,
     reconcile,
+    removals::Removing,
     status::{self, Buckets},
     templates::TemplateWatches,
 };
@@ -110,6 +111,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
+        removing: Removing::default(),
         scheduling: DashMap::new(),
         active,
         kinds: Arc::default(),
