@@ -17,6 +17,7 @@ use super::{
     index::Index,
     lanes::Lanes,
     reconcile,
+    removals::Removing,
     status::{self, Buckets},
     templates::TemplateWatches,
 };
@@ -113,6 +114,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
+        removing: Removing::default(),
         scheduling: DashMap::new(),
         active,
         kinds: Arc::default(),
@@ -271,7 +273,13 @@ impl Engine {
     async fn kinds_loop(self: Arc<Self>, templates: Arc<TemplateWatches>) {
         loop {
             match discover(&self.hub.client(), &self.index.apis.load()).await {
-                Ok(apis) => self.index.apis.store(Arc::new(apis)),
+                Ok(apis) => {
+                    self.index.apis.store(Arc::new(apis));
+                    // What they name may be served now, or in another scope.
+                    for policy in self.index.policies.load().iter() {
+                        self.policies.add(policy.id.clone());
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "failed to discover the kinds of the hub API; trying again");
                     tokio::time::sleep(Duration::from_secs(1)).await;
