@@ -20,6 +20,7 @@
 pub(crate) mod access;
 pub(crate) mod admission;
 pub(crate) mod api;
+pub(crate) mod crd;
 pub(crate) mod failure;
 pub mod faults;
 pub(crate) mod kinds;
