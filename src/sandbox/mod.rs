@@ -19,6 +19,7 @@
 
 pub(crate) mod access;
 pub(crate) mod api;
+pub(crate) mod crd;
 pub(crate) mod failure;
 pub(crate) mod kinds;
 pub(crate) mod object;
