@@ -25,6 +25,7 @@ pub(crate) mod failure;
 pub mod faults;
 pub(crate) mod kinds;
 pub(crate) mod object;
+pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod task;
 pub(crate) mod write;
