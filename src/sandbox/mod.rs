@@ -22,6 +22,7 @@ pub(crate) mod api;
 pub(crate) mod failure;
 pub(crate) mod kinds;
 pub(crate) mod object;
+pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod task;
 pub(crate) mod write;

@@ -3,6 +3,8 @@
 //! Built-in ones come from the generated data file, others from `CustomResourceDefinition`s. A [`Registry`] is an
 //! immutable value; a change of a definition makes a new one.
 
+pub(crate) mod columns;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
