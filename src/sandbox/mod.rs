@@ -18,7 +18,9 @@
 //! for a watch is synchronous: a request is answered whole, at one revision.
 
 pub(crate) mod access;
+pub(crate) mod admission;
 pub(crate) mod api;
+pub(crate) mod crd;
 pub(crate) mod failure;
 pub(crate) mod kinds;
 pub(crate) mod object;

@@ -12,9 +12,9 @@
 
 mod bound;
 mod cost;
-mod escape;
 mod functions;
 mod program;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod value;

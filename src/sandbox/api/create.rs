@@ -1,0 +1,196 @@
+//! New objects.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::seam::{self, Change};
+use super::{Server, Target, Written, admission, allocate, pods};
+use crate::sandbox::failure::Failure;
+use crate::sandbox::kinds::Version;
+use crate::sandbox::object::{self, Object};
+use crate::sandbox::store::{Expect, Key};
+use crate::sandbox::write::Writer;
+
+/// How many generated names are tried.
+const NAMES_TRIED: usize = 8;
+
+/// What only the server says of an object; whoever sends it is not heard.
+const SYSTEM_FIELDS: [&str; 5] = [
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "selfLink",
+];
+
+impl Server {
+    /// Makes an object, or acts through a subresource that is created (`pods/binding`, `pods/eviction`).
+    pub(crate) fn create(&self, writer: &Writer, target: &Target, body: Value) -> Result<Written, Failure> {
+        let _alone = self.write_alone();
+        let version = target.version_served()?;
+        match &*target.subresource {
+            "" => {}
+            "binding" => return pods::bind(self, writer, target, &body),
+            "eviction" => return pods::evict(self, writer, target, &body),
+            _ => return Err(Failure::method_not_supported(target)),
+        }
+        target.check_kind(&body)?;
+        let (mut object, warnings) = seam::decode(&target.resource, version, body, writer.validation)?;
+        if object::revision(&object) != 0 {
+            return Err(Failure::new(
+                500,
+                "",
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        target.check_namespace(&mut object)?;
+        let generated = object::name(&object).is_empty() && !object::meta(&object, "generateName").is_empty();
+        seam::default_fields(&target.resource, version, &mut object);
+        wipe_system_fields(&mut object);
+        seam::managed(&target.resource, version, writer, None, &mut object);
+        let tries = if generated { NAMES_TRIED } else { 1 };
+        let mut tried = 1;
+        loop {
+            match self.make(writer, target, version, object.clone()) {
+                Err(failure) if failure.reason == "AlreadyExists" && tried < tries => tried += 1,
+                made => {
+                    return made.map(|object| Written {
+                        object,
+                        created: true,
+                        warnings,
+                    });
+                }
+            }
+        }
+    }
+
+    /// From a decoded, defaulted and owned object to the stored one.
+    pub(super) fn make(
+        &self,
+        writer: &Writer,
+        target: &Target,
+        version: &Version,
+        mut object: Value,
+    ) -> Result<Object, Failure> {
+        let resource = &target.resource;
+        admission::shape(self, writer, target, &mut object)?;
+        self.fill_system_fields(&mut object);
+        let target = &target.named(object::name(&object));
+        seam::prepare_create(resource, version, &mut object);
+        allocate::on_create(self, target, &mut object)?;
+        let causes = seam::validate(&Change {
+            resource,
+            version,
+            old: None,
+            new: &object,
+            subresource: "",
+        });
+        if !causes.is_empty() {
+            return Err(Failure::invalid(&resource.group, &resource.kind, &target.name, causes));
+        }
+        admission::judge(self, writer, target, None, &object)?;
+        let object = target.to_kept(object);
+        let key = target.key();
+        if let Some(there) = self.store().get(&key) {
+            return Err(self.already_there(target, &there));
+        }
+        if writer.dry_run {
+            return Ok(target.shown(Arc::new(object)));
+        }
+        let object = self.put(&key, Expect::Absent, object, target)?;
+        Ok(target.shown(object))
+    }
+
+    pub(super) fn put(&self, key: &Key, expect: Expect, object: Value, target: &Target) -> Result<Object, Failure> {
+        self.store().put(key, expect, object).map_err(|_| {
+            let resource = &target.resource;
+            match expect {
+                Expect::Absent => Failure::already_exists(&resource.group, &resource.plural, &target.name),
+                Expect::At(_) => Failure::modified(&resource.group, &resource.plural, &target.name),
+            }
+        })
+    }
+
+    #[expect(clippy::unused_self, reason = "reads like the rest")]
+    fn already_there(&self, target: &Target, there: &Object) -> Failure {
+        let resource = &target.resource;
+        let mut failure = Failure::already_exists(&resource.group, &resource.plural, &target.name);
+        if object::is_deleting(there) {
+            failure.message = format!("object is being deleted: {}", failure.message);
+        }
+        failure
+    }
+
+    fn fill_system_fields(&self, object: &mut Value) {
+        let prefix = object::meta(object, "generateName").to_owned();
+        let metadata = object::metadata_mut(object);
+        metadata.insert("uid".to_owned(), self.identities().uid().into());
+        metadata.insert("creationTimestamp".to_owned(), self.now().into());
+        if !prefix.is_empty() && metadata.get("name").and_then(Value::as_str).unwrap_or("").is_empty() {
+            metadata.insert("name".to_owned(), self.identities().name(&prefix).into());
+        }
+    }
+}
+
+pub(super) fn wipe_system_fields(object: &mut Value) {
+    let metadata = object::metadata_mut(object);
+    for field in SYSTEM_FIELDS {
+        metadata.remove(field);
+    }
+}
+
+impl Target {
+    pub(super) fn version_served(&self) -> Result<&Version, Failure> {
+        self.served().ok_or_else(|| self.not_found())
+    }
+
+    /// The body must be of the kind and version of the path.
+    pub(super) fn check_kind(&self, body: &Value) -> Result<(), Failure> {
+        let expected = self.api_version();
+        let (version, kind) = (body["apiVersion"].as_str(), body["kind"].as_str());
+        if !body.is_object() {
+            return Err(Failure::bad_request(format!(
+                "{} in version \"{}\" cannot be handled as a {}: json: cannot unmarshal into Go value",
+                self.resource.kind, self.version, self.resource.kind
+            )));
+        }
+        match version.filter(|version| !version.is_empty() && *version != expected) {
+            Some(version) => Err(Failure::bad_request(format!(
+                "the API version in the data ({version}) does not match the expected API version ({expected})"
+            ))),
+            None => match kind.filter(|kind| !kind.is_empty() && **kind != *self.resource.kind) {
+                Some(kind) => Err(Failure::bad_request(format!(
+                    "{kind} in version \"{}\" cannot be handled as a {}: converting ({expected}.{kind}) to \
+                     ({expected}.{}): unknown conversion",
+                    self.version, self.resource.kind, self.resource.kind
+                ))),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// The object's namespace is the path's; one without gets it.
+    pub(super) fn check_namespace(&self, object: &mut Value) -> Result<(), Failure> {
+        let expected = self.namespace.as_deref().unwrap_or_default();
+        match object::namespace(object) {
+            Some(namespace) if namespace != expected => Err(Failure::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            )),
+            None if !expected.is_empty() => {
+                let metadata = object::metadata_mut(object);
+                metadata.insert("namespace".to_owned(), expected.into());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Failure {
+    /// The endpoint is there, the verb is not.
+    pub(super) fn method_not_supported(target: &Target) -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::new(405, "MethodNotAllowed", message).about(&target.resource.group, &target.resource.plural, &target.name)
+    }
+}
