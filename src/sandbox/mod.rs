@@ -22,6 +22,7 @@ pub(crate) mod admission;
 pub(crate) mod api;
 pub(crate) mod crd;
 pub(crate) mod failure;
+pub mod faults;
 pub(crate) mod kinds;
 pub(crate) mod object;
 pub(crate) mod serve;

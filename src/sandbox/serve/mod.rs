@@ -11,8 +11,11 @@
 mod answer;
 mod audit;
 mod body;
+pub(crate) mod discovery;
 mod list;
+pub(crate) mod listen;
 mod negotiate;
+pub(crate) mod openapi;
 mod paths;
 mod query;
 mod route;
