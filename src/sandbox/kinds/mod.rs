@@ -3,7 +3,10 @@
 //! Built-in ones come from the generated data file, others from `CustomResourceDefinition`s. A [`Registry`] is an
 //! immutable value; a change of a definition makes a new one.
 
+mod builtin;
 pub(crate) mod columns;
+
+pub(crate) use builtin::{builtin, definitions};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,32 @@
 //! From an old object and a request to the new object, or to a refusal. Pure: time and names are arguments.
+//!
+//! ```text
+//! create   body ─decode─► default_fields ─► managed_fields::update ─► (admission) ─► prepare_create ─► validate
+//! replace  body ─decode─► default_fields ─► managed_fields::update ─► (admission) ─► prepare_update ─► validate
+//! patch    old + Patch ─patch─► decode, then as a replace
+//! apply    old + intent ─apply─► default_fields ─► (admission) ─► prepare_update or prepare_create ─► validate
+//! ```
+//!
+//! In this order what admission and allocation add belongs to nobody, as upstream has it. Objects are given in the
+//! version asked for. The last step before a write is `managed_fields::keep_times`: a request that changed nothing
+//! must not change the times of managers either.
+
+mod decode;
+mod default;
+pub(crate) mod managed_fields;
+mod patch;
+mod prepare;
+mod validate;
+
+pub(crate) use decode::{decode, decode_body};
+pub(crate) use default::default_fields;
+pub(crate) use managed_fields::apply;
+pub(crate) use patch::{Patch, patch};
+pub(crate) use prepare::{prepare_create, prepare_update};
+pub(crate) use validate::{Change, validate};
 
 use crate::sandbox::access::User;
+use crate::sandbox::kinds::{Resource, Version};
 
 /// What is said of unknown and duplicate fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,5 +58,22 @@ impl Writer {
             validation: FieldValidation::Ignore,
             dry_run: false,
         }
+    }
+}
+
+/// Where a request writes to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Endpoint<'a> {
+    pub(crate) resource: &'a Resource,
+    /// The version asked for.
+    pub(crate) version: &'a Version,
+    /// `status`, `scale`, …; empty for the object itself.
+    pub(crate) subresource: &'a str,
+}
+
+impl Endpoint<'_> {
+    /// `apps/v1`
+    pub(crate) fn api_version(&self) -> String {
+        self.resource.api_version(&self.version.name)
     }
 }
