@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::seam::{self, Change};
-use super::{Server, Target, Written, admission, allocate, pods};
+use super::{Server, Target, Written, admit, allocate, pods};
+use crate::sandbox::crd;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::Version;
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::{Expect, Key};
-use crate::sandbox::write::Writer;
+use crate::sandbox::write::{
+    Change, Endpoint, Writer, decode, default_fields, managed_fields, prepare_create, validate,
+};
 
 /// How many generated names are tried.
 const NAMES_TRIED: usize = 8;
@@ -36,7 +38,7 @@ impl Server {
             _ => return Err(Failure::method_not_supported(target)),
         }
         target.check_kind(&body)?;
-        let (mut object, warnings) = seam::decode(&target.resource, version, body, writer.validation)?;
+        let (mut object, warnings) = decode(&target.resource, version, body, writer.validation)?;
         if object::revision(&object) != 0 {
             return Err(Failure::new(
                 500,
@@ -46,9 +48,15 @@ impl Server {
         }
         target.check_namespace(&mut object)?;
         let generated = object::name(&object).is_empty() && !object::meta(&object, "generateName").is_empty();
-        seam::default_fields(&target.resource, version, &mut object);
+        default_fields(&target.resource, version, &mut object);
         wipe_system_fields(&mut object);
-        seam::managed(&target.resource, version, writer, None, &mut object);
+        managed_fields::update(
+            target.endpoint(version),
+            None,
+            &mut object,
+            &writer.manager,
+            self.clock().now(),
+        );
         let tries = if generated { NAMES_TRIED } else { 1 };
         let mut tried = 1;
         loop {
@@ -73,27 +81,17 @@ impl Server {
         version: &Version,
         mut object: Value,
     ) -> Result<Object, Failure> {
-        let resource = &target.resource;
-        admission::shape(self, writer, target, &mut object)?;
+        admit::shape(self, target, &mut object)?;
         self.fill_system_fields(&mut object);
         let target = &target.named(object::name(&object));
-        seam::prepare_create(resource, version, &mut object);
+        prepare_create(target.endpoint(version), &mut object);
         allocate::on_create(self, target, &mut object)?;
-        let causes = seam::validate(&Change {
-            resource,
-            version,
-            old: None,
-            new: &object,
-            subresource: "",
-        });
-        if !causes.is_empty() {
-            return Err(Failure::invalid(&resource.group, &resource.kind, &target.name, causes));
-        }
-        admission::judge(self, writer, target, None, &object)?;
+        target.check(version, None, &object)?;
+        admit::judge(self, writer, target, None, &object)?;
         let object = target.to_kept(object);
         let key = target.key();
         if let Some(there) = self.store().get(&key) {
-            return Err(self.already_there(target, &there));
+            return Err(target.already_there(&there));
         }
         if writer.dry_run {
             return Ok(target.shown(Arc::new(object)));
@@ -102,7 +100,13 @@ impl Server {
         Ok(target.shown(object))
     }
 
-    pub(super) fn put(&self, key: &Key, expect: Expect, object: Value, target: &Target) -> Result<Object, Failure> {
+    pub(super) fn put(
+        &self,
+        key: &Key,
+        expect: Expect,
+        object: Value,
+        target: &Target,
+    ) -> Result<Object, Failure> {
         self.store().put(key, expect, object).map_err(|_| {
             let resource = &target.resource;
             match expect {
@@ -112,22 +116,18 @@ impl Server {
         })
     }
 
-    #[expect(clippy::unused_self, reason = "reads like the rest")]
-    fn already_there(&self, target: &Target, there: &Object) -> Failure {
-        let resource = &target.resource;
-        let mut failure = Failure::already_exists(&resource.group, &resource.plural, &target.name);
-        if object::is_deleting(there) {
-            failure.message = format!("object is being deleted: {}", failure.message);
-        }
-        failure
-    }
-
     fn fill_system_fields(&self, object: &mut Value) {
         let prefix = object::meta(object, "generateName").to_owned();
         let metadata = object::metadata_mut(object);
         metadata.insert("uid".to_owned(), self.identities().uid().into());
         metadata.insert("creationTimestamp".to_owned(), self.now().into());
-        if !prefix.is_empty() && metadata.get("name").and_then(Value::as_str).unwrap_or("").is_empty() {
+        if !prefix.is_empty()
+            && metadata
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or("")
+                .is_empty()
+        {
             metadata.insert("name".to_owned(), self.identities().name(&prefix).into());
         }
     }
@@ -141,6 +141,47 @@ pub(super) fn wipe_system_fields(object: &mut Value) {
 }
 
 impl Target {
+    pub(super) fn endpoint<'a>(&'a self, version: &'a Version) -> Endpoint<'a> {
+        Endpoint {
+            resource: &self.resource,
+            version,
+            subresource: &self.subresource,
+        }
+    }
+
+    /// The new object must be valid, also as what becomes of the old one.
+    pub(super) fn check(&self, version: &Version, old: Option<&Value>, new: &Value) -> Result<(), Failure> {
+        let resource = &self.resource;
+        let mut causes = validate(&Change {
+            resource,
+            version,
+            subresource: &self.subresource,
+            old,
+            new,
+        });
+        if self.is(crd::GROUP, crd::PLURAL) && self.subresource.is_empty() {
+            causes.extend(crd::validate(new, old));
+        }
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::invalid(
+            &resource.group,
+            &resource.kind,
+            &self.name,
+            causes,
+        ))
+    }
+
+    fn already_there(&self, there: &Object) -> Failure {
+        let resource = &self.resource;
+        let mut failure = Failure::already_exists(&resource.group, &resource.plural, &self.name);
+        if object::is_deleting(there) {
+            failure.message = format!("object is being deleted: {}", failure.message);
+        }
+        failure
+    }
+
     pub(super) fn version_served(&self) -> Result<&Version, Failure> {
         self.served().ok_or_else(|| self.not_found())
     }
@@ -191,6 +232,10 @@ impl Failure {
     /// The endpoint is there, the verb is not.
     pub(super) fn method_not_supported(target: &Target) -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::new(405, "MethodNotAllowed", message).about(&target.resource.group, &target.resource.plural, &target.name)
+        Self::new(405, "MethodNotAllowed", message).about(
+            &target.resource.group,
+            &target.resource.plural,
+            &target.name,
+        )
     }
 }

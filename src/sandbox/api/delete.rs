@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DeleteOptions, Propagation, Selection, Server, Target};
+use super::{DeleteOptions, Propagation, Selection, Server, Target, admit};
 use crate::model::clock;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object::{self, Object};
@@ -67,6 +67,7 @@ impl Server {
             return Err(target.forbidden("this namespace may not be deleted"));
         }
         let old = self.kept(target).ok_or_else(|| target.not_found())?;
+        admit::judge_delete(self, writer, target, &old)?;
         check_preconditions(target, &old, options)?;
         let (object, leaves) = match self.way(target, &old, options) {
             Way::AlreadyGoing => (old, Leaves::Later),
@@ -137,7 +138,11 @@ impl Server {
         match grace {
             Some((seconds, ends)) => {
                 mark(&mut new, seconds, &ends);
-                let leaves = if held || seconds > 0 { Leaves::Later } else { Leaves::AtOnce };
+                let leaves = if held || seconds > 0 {
+                    Leaves::Later
+                } else {
+                    Leaves::AtOnce
+                };
                 Way::Marked(new, leaves)
             }
             None if !held => Way::Now,
@@ -160,12 +165,16 @@ impl Server {
     /// Pods are given time to end.
     fn grace(&self, pod: &Value, options: &DeleteOptions) -> Grace {
         let now = self.clock().now();
-        let asked = options.grace_seconds.map(|seconds| if seconds < 0 { 1 } else { seconds });
+        let asked = options
+            .grace_seconds
+            .map(|seconds| if seconds < 0 { 1 } else { seconds });
         let after = |start: clock::Timestamp, seconds: i64| {
             start + Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
         };
         if object::is_deleting(pod) {
-            let given = pod["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
+            let given = pod["metadata"]["deletionGracePeriodSeconds"]
+                .as_i64()
+                .unwrap_or(0);
             if given == 0 {
                 return Grace::None;
             }
@@ -184,8 +193,14 @@ impl Server {
             };
         }
         let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-        let placed = pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty());
-        let usual = || pod["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+        let placed = pod["spec"]["nodeName"]
+            .as_str()
+            .is_some_and(|node| !node.is_empty());
+        let usual = || {
+            pod["spec"]["terminationGracePeriodSeconds"]
+                .as_i64()
+                .unwrap_or(30)
+        };
         let seconds = if ended || !placed {
             0
         } else {
@@ -212,13 +227,17 @@ enum Grace {
 /// An update that takes the last thing that held a leaving object away.
 pub(super) fn ends_with(old: &Value, new: &Value) -> bool {
     let free = new["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
-    let grace = old["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
+    let grace = old["metadata"]["deletionGracePeriodSeconds"]
+        .as_i64()
+        .unwrap_or(0);
     object::is_deleting(old) && free && grace == 0 && !holds_content(new)
 }
 
 /// A namespace whose content is not gone.
 fn holds_content(object: &Value) -> bool {
-    object["kind"] == "Namespace" && object["apiVersion"] == "v1" && !object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)
+    object["kind"] == "Namespace"
+        && object["apiVersion"] == "v1"
+        && !object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty)
 }
 
 /// Since when it is leaving; a leaving object is a new generation of it.
@@ -241,7 +260,10 @@ fn mark(object: &mut Value, grace_seconds: i64, ends: &str) {
 
 /// The finalizers it has, with those of the garbage collector as asked.
 fn finalizers(target: &Target, old: &Value, options: &DeleteOptions) -> Vec<Value> {
-    let present = old["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let present = old["metadata"]["finalizers"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     if target.is("", "events") || target.is("events.k8s.io", "events") {
         return present;
     }
@@ -251,7 +273,7 @@ fn finalizers(target: &Target, old: &Value, options: &DeleteOptions) -> Vec<Valu
         Propagation::Background | Propagation::Foreground => false,
         Propagation::Unsaid if has(ORPHAN) => true,
         Propagation::Unsaid if has(FOREGROUND) => false,
-        Propagation::Unsaid => target.is("", "replicationcontrollers"),
+        Propagation::Unsaid => target.is("", "replicationcontrollers") || target.is("batch", "jobs"),
     };
     let foreground = match options.propagation {
         Propagation::Foreground => true,
@@ -273,7 +295,12 @@ fn finalizers(target: &Target, old: &Value, options: &DeleteOptions) -> Vec<Valu
 
 fn check_preconditions(target: &Target, old: &Value, options: &DeleteOptions) -> Result<(), Failure> {
     let checks = [
-        ("UID", &options.uid, object::uid(old), "deleted and then recreated"),
+        (
+            "UID",
+            &options.uid,
+            object::uid(old),
+            "deleted and then recreated",
+        ),
         (
             "ResourceVersion",
             &options.resource_version,
@@ -288,7 +315,12 @@ fn check_preconditions(target: &Target, old: &Value, options: &DeleteOptions) ->
                  might have been {guess}"
             );
             let resource = &target.resource;
-            return Err(Failure::conflict(&resource.group, &resource.kind, &target.name, &why));
+            return Err(Failure::conflict(
+                &resource.group,
+                &resource.kind,
+                &target.name,
+                &why,
+            ));
         }
     }
     Ok(())

@@ -37,7 +37,10 @@ pub(super) fn to_new(event: &Object) -> Object {
     Arc::new(event)
 }
 
-fn rename(event: &mut Value, direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str)) {
+fn rename(
+    event: &mut Value,
+    direction: impl Fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) {
     let Value::Object(fields) = event else { return };
     let mut renamed = Map::new();
     for pair in RENAMED {

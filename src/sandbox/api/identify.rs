@@ -18,7 +18,8 @@ impl Identities {
         Self(Mutex::new(seed))
     }
 
-    fn next(&self) -> u64 {
+    /// Any number.
+    pub(crate) fn number(&self) -> u64 {
         let mut state = self.0.lock();
         *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = *state;
@@ -29,7 +30,7 @@ impl Identities {
 
     /// A UUID of version 4.
     pub(crate) fn uid(&self) -> String {
-        let (high, low) = (self.next(), self.next());
+        let (high, low) = (self.number(), self.number());
         let high = (high & 0xffff_ffff_ffff_0fff) | 0x4000;
         let low = (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000;
         let mut uid = String::with_capacity(36);
@@ -52,7 +53,7 @@ impl Identities {
     pub(crate) fn name(&self, prefix: &str) -> String {
         let cut = prefix.floor_char_boundary(LONGEST_PREFIX);
         let mut name = prefix[..cut].to_owned();
-        let mut number = self.next();
+        let mut number = self.number();
         for _ in 0..5 {
             let letters = LETTERS.len() as u64;
             let at = usize::try_from(number % letters).unwrap_or(0);

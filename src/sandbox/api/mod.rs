@@ -10,24 +10,21 @@
 //! A request is answered whole and at once; only watches wait. Who may ask is not asked here: [`super::serve`] does
 //! that before it calls, and the actors are part of the control plane.
 
-mod admission;
+mod admit;
 mod allocate;
 mod create;
 mod delete;
 mod events;
 mod identify;
+mod options;
 mod pods;
 mod read;
 mod scale;
 mod select;
 mod server;
-#[cfg(test)]
-mod tests;
 mod update;
 
 use std::sync::Arc;
-
-use serde_json::Value;
 
 pub(crate) use delete::Deleted;
 pub(crate) use identify::Identities;
@@ -70,19 +67,6 @@ pub(crate) enum Propagation {
     Background,
     Foreground,
     Orphan,
-}
-
-/// A change of some fields.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Patch {
-    /// RFC 6902.
-    Json(Value),
-    /// RFC 7386.
-    Merge(Value),
-    /// A merge that knows list keys; built-in kinds only.
-    Strategic(Value),
-    /// Server-side apply of one manager's intent.
-    Apply { intent: Value, force: bool },
 }
 
 /// What a write made.

@@ -103,7 +103,11 @@ impl Follow {
         }
         let shown = |object: &Option<Object>| Some(self.target.shown(object.clone()?));
         let (old, new) = (shown(&change.old), shown(&change.new));
-        let selected = |object: &Option<Object>| object.as_ref().is_some_and(|object| self.selection.matches(object));
+        let selected = |object: &Option<Object>| {
+            object
+                .as_ref()
+                .is_some_and(|object| self.selection.matches(object))
+        };
         match (selected(&old), selected(&new)) {
             (false, false) => None,
             (false, true) => new.map(Seen::Added),

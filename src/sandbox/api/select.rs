@@ -102,7 +102,11 @@ const SELECTABLE: [(&str, &str, &[&str]); 11] = [
     ("", "replicationcontrollers", &["status.replicas"]),
     ("apps", "replicasets", &["status.replicas"]),
     ("batch", "jobs", &["status.successful"]),
-    ("certificates.k8s.io", "certificatesigningrequests", &["spec.signerName"]),
+    (
+        "certificates.k8s.io",
+        "certificatesigningrequests",
+        &["spec.signerName"],
+    ),
 ];
 
 impl Selection {
@@ -157,11 +161,8 @@ impl Fields {
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let terms = split_unescaped(text).into_iter().filter(|term| !term.is_empty());
         let terms = terms.map(|term| {
-            let invalid = || {
-                Failure::bad_request(format!(
-                    "invalid selector: '{text}'; can't understand '{term}'"
-                ))
-            };
+            let invalid =
+                || Failure::bad_request(format!("invalid selector: '{text}'; can't understand '{term}'"));
             let at = term.find('=').ok_or_else(invalid)?;
             let (left, right) = (&term[..at], &term[at + 1..]);
             let (path, equal) = match left.strip_suffix('!') {
@@ -275,7 +276,9 @@ impl Requirement {
     fn parse(text: &str) -> Result<Self, String> {
         let new = |key: &str, operator, values: Vec<String>| {
             let key = key.trim();
-            if key.is_empty() || key.contains(|letter: char| letter.is_whitespace() || "!=()<>".contains(letter)) {
+            if key.is_empty()
+                || key.contains(|letter: char| letter.is_whitespace() || "!=()<>".contains(letter))
+            {
                 return Err(format!("found '{text}', expected: identifier"));
             }
             Ok(Self {
@@ -320,7 +323,10 @@ impl Requirement {
 
     fn holds(&self, value: Option<&str>) -> bool {
         let compared = || {
-            let (value, bound) = (value?.parse::<i64>().ok()?, self.values.first()?.parse::<i64>().ok()?);
+            let (value, bound) = (
+                value?.parse::<i64>().ok()?,
+                self.values.first()?.parse::<i64>().ok()?,
+            );
             Some(value.cmp(&bound))
         };
         match self.operator {

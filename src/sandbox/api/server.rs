@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{Identities, Target};
 use crate::model::clock::{self, Clock};
 use crate::sandbox::access::Access;
+use crate::sandbox::admission::Policies;
 use crate::sandbox::kinds::Registry;
 use crate::sandbox::store::{Key, Store};
 
@@ -23,6 +24,7 @@ struct Inner {
     store: Store,
     clock: Clock,
     access: Access,
+    policies: Policies,
     settings: Settings,
     kinds: ArcSwap<Registry>,
     kinds_changed: watch::Sender<()>,
@@ -65,6 +67,7 @@ impl Server {
         settings: Settings,
     ) -> Self {
         Self(Arc::new(Inner {
+            policies: Policies::new(store.clone()),
             store,
             clock,
             access,
@@ -119,6 +122,10 @@ impl Server {
             subresource: "".into(),
             resource,
         })
+    }
+
+    pub(super) fn policies(&self) -> &Policies {
+        &self.0.policies
     }
 
     pub(super) fn identities(&self) -> &Identities {

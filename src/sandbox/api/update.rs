@@ -5,13 +5,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::create::wipe_system_fields;
-use super::seam::{self, Change};
-use super::{Patch, Server, Target, Written, admission, allocate, delete, scale};
+use super::{Server, Target, Written, admit, allocate, delete, scale};
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::kinds::{Origin, Version};
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::Expect;
-use crate::sandbox::write::Writer;
+use crate::sandbox::write::{
+    Patch, Writer, apply, decode, default_fields, managed_fields, patch as patched, prepare_update,
+};
 
 /// How often an actor's change meets another's before it gives up.
 const RETRIES: usize = 5;
@@ -48,23 +49,23 @@ impl Server {
         }
         let version = target.version_served()?;
         target.check_kind(&body)?;
-        let (mut object, warnings) = seam::decode(&target.resource, version, body, writer.validation)?;
+        let (mut object, warnings) = decode(&target.resource, version, body, writer.validation)?;
         check_name(target, &object)?;
         target.check_namespace(&mut object)?;
-        seam::default_fields(&target.resource, version, &mut object);
+        default_fields(&target.resource, version, &mut object);
         let old = self.kept(target);
         let made = match old {
             None if is_made_by_replace(target) => {
                 wipe_system_fields(&mut object);
                 object::metadata_mut(&mut object).remove("resourceVersion");
-                seam::managed(&target.resource, version, writer, None, &mut object);
+                self.own(writer, target, version, None, &mut object);
                 (self.make(writer, target, version, object)?, true)
             }
             None => return Err(target.not_found()),
             Some(old) => {
                 check_uid(target, &old, &object)?;
                 let old = target.shown(old);
-                seam::managed(&target.resource, version, writer, Some(&old), &mut object);
+                self.own(writer, target, version, Some(&old), &mut object);
                 (self.change(writer, target, version, &old, object)?, false)
             }
         };
@@ -82,21 +83,65 @@ impl Server {
             return scale::patch(self, writer, target, patch);
         }
         let version = target.version_served()?;
-        let old = self.kept(target).ok_or_else(|| target.not_found())?;
-        let old = target.shown(old);
-        let patched = match patch {
-            Patch::Json(patch) => seam::json_patch(&old, patch)?,
-            Patch::Merge(patch) => seam::merge_patch(&old, patch)?,
-            Patch::Strategic(_) | Patch::Apply { .. } => return Err(Failure::method_not_supported(target)),
+        let old = self.kept(target).map(|old| target.shown(old));
+        let (object, warnings) = match (patch, &old) {
+            (Patch::Apply { intent, force }, _) => {
+                self.applied(writer, target, version, old.as_deref(), intent, *force)?
+            }
+            (_, None) => return Err(target.not_found()),
+            (_, Some(old)) => {
+                let new = patched(&target.resource, version, old, patch)?;
+                let (mut new, warnings) = decode(&target.resource, version, new, writer.validation)?;
+                default_fields(&target.resource, version, &mut new);
+                self.own(writer, target, version, Some(old), &mut new);
+                (new, warnings)
+            }
         };
-        let (mut object, warnings) = seam::decode(&target.resource, version, patched, writer.validation)?;
-        seam::default_fields(&target.resource, version, &mut object);
-        seam::managed(&target.resource, version, writer, Some(&old), &mut object);
+        let created = old.is_none();
+        let object = match old {
+            Some(old) => self.change(writer, target, version, &old, object)?,
+            None => self.make(writer, target, version, object)?,
+        };
         Ok(Written {
-            object: self.change(writer, target, version, &old, object)?,
-            created: false,
+            object,
+            created,
             warnings,
         })
+    }
+
+    /// The object as an apply makes it. The intent's resourceVersion is a precondition for what is there, and
+    /// nothing for what is not.
+    fn applied(
+        &self,
+        writer: &Writer,
+        target: &Target,
+        version: &Version,
+        old: Option<&Value>,
+        intent: &Value,
+        force: bool,
+    ) -> Result<(Value, Vec<String>), Failure> {
+        if old.is_none() && !target.subresource.is_empty() {
+            return Err(target.not_found());
+        }
+        target.check_kind(intent)?;
+        let (mut intent, warnings) = decode(&target.resource, version, intent.clone(), writer.validation)?;
+        check_name(target, &intent)?;
+        target.check_namespace(&mut intent)?;
+        let now = self.clock().now();
+        let endpoint = target.endpoint(version);
+        let mut object = apply(endpoint, old, &intent, &writer.manager, force, now)?;
+        if old.is_none() {
+            wipe_system_fields(&mut object);
+            object::metadata_mut(&mut object).remove("resourceVersion");
+        }
+        default_fields(&target.resource, version, &mut object);
+        Ok((object, warnings))
+    }
+
+    /// The writer owns what it changes.
+    fn own(&self, writer: &Writer, target: &Target, version: &Version, old: Option<&Value>, new: &mut Value) {
+        let now = self.clock().now();
+        managed_fields::update(target.endpoint(version), old, new, &writer.manager, now);
     }
 
     /// Reads, changes and replaces an object until nobody was faster. The change answers None when there is nothing
@@ -131,23 +176,14 @@ impl Server {
         old: &Object,
         mut new: Value,
     ) -> Result<Object, Failure> {
-        let resource = &target.resource;
         check_revision(target, old, &mut new)?;
-        seam::prepare_update(resource, version, old, &mut new, &target.subresource);
+        prepare_update(target.endpoint(version), old, &mut new);
         keep_system_fields(old, &mut new);
         allocate::on_update(self, target, old, &mut new)?;
-        let causes = seam::validate(&Change {
-            resource,
-            version,
-            old: Some(old),
-            new: &new,
-            subresource: &target.subresource,
-        });
-        if !causes.is_empty() {
-            return Err(Failure::invalid(&resource.group, &resource.kind, &target.name, causes));
-        }
-        admission::judge(self, writer, target, Some(old), &new)?;
-        if is_same(old, &new) {
+        target.check(version, Some(old), &new)?;
+        admit::judge(self, writer, target, Some(old), &new)?;
+        managed_fields::keep_times(old, &mut new);
+        if new == **old {
             return Ok(old.clone());
         }
         self.finish(writer, target, old, new)
@@ -215,7 +251,12 @@ fn check_revision(target: &Target, old: &Value, new: &mut Value) -> Result<(), F
                 message: "Invalid value: 0: must be specified for an update".to_owned(),
                 field: "metadata.resourceVersion".to_owned(),
             };
-            Err(Failure::invalid(&resource.group, &resource.plural, &target.name, vec![cause]))
+            Err(Failure::invalid(
+                &resource.group,
+                &resource.plural,
+                &target.name,
+                vec![cause],
+            ))
         }
         0 => {
             let revision = old["metadata"]["resourceVersion"].clone();
@@ -228,60 +269,33 @@ fn check_revision(target: &Target, old: &Value, new: &mut Value) -> Result<(), F
 }
 
 fn is_made_by_replace(target: &Target) -> bool {
-    target.subresource.is_empty() && MADE_BY_REPLACE.iter().any(|(group, plural)| target.is(group, plural))
+    target.subresource.is_empty()
+        && MADE_BY_REPLACE
+            .iter()
+            .any(|(group, plural)| target.is(group, plural))
 }
 
 fn needs_revision(target: &Target) -> bool {
     let resource = &target.resource;
     matches!(resource.origin, Origin::Custom { .. })
-        || CONDITIONAL
-            .iter()
-            .any(|(group, plural)| *resource.group == **group && (plural.is_empty() || *resource.plural == **plural))
+        || CONDITIONAL.iter().any(|(group, plural)| {
+            *resource.group == **group && (plural.is_empty() || *resource.plural == **plural)
+        })
 }
 
 /// What an update can't say.
 fn keep_system_fields(old: &Value, new: &mut Value) {
     let metadata = object::metadata_mut(new);
-    for field in ["uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
         let kept = &old["metadata"][field];
         let may_differ = field == "uid" && metadata.contains_key(field);
         if !kept.is_null() && !may_differ {
             metadata.insert(field.to_owned(), kept.clone());
         }
     }
-}
-
-/// Nothing changed but the times of managedFields: there is nothing to write.
-fn is_same(old: &Value, new: &Value) -> bool {
-    let (Value::Object(before), Value::Object(after)) = (old, new) else {
-        return old == new;
-    };
-    before.len() == after.len()
-        && before.iter().all(|(field, value)| match after.get(field) {
-            Some(other) if field == "metadata" => is_same_metadata(value, other),
-            other => other == Some(value),
-        })
-}
-
-fn is_same_metadata(old: &Value, new: &Value) -> bool {
-    let (Value::Object(before), Value::Object(after)) = (old, new) else {
-        return old == new;
-    };
-    before.len() == after.len()
-        && before.iter().all(|(field, value)| match after.get(field) {
-            Some(other) if field == "managedFields" => are_same_entries(value, other),
-            other => other == Some(value),
-        })
-}
-
-fn are_same_entries(old: &Value, new: &Value) -> bool {
-    let (Value::Array(before), Value::Array(after)) = (old, new) else {
-        return old == new;
-    };
-    let fields = ["manager", "operation", "apiVersion", "subresource", "fieldsV1"];
-    before.len() == after.len()
-        && before
-            .iter()
-            .zip(after)
-            .all(|(one, other)| fields.iter().all(|field| one[field] == other[field]))
 }
