@@ -38,7 +38,7 @@ const STREAMS: u32 = 100;
 
 /// Why nothing listens.
 #[derive(Debug, Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// Choose another port, or 0 for any that is free.
     #[error("failed to listen on {address}: the port is in use")]
     PortInUse { address: SocketAddr },
