@@ -18,6 +18,7 @@
 //! for a watch is synchronous: a request is answered whole, at one revision.
 
 pub(crate) mod access;
+pub(crate) mod actors;
 pub(crate) mod admission;
 pub(crate) mod api;
 pub(crate) mod crd;

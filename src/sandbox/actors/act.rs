@@ -106,15 +106,23 @@ impl Desk<'_> {
         Ok(written.object)
     }
 
-    /// The status of an object of any kind, at the place of its key.
+    /// The same for an object of any kind.
+    pub(super) fn replace(&self, key: &Key, object: Value) -> Result<(), Failure> {
+        self.replace_at(key, "", object)
+    }
+
     pub(super) fn replace_status(&self, key: &Key, object: Value) -> Result<(), Failure> {
+        self.replace_at(key, "status", object)
+    }
+
+    fn replace_at(&self, key: &Key, endpoint: &str, object: Value) -> Result<(), Failure> {
         let (plural, group) = key.resource.split_once('.').unwrap_or((&key.resource, ""));
         let target = self
             .server
             .target(group, plural, &key.namespace, &key.name)
             .ok_or_else(|| unknown(group, plural))?;
         self.server
-            .replace(self.writer, &target.at("status"), object)
+            .replace(self.writer, &target.at(endpoint), object)
             .map(|_| ())
     }
 

@@ -162,3 +162,4 @@ impl Call<'_> {
         })
     }
 }
+pub(crate) mod openapi;
