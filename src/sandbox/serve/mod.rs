@@ -3,3 +3,4 @@
 pub(crate) mod discovery;
 pub(crate) mod listen;
 pub(crate) mod openapi;
+pub(crate) mod table;
