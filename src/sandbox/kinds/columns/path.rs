@@ -166,6 +166,7 @@ fn field<'a>(text: &'a str, steps: &mut Vec<Step>) -> Option<&'a str> {
                 end = at;
                 break;
             }
+            '\'' | '"' | '(' | ')' | ']' | '=' | '~' | '!' | '<' | '>' | ' ' => return None,
             other => name.push(other),
         }
     }
