@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::Failed;
 use crate::board::Sighting;
 use crate::burst::kinds;
-use crate::ground::Ground;
+use crate::ground::{Ground, Load};
 use crate::machine::{idle_percent, percentile};
 
 const WITHIN: Duration = Duration::from_mins(1);
@@ -102,7 +102,7 @@ pub(crate) async fn send(ground: &Ground, prefix: &str, count: usize) -> Result<
         ticks.tick().await;
         let name = format!("{prefix}-{number}");
         let asked = Instant::now();
-        ground.create(&name).await?;
+        ground.create(&name, Load::Running).await?;
         let answered = Instant::now();
         sent.push(Sent {
             name,

@@ -18,9 +18,12 @@
 //! for a watch is synchronous: a request is answered whole, at one revision.
 
 pub(crate) mod access;
+pub(crate) mod actors;
 pub(crate) mod admission;
 pub(crate) mod api;
+pub(crate) mod crd;
 pub(crate) mod failure;
+pub mod faults;
 pub(crate) mod kinds;
 pub(crate) mod object;
 pub(crate) mod serve;

@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::harness::{Federation, Fleet, FleetOptions, NotYet, Write, eventually};
 use crate::scenario::Scenario;
-use crate::shop::{SOON, Shop, config_map, deployment, everywhere_kind, objects, service, value};
+use crate::shop::{
+    SOON, Shop, config_map, create, deployment, everywhere_kind, hub_entry, objects, service, value,
+};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let two_audited = FleetOptions {
@@ -50,7 +52,46 @@ async fn whole(fleet: Fleet) {
     nothing_at_rest(&fleet).await;
     nothing_after_a_restart(&fleet, &mut federation, &shop).await;
     one_leads(&fleet, &mut federation, &shop).await;
+    made_again_unrecorded(&fleet, &mut federation, &shop).await;
     leave(&fleet, &federation, &shop).await;
+}
+
+/// The hub dies between making a deleted object again and recording it, and then the template goes: the record names
+/// an object that is gone. The new one is the hub's and goes too; what somebody else put in its place stays.
+async fn made_again_unrecorded(fleet: &Fleet, federation: &mut Federation, shop: &Shop<'_>) {
+    shop.apply_and_wait(&[config_map("remade", "x"), config_map("replaced", "x")])
+        .await;
+    let (old, _) = leader(fleet).await;
+    federation.serve.kill();
+    let objects = shop.in_member(0, "ConfigMap");
+    for name in ["remade", "replaced"] {
+        let live = shop.seen(0, "ConfigMap", name).await;
+        let manager = hub_entry(&live).unwrap()["manager"].as_str().unwrap().to_owned();
+        objects.delete(name, &DeleteParams::default()).await.unwrap();
+        let same = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": live["data"],
+            "metadata": {"name": name, "labels": live["metadata"]["labels"], "annotations": live["metadata"]["annotations"]},
+        });
+        if name == "remade" {
+            let params = PatchParams::apply(&manager);
+            objects.patch(name, &params, &Patch::Apply(&same)).await.unwrap();
+        } else {
+            create(&objects, same).await;
+        }
+        shop.delete("ConfigMap", name).await;
+    }
+    federation.serve.restart().await.unwrap();
+    another_leads(fleet, Duration::from_secs(12), "the hub leads again", &old).await;
+    shop.nowhere(&[0, 1], "ConfigMap", "remade").await;
+    shop.nowhere(&[1], "ConfigMap", "replaced").await;
+    eventually(SOON, "nothing is left to remove", async || {
+        match shop.binding("ConfigMap", "replaced").await {
+            None => Ok(()),
+            Some(binding) => Err(NotYet(binding.to_string())),
+        }
+    })
+    .await;
+    assert_eq!(shop.seen(0, "ConfigMap", "replaced").await["data"]["text"], "x");
 }
 
 /// How far the audit log of each control plane was read.

@@ -212,10 +212,15 @@ impl Index {
             .collect();
         apis.kinds
             .iter()
-            .filter(|(kind, api)| api.namespaced && api.is_manageable() && !kind::is_never_selected(kind))
+            .filter(|(kind, api)| {
+                api.namespaced
+                    && api.is_manageable()
+                    && (!kind::is_never_selected(kind) || kind::is_told_of_each(kind))
+            })
             .filter(|(kind, _)| {
                 placed.contains(kind)
-                    || policies.may_select(kind)
+                    || policies.names(kind)
+                    || (policies.may_select(kind) && !kind::is_never_selected(kind))
                     || (is_needed_by_others(kind) && policies.follow_dependencies())
             })
             .map(|(kind, api)| (kind.clone(), api.clone()))

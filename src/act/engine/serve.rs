@@ -17,6 +17,7 @@ use super::{
     index::Index,
     lanes::Lanes,
     reconcile,
+    removals::Removing,
     status::{self, Buckets},
     templates::TemplateWatches,
 };
@@ -25,7 +26,7 @@ use crate::{
         enforce::Enforcer,
         fleet::{Change, Claim, Fleet, FleetConfig, KubeconfigTransport, discover},
         propagate::{Events, Ledger},
-        wire::{Backlog, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
+        wire::{Backlog, Dial, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
     },
     model::{
         clock::Clock,
@@ -41,6 +42,8 @@ use crate::{
 pub struct Options {
     /// The hub API.
     pub hub: Config,
+    /// How it and the members are reached.
+    pub dial: Dial,
     /// How leadership is held.
     pub lease: LeaseTimes,
     /// Name of this process in the Lease and in events.
@@ -64,6 +67,7 @@ const DEFINED: Duration = Duration::from_millis(1500);
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let Options {
         hub: config,
+        dial,
         lease,
         identity,
         clock,
@@ -71,8 +75,8 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         ..
     } = options;
     let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
-    let ungated = Stack::connect(&config, Gate::always_open())?;
-    let hub = Stack::connect(&config, gate.clone())?;
+    let ungated = dial.stack(&config, Gate::always_open())?;
+    let hub = dial.stack(&config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
     let claim = who_am_i(&ungated).await?;
     let me = HubIdentity {
@@ -91,7 +95,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         gate: gate.clone(),
         clock: clock.clone(),
         tasks: tasks.child(),
-        transport: Arc::new(KubeconfigTransport),
+        transport: Arc::new(KubeconfigTransport::new(dial)),
     });
     let engine = Arc::new(Engine {
         events: Events::start(&hub, clock.clone(), identity.clone(), &tasks),
@@ -110,6 +114,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
+        removing: Removing::default(),
         scheduling: DashMap::new(),
         active,
         kinds: Arc::default(),
@@ -268,7 +273,13 @@ impl Engine {
     async fn kinds_loop(self: Arc<Self>, templates: Arc<TemplateWatches>) {
         loop {
             match discover(&self.hub.client(), &self.index.apis.load()).await {
-                Ok(apis) => self.index.apis.store(Arc::new(apis)),
+                Ok(apis) => {
+                    self.index.apis.store(Arc::new(apis));
+                    // What they name may be served now, or in another scope.
+                    for policy in self.index.policies.load().iter() {
+                        self.policies.add(policy.id.clone());
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "failed to discover the kinds of the hub API; trying again");
                     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -160,6 +160,9 @@ impl Sink<Cluster> for To<Clusters> {
             // Made anew while nobody watched: it may be another cluster, in which nothing was made ready.
             engine.enforcer.doubt_member(&name);
         }
+        if let Some(before) = &before {
+            engine.tell_of_cluster(before, &cluster);
+        }
         let news = before.is_none_or(|before| {
             before.metadata.deletion_timestamp.is_some() != leaving
                 || before.finalizers() != cluster.finalizers()

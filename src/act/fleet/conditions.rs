@@ -110,16 +110,25 @@ fn reachable(known: &Known) -> Verdict {
         }
         (Reach::Unknown, _) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
         (Reach::Reachable, _) => verdict(true, Reason::ProbeSucceeded, ""),
+        // Asking again would not change a certificate.
+        (Reach::Suspect, _) if is_certificate(trouble.as_ref()) => {
+            verdict(false, Reason::CertificateInvalid, message)
+        }
         (Reach::Suspect, _) => verdict(false, Reason::ProbeFailed, message),
         (Reach::Unreachable, _) => verdict(false, silence(trouble.as_ref()), message),
     }
 }
 
 fn silence(trouble: Option<&Trouble>) -> Reason {
-    match trouble {
-        Some(Trouble::Certificate(_)) => Reason::CertificateInvalid,
-        _ => Reason::Unreachable,
+    if is_certificate(trouble) {
+        Reason::CertificateInvalid
+    } else {
+        Reason::Unreachable
     }
+}
+
+fn is_certificate(trouble: Option<&Trouble>) -> bool {
+    matches!(trouble, Some(Trouble::Certificate(_)))
 }
 
 fn credential(trouble: &Trouble) -> Reason {
@@ -139,6 +148,9 @@ fn ready(known: &Known, member: &Member) -> Verdict {
     match (known.probe.reach, &member.held) {
         (Reach::Unknown, _) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
         (Reach::Unreachable, _) => verdict(ConditionStatus::Unknown, silence(trouble), message),
+        (Reach::Suspect, Some(Held::Unverified)) if is_certificate(trouble) => {
+            verdict(ConditionStatus::Unknown, Reason::CertificateInvalid, message)
+        }
         (_, Some(held)) => {
             let (reason, message) = why(held);
             let status = if *held == Held::Unverified {
@@ -282,6 +294,7 @@ mod tests {
     #[case::well(Reach::Reachable, None, None, ("True", "AsDesired"), ("True", "ProbeSucceeded"))]
     #[case::one_probe_failed(Reach::Suspect, Some(silent()), None, ("True", "AsDesired"), ("False", "ProbeFailed"))]
     #[case::gone(Reach::Unreachable, Some(silent()), Some(Held::Unverified), ("Unknown", "Unreachable"), ("False", "Unreachable"))]
+    #[case::wrong_authority_from_the_start(Reach::Suspect, Some(Trouble::Certificate("x".into())), Some(Held::Unverified), ("Unknown", "CertificateInvalid"), ("False", "CertificateInvalid"))]
     #[case::wrong_authority(Reach::Unreachable, Some(Trouble::Certificate("x".into())), None, ("Unknown", "CertificateInvalid"), ("False", "CertificateInvalid"))]
     #[case::not_joined(Reach::Reachable, None, Some(Held::Unclaimed), ("False", "NotJoined"), ("True", "ProbeSucceeded"))]
     #[case::expired(Reach::Reachable, None, Some(Held::Unauthorized), ("False", "CredentialExpired"), ("True", "ProbeSucceeded"))]

@@ -53,7 +53,7 @@ pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
                 looked = None;
                 Outcome::Answered
             }
-            Ok(Err(error)) => Outcome::Failed(trouble_of(&error)),
+            Ok(Err(error)) => Outcome::Failed(trouble_of(&core, &error)),
             // This process was stopped or starved itself: that says nothing of the member.
             Err(_) if asked.elapsed() > TIMEOUT + LATE && excuses < EXCUSES => {
                 excuses += 1;
@@ -178,28 +178,70 @@ fn is_unauthorized(error: &KubeError) -> bool {
     matches!(error, KubeError::Api(status) if status.code == 401)
 }
 
-fn trouble_of(error: &KubeError) -> Trouble {
+fn trouble_of(core: &Core, error: &KubeError) -> Trouble {
     let message = wire::brief(error);
     if is_certificate(error) {
-        Trouble::Certificate(message)
+        Trouble::Certificate(format!(
+            "{message}; if its certificate authority was changed on purpose: hub join {} --refresh --member-kubeconfig FILE",
+            core.name
+        ))
     } else {
         Trouble::Silent(message)
     }
 }
 
+/// Whether the handshake failed because of the server's certificate. Connectors wrap that in I/O errors, several deep,
+/// and an I/O error names as its source what its content names, not the content.
 fn is_certificate(error: &KubeError) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
         }
-        cause = error.source();
+        cause = match error
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::get_ref)
+        {
+            Some(Some(inner)) => Some(inner),
+            _ => error.source(),
+        };
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::bare(KubeError::Service(Box::new(unknown_issuer())), true)]
+    #[case::as_the_connector_wraps_it(
+        KubeError::Service(Box::new(io::Error::other(io::Error::new(
+            io::ErrorKind::InvalidData,
+            unknown_issuer()
+        )))),
+        true
+    )]
+    #[case::another_failure_of_the_handshake(
+        KubeError::Service(Box::new(io::Error::other(rustls::Error::DecryptError))),
+        false
+    )]
+    #[case::no_handshake(
+        KubeError::Service(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused))),
+        false
+    )]
+    fn a_certificate_that_is_not_accepted_is_told_from_silence(
+        #[case] error: KubeError,
+        #[case] certificate: bool,
+    ) {
+        assert_eq!(is_certificate(&error), certificate);
+    }
+
+    fn unknown_issuer() -> rustls::Error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)
+    }
 }

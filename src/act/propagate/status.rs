@@ -165,7 +165,7 @@ fn conditions(
     });
     let told: Vec<Told> = scheduled
         .into_iter()
-        .chain([applied(&wanted, standings)])
+        .chain([applied(&wanted, scheduling, standings)])
         .chain(available(&wanted))
         .chain([drifted(standings)])
         .collect();
@@ -186,7 +186,7 @@ fn conditions(
 /// A condition as it should be.
 type Told = (ConditionType, ConditionStatus, Reason, String);
 
-fn applied(wanted: &[&BindingClusterStatus], standings: &Standings) -> Told {
+fn applied(wanted: &[&BindingClusterStatus], scheduling: Option<&Scheduling>, standings: &Standings) -> Told {
     let all = wanted.len();
     let missing: Vec<_> = wanted.iter().filter(|cluster| !cluster.applied).collect();
     let problem = missing.iter().find_map(|cluster| {
@@ -197,6 +197,15 @@ fn applied(wanted: &[&BindingClusterStatus], standings: &Standings) -> Told {
         "{} of {all} members hold what the template says",
         all - missing.len()
     );
+    if let Some(refused) = scheduling.filter(|scheduling| scheduling.reason == Reason::KindRefused) {
+        let message = refused.message.clone();
+        return (
+            ConditionType::Applied,
+            ConditionStatus::False,
+            refused.reason,
+            message,
+        );
+    }
     let (holds, reason, message) = match (all, missing.is_empty(), problem) {
         (0, ..) => (
             false,

@@ -124,7 +124,9 @@ impl From<wire::Error> for Failure {
                 format!("failed to prepare a connection: {}", wire::brief(source)),
             )
             .with_hint("the certificates or the login in the kubeconfig can't be used"),
-            wire::Error::Identity { .. } => Self::new(Code::REQUEST_REFUSED, error.to_string()),
+            wire::Error::Identity { .. } | wire::Error::NoSuchHost { .. } => {
+                Self::new(Code::REQUEST_REFUSED, error.to_string())
+            }
         }
     }
 }

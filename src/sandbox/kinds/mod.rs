@@ -6,6 +6,7 @@
 mod builtin;
 pub(crate) mod columns;
 
+pub(crate) use builtin::{builtin, definition_of, definitions};
 pub(crate) use builtin::{builtin, definitions};
 
 use std::collections::BTreeMap;
