@@ -15,7 +15,6 @@ pub(crate) mod discovery;
 mod list;
 pub(crate) mod listen;
 mod negotiate;
-pub(crate) mod openapi;
 mod paths;
 mod query;
 mod route;
