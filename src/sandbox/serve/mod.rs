@@ -163,3 +163,4 @@ impl Call<'_> {
     }
 }
 pub(crate) mod openapi;
+pub(crate) mod table;
