@@ -91,6 +91,7 @@ pub struct Cluster(Arc<Inner>);
 
 struct Inner {
     name: String,
+    region: String,
     http: Http,
     faults: Faults,
     levers: Levers,
@@ -151,6 +152,7 @@ impl Cluster {
         let levers = actors::run(&server, &tasks, &options.actors);
         Self(Arc::new(Inner {
             name: options.name.clone(),
+            region: options.region.clone(),
             http: Http::new(server, access),
             faults: Faults::new(options.seed),
             levers,
@@ -162,6 +164,12 @@ impl Cluster {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// `topology.kubernetes.io/region` of its nodes.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.0.region
     }
 
     /// `member-1.sandbox`: by this name it is found in this process.
