@@ -42,7 +42,7 @@ impl Sandboxed {
         let writes = writes.map(|write| Write {
             user: write.user,
             as_user: write.as_user,
-            verb: write.verb,
+            verb: write.verb.to_owned(),
             resource: write.resource,
             subresource: write.subresource,
             namespace: write.namespace,
