@@ -16,6 +16,7 @@ async fn members_join_and_become_ready() {
         clock: tokio_clock(),
         ..Options::default()
     };
+    drop(hanse::telemetry::init(hanse::telemetry::LogFormat::Text, "info,hanse=debug"));
     let mut federation = Embedded::start(&options);
     let started = std::time::Instant::now();
     if let Err(error) = federation.federate(|step| eprintln!("{:?} {step}", started.elapsed())).await {
