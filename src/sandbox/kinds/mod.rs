@@ -7,7 +7,6 @@ mod builtin;
 pub(crate) mod columns;
 
 pub(crate) use builtin::{builtin, definition_of, definitions};
-pub(crate) use builtin::{builtin, definitions};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::negotiate::{Form, List};
 use super::query::{Query, invalid};
-use super::{Call, answer, rows, verbs};
+use super::table::{Include, table};
+use super::{Call, answer, verbs};
 use crate::sandbox::api::{Selection, Target};
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::object::{self, Object};
@@ -54,9 +55,9 @@ pub(super) fn selection(query: &Query, target: &Target) -> Result<Selection, Fai
     Selection::parse(target, query.text("labelSelector"), query.text("fieldSelector"))
 }
 
-/// A table's rows carry the objects.
-pub(super) fn shows_objects(query: &Query) -> bool {
-    query.text("includeObject") == "Object"
+/// What a table's rows carry of the objects.
+pub(super) fn include(query: &Query) -> Include {
+    Include::read(query.text("includeObject"))
 }
 
 struct Page {
@@ -66,13 +67,8 @@ struct Page {
 
 fn show(call: &Call<'_>, target: &Target, form: Form, page: &Page) -> Response<Body> {
     if form == Form::Table {
-        let table = rows::table(
-            call.server,
-            target,
-            &page.items,
-            &page.metadata,
-            shows_objects(call.query),
-        );
+        let now = call.server.clock().now();
+        let table = table(target, &page.items, &page.metadata, now, include(call.query));
         return answer::json(200, &table);
     }
     answer::json(

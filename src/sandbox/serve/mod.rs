@@ -11,14 +11,15 @@
 mod answer;
 mod audit;
 mod body;
-pub(crate) mod discovery;
+mod discovery;
 mod list;
 pub(crate) mod listen;
 mod negotiate;
+mod openapi;
 mod paths;
 mod query;
 mod route;
-mod rows;
+mod table;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -162,5 +163,3 @@ impl Call<'_> {
         })
     }
 }
-pub(crate) mod openapi;
-pub(crate) mod table;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::negotiate::{Form, Shown, must_be_json};
 use super::query::invalid;
-use super::{Call, answer, list, rows};
+use super::table::table;
+use super::{Call, answer, list};
 use crate::sandbox::api::{DeleteOptions, Deleted, Propagation, Target, Written};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::Origin;
@@ -232,16 +233,9 @@ fn show(call: &Call<'_>, target: &Target, code: u16, form: Form, object: &Object
     if form == Form::Table && !plain {
         let items = [Arc::clone(object)];
         let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-        return answer::json(
-            code,
-            &rows::table(
-                call.server,
-                target,
-                &items,
-                &metadata,
-                list::shows_objects(call.query),
-            ),
-        );
+        let now = call.server.clock().now();
+        let table = table(target, &items, &metadata, now, list::include(call.query));
+        return answer::json(code, &table);
     }
     let shown = Shown {
         object,

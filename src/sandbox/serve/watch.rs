@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use super::body::Body;
 use super::negotiate::{Form, Shown};
 use super::query::{Query, invalid};
-use super::{Call, answer, list, rows, verbs};
+use super::table::{Include, table};
+use super::{Call, answer, list, verbs};
 use crate::sandbox::api::{Follow, Seen, Server, Target};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object::Object;
@@ -30,7 +31,7 @@ struct Watching {
     server: Server,
     target: Target,
     form: Form,
-    with_objects: bool,
+    include: Include,
     follow: Follow,
     /// When a bookmark is due; None: the client wants none.
     bookmark: Option<Instant>,
@@ -70,7 +71,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         server: call.server.clone(),
         target: target.clone(),
         form,
-        with_objects: list::shows_objects(call.query),
+        include: list::include(call.query),
         follow,
         bookmark: bookmarks.then(|| now + BOOKMARK_EVERY),
         told: from,
@@ -172,7 +173,8 @@ impl Watching {
         if self.form == Form::Table {
             let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
             let items = [Object::clone(object)];
-            let table = rows::table(&self.server, &self.target, &items, &metadata, self.with_objects);
+            let now = self.server.clock().now();
+            let table = table(&self.target, &items, &metadata, now, self.include);
             return write_line(to, event, &table);
         }
         let shown = Shown {
