@@ -13,19 +13,19 @@ const REMEMBERED: usize = 50_000;
 
 /// One request that changed something, or was to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Write {
+pub struct Write {
     /// Who asked.
-    pub(crate) user: String,
+    pub user: String,
     /// Whom the user acted as.
-    pub(crate) as_user: Option<String>,
+    pub as_user: Option<String>,
     /// `create`, `update`, `patch`, `delete`, `deletecollection`
-    pub(crate) verb: &'static str,
-    pub(crate) resource: String,
-    pub(crate) subresource: Option<String>,
-    pub(crate) namespace: Option<String>,
-    pub(crate) name: Option<String>,
+    pub verb: &'static str,
+    pub resource: String,
+    pub subresource: Option<String>,
+    pub namespace: Option<String>,
+    pub name: Option<String>,
     /// Of the answer.
-    pub(crate) status: u16,
+    pub status: u16,
 }
 
 #[derive(Debug, Default)]

@@ -39,7 +39,7 @@ const STREAMS: u32 = 100;
 
 /// Why nothing listens.
 #[derive(Debug, Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// Choose another port, or 0 for any that is free.
     #[error("failed to listen on {address}: the port is in use")]
     PortInUse { address: SocketAddr },
@@ -105,12 +105,13 @@ impl Drop for Listening {
     }
 }
 
-/// Serves on an address with TLS. A handler that fails breaks the connection.
+/// Serves on an address with TLS. Must be called inside a runtime. What the handler fails with ends the connection.
 pub(crate) async fn listen<H, F, B>(handler: H, address: SocketAddr) -> Result<Listening, Error>
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
     let listener = TcpListener::bind(address)
         .await
@@ -156,7 +157,8 @@ impl Accepting {
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
-        B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
     {
         while let Some(accepted) = self.closing.run_until_cancelled(listener.accept()).await {
             match accepted {
@@ -172,16 +174,18 @@ impl Accepting {
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
         F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
-        B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
     {
         // Small frames of watches must not wait for more.
         let _best_effort = socket.set_nodelay(true);
         let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, self.tls.accept(socket)).await else {
             return;
         };
+        let service = service_fn(handler);
         let mut builder = auto::Builder::new(Spawn(self.tasks.clone()));
         builder.http2().max_concurrent_streams(STREAMS);
-        let connection = builder.serve_connection(TokioIo::new(stream), service_fn(handler));
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection);
         tokio::select! {
             _ended = connection.as_mut() => return,
@@ -277,7 +281,7 @@ mod tests {
     async fn serving() -> Listening {
         let handler = |request: Request<Incoming>| async move {
             let version = format!("{:?} {}", request.version(), request.uri().path());
-            Ok(Response::new(crate::sandbox::serve::Body::whole(version)))
+            Ok(Response::new(http_body_util::Full::new(Bytes::from(version))))
         };
         listen(handler, "127.0.0.1:0".parse().unwrap()).await.unwrap()
     }
@@ -323,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_in_use_is_said_to_be_in_use() {
         let first = serving().await;
-        let handler = |_| async { Ok(Response::new(crate::sandbox::serve::Body::whole(""))) };
+        let handler = |_| async { Ok(Response::new(http_body_util::Empty::<Bytes>::new())) };
         let error = listen(handler, first.address()).await.unwrap_err();
         let expected = format!("failed to listen on {}: the port is in use", first.address());
         assert_eq!(error.to_string(), expected);

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Bytes;
 
-pub(crate) use audit::Write;
+pub use audit::Write;
 pub(crate) use body::Body;
 
 use super::access::{Access, User};
