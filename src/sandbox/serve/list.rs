@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::negotiate::{Form, List};
 use super::query::{Query, invalid};
-use super::table::{Include, table};
+use super::table::{self, Include};
 use super::{Call, answer, verbs};
 use crate::sandbox::api::{Selection, Target};
 use crate::sandbox::failure::{Cause, Failure};
@@ -55,9 +55,23 @@ pub(super) fn selection(query: &Query, target: &Target) -> Result<Selection, Fai
     Selection::parse(target, query.text("labelSelector"), query.text("fieldSelector"))
 }
 
-/// What a table's rows carry of the objects.
+/// What of the objects comes with the rows of a table.
 pub(super) fn include(query: &Query) -> Include {
-    Include::read(query.text("includeObject"))
+    Include::parse(query.text("includeObject")).unwrap_or_default()
+}
+
+/// Objects as a table.
+pub(super) fn table(
+    call: &Call<'_>,
+    target: &Target,
+    code: u16,
+    items: &[Object],
+    metadata: Value,
+) -> Response<Body> {
+    let now = call.server.clock().now();
+    let mut table = table::table(target, items, now, include(call.query));
+    table["metadata"] = metadata;
+    answer::json(code, &table)
 }
 
 struct Page {
@@ -67,9 +81,7 @@ struct Page {
 
 fn show(call: &Call<'_>, target: &Target, form: Form, page: &Page) -> Response<Body> {
     if form == Form::Table {
-        let now = call.server.clock().now();
-        let table = table(target, &page.items, &page.metadata, now, include(call.query));
-        return answer::json(200, &table);
+        return table(call, target, 200, &page.items, page.metadata.clone());
     }
     answer::json(
         200,

@@ -11,15 +11,16 @@
 mod answer;
 mod audit;
 mod body;
-mod discovery;
+pub(crate) mod discovery;
 mod list;
 pub(crate) mod listen;
+mod logs;
 mod negotiate;
-mod openapi;
+pub(crate) mod openapi;
 mod paths;
 mod query;
 mod route;
-mod table;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -32,6 +33,7 @@ use hyper::body::Bytes;
 
 pub use audit::Write;
 pub(crate) use body::Body;
+pub(crate) use logs::Logs;
 
 use super::access::{Access, User};
 use super::api::{Server, Target};
@@ -49,6 +51,7 @@ struct Inner {
     server: Server,
     access: Access,
     audit: Audit,
+    logs: Logs,
 }
 
 /// A request that may be carried out.
@@ -56,6 +59,7 @@ struct Inner {
 struct Call<'a> {
     server: &'a Server,
     access: &'a Access,
+    logs: &'a Logs,
     user: &'a User,
     verb: &'static str,
     method: &'a Method,
@@ -66,9 +70,15 @@ struct Call<'a> {
 
 impl Http {
     pub(crate) fn new(server: Server, access: Access) -> Self {
+        Self::with_logs(server, access, Logs::default())
+    }
+
+    /// The same where something runs.
+    pub(crate) fn with_logs(server: Server, access: Access, logs: Logs) -> Self {
         Self(Arc::new(Inner {
             server,
             access,
+            logs,
             audit: Audit::default(),
         }))
     }
@@ -98,6 +108,7 @@ impl Http {
         let call = Call {
             server: &self.0.server,
             access: &self.0.access,
+            logs: &self.0.logs,
             user: &user,
             verb: asked.verb,
             method: &parts.method,

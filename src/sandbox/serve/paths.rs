@@ -1,100 +1,60 @@
-//! Paths that are no resources: health, version, discovery, OpenAPI.
+//! Paths that are no resources: health, version, discovery, schemas.
 
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, VARY};
-use http::{HeaderMap, Response};
+use http::Response;
+use http::header::{ACCEPT, HOST};
 use serde_json::{Value, json};
 
 use super::body::Body;
 use super::discovery::{self, Root};
 use super::{Call, answer, openapi};
 
-/// How clients know the aggregated form of discovery.
+/// What a client says that reads all of discovery at once.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 pub(super) fn answer(call: &Call<'_>, path: &str) -> Response<Body> {
     if !matches!(call.verb, "get" | "head") {
         return answer::text(405, "405 method not allowed\n");
     }
-    let path = path.trim_matches('/');
-    match path {
-        "healthz" | "livez" | "readyz" => answer::text(200, "ok"),
-        "version" => answer::json(200, &version()),
-        _ => document(call, path).map_or_else(answer::no_such_path, |document| document.answer()),
-    }
-}
-
-/// A document, and whether it is in the aggregated form.
-struct Document {
-    body: Value,
-    aggregated: bool,
-}
-
-impl Document {
-    fn answer(&self) -> Response<Body> {
-        let mut answer = answer::json(200, &self.body);
-        if self.aggregated {
-            answer
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
-        }
-        answer
-            .headers_mut()
-            .insert(VARY, HeaderValue::from_static("Accept"));
-        answer
-    }
-}
-
-/// What the server has: discovery and OpenAPI. None: there is no such path.
-fn document(call: &Call<'_>, path: &str) -> Option<Document> {
     let kinds = call.server.kinds();
-    let parts: Vec<&str> = path.split('/').collect();
-    let aggregated = wants_aggregated(call.headers);
-    let root = match parts.as_slice() {
-        ["api"] => Some(Root::Core),
-        ["apis"] => Some(Root::Groups),
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let found = match parts.as_slice() {
+        ["healthz" | "livez" | "readyz", ..] => return answer::text(200, "ok"),
+        ["version"] => Some(version()),
+        ["api"] if accepts_aggregated(call) => return aggregated(&discovery::aggregated(&kinds, Root::Core)),
+        ["apis"] if accepts_aggregated(call) => {
+            return aggregated(&discovery::aggregated(&kinds, Root::Groups));
+        }
+        ["api"] => Some(discovery::api_versions(&host(call))),
+        ["apis"] => Some(discovery::legacy_groups(&kinds)),
+        ["api", version] => discovery::legacy_resources(&kinds, "", version),
+        ["apis", group] => discovery::legacy_group(&kinds, group),
+        ["apis", group, version] => discovery::legacy_resources(&kinds, group, version),
+        ["openapi", "v3"] => Some(openapi::index(&kinds)),
+        ["openapi", "v3", document @ ..] => openapi::document(&kinds, &document.join("/")),
         _ => None,
     };
-    if let Some(root) = root.filter(|_| aggregated) {
-        let body = discovery::aggregated(&kinds, root);
-        return Some(Document { body, aggregated });
-    }
-    let body = match parts.as_slice() {
-        ["api"] => {
-            let host = call.headers.get(HOST).and_then(|host| host.to_str().ok());
-            discovery::api_versions(host.unwrap_or_default())
-        }
-        ["apis"] => discovery::legacy_groups(&kinds),
-        ["api", version] => discovery::legacy_resources(&kinds, "", version)?,
-        ["apis", group] => discovery::legacy_group(&kinds, group)?,
-        ["apis", group, version] => discovery::legacy_resources(&kinds, group, version)?,
-        ["openapi", "v3"] => openapi::index(&kinds),
-        ["openapi", "v3", rest @ ..] => openapi::document(&kinds, &rest.join("/"))?,
-        _ => return None,
-    };
-    Some(Document {
-        body,
-        aggregated: false,
-    })
+    found.map_or_else(answer::no_such_path, |value| answer::json(200, &value))
 }
 
-/// The client's first wish that is known here decides.
-fn wants_aggregated(headers: &HeaderMap) -> bool {
-    let wishes = headers
+fn accepts_aggregated(call: &Call<'_>) -> bool {
+    let accepted = call
+        .headers
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok());
-    let mut known = wishes.flat_map(|wishes| wishes.split(',')).filter_map(|wish| {
-        let parts: Vec<&str> = wish.split(';').map(str::trim).collect();
-        let says = |part| parts.contains(&part);
-        match parts[0] {
-            "application/json" if says("as=APIGroupDiscoveryList") => {
-                (says("g=apidiscovery.k8s.io") && says("v=v2")).then_some(true)
-            }
-            "application/json" | "application/*" | "*/*" => Some(false),
-            _ => None,
-        }
-    });
-    known.next().unwrap_or(false)
+    accepted.flat_map(|accepted| accepted.split(',')).any(|one| {
+        one.contains("as=APIGroupDiscoveryList") && one.contains("v=v2") && !one.contains("v=v2beta1")
+    })
+}
+
+/// Clients read from the type whether they got what they asked for.
+fn aggregated(value: &Value) -> Response<Body> {
+    answer::json_as(200, AGGREGATED, value)
+}
+
+fn host(call: &Call<'_>) -> String {
+    let host = call.headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or("127.0.0.1:443").to_owned()
 }
 
 /// The version whose behaviour is played.

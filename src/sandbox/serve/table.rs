@@ -17,24 +17,20 @@ pub(crate) enum Include {
 }
 
 impl Include {
-    /// Of the query's value; what is unknown is as if nothing was said.
-    pub(crate) fn read(text: &str) -> Self {
+    /// None: not a value that the parameter may have.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
-            "None" => Self::None,
-            "Object" => Self::Object,
-            _ => Self::Metadata,
+            "" | "Metadata" => Some(Self::Metadata),
+            "None" => Some(Self::None),
+            "Object" => Some(Self::Object),
+            _ => None,
         }
     }
 }
 
-/// A Table of objects in the version that was asked for, with the `metadata` of the list or of the one object.
-pub(crate) fn table(
-    target: &Target,
-    objects: &[Object],
-    metadata: &Value,
-    now: Timestamp,
-    include: Include,
-) -> Value {
+/// A Table of objects in the version that was asked for. Its `metadata` (resourceVersion, continue) is the caller's to
+/// fill, and so is leaving out `columnDefinitions` after a watch's first event.
+pub(crate) fn table(target: &Target, objects: &[Object], now: Timestamp, include: Include) -> Value {
     let version = target.resource.version(&target.version);
     let columns = match (&*target.subresource, version) {
         ("scale", _) | (_, None) => columns::of_scale(),
@@ -49,20 +45,20 @@ pub(crate) fn table(
             }
             row["object"] = match include {
                 Include::None => Value::Null,
-                Include::Metadata => partial(object),
+                Include::Metadata => metadata(object),
                 Include::Object => (**object).clone(),
             };
             row
         })
         .collect();
     json!({
-        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {},
         "columnDefinitions": columns.definitions(), "rows": rows,
     })
 }
 
 /// As `PartialObjectMetadata`.
-fn partial(object: &Value) -> Value {
+fn metadata(object: &Value) -> Value {
     json!({
         "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
         "metadata": object.get("metadata").cloned().unwrap_or_else(|| json!({})),

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use super::body::Body;
 use super::negotiate::{Form, Shown};
 use super::query::{Query, invalid};
-use super::table::{Include, table};
+use super::table::{self, Include};
 use super::{Call, answer, list, verbs};
 use crate::sandbox::api::{Follow, Seen, Server, Target};
 use crate::sandbox::failure::Failure;
@@ -39,6 +39,8 @@ struct Watching {
     told: u64,
     ends: Instant,
     ended: bool,
+    /// A table says its columns once.
+    first: bool,
 }
 
 /// `GET` of a collection with `watch`.
@@ -77,6 +79,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         told: from,
         ends: now + lasts(call)?,
         ended: false,
+        first: true,
     };
     let mut first = Vec::new();
     for object in &state {
@@ -169,12 +172,16 @@ impl Watching {
         line.into()
     }
 
-    fn write(&self, to: &mut Vec<u8>, event: &str, object: &Object) {
+    fn write(&mut self, to: &mut Vec<u8>, event: &str, object: &Object) {
+        let first = std::mem::take(&mut self.first);
         if self.form == Form::Table {
-            let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
             let items = [Object::clone(object)];
             let now = self.server.clock().now();
-            let table = table(&self.target, &items, &metadata, now, self.include);
+            let mut table = table::table(&self.target, &items, now, self.include);
+            table["metadata"] = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
+            if !first && let Value::Object(table) = &mut table {
+                table.remove("columnDefinitions");
+            }
             return write_line(to, event, &table);
         }
         let shown = Shown {
