@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
 use kube::{ResourceExt, core::PartialObjectMeta};
 
 use super::{
@@ -41,6 +44,8 @@ impl Engine {
             })
         }
         let (hub, tasks) = (&self.hub, &self.tasks);
+        // Not waited for: not every API server that can be a hub API aggregates others.
+        follow::<PartialObjectMeta<APIService>, _>(hub, tasks, kube::Api::all, to(self, Definitions))?;
         Ok(vec![
             (
                 "namespaces",
@@ -68,7 +73,12 @@ impl Engine {
             ),
             (
                 "custom resource definitions",
-                follow(hub, tasks, kube::Api::all, to(self, Definitions))?,
+                follow::<PartialObjectMeta<CustomResourceDefinition>, _>(
+                    hub,
+                    tasks,
+                    kube::Api::all,
+                    to(self, Definitions),
+                )?,
             ),
         ])
     }
@@ -445,19 +455,22 @@ fn binding_key(binding: &WorkloadBinding) -> Option<BindingKey> {
     })
 }
 
-/// Custom resources come and go: then the hub API is asked again what it serves.
+/// Custom resources and aggregated APIs come and go: then the hub API is asked again what it serves.
 #[derive(Debug)]
 struct Definitions;
 
-impl Sink<PartialObjectMeta<CustomResourceDefinition>> for To<Definitions> {
+impl<K> Sink<PartialObjectMeta<K>> for To<Definitions>
+where
+    PartialObjectMeta<K>: ResourceExt,
+{
     type Key = String;
 
-    fn seen(&self, object: PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
+    fn seen(&self, object: PartialObjectMeta<K>) -> Option<String> {
         self.changed();
         Some(object.name_any())
     }
 
-    fn key(&self, object: &PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
+    fn key(&self, object: &PartialObjectMeta<K>) -> Option<String> {
         Some(object.name_any())
     }
 

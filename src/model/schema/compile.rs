@@ -10,6 +10,9 @@ use crate::model::cel::Program;
 /// How deep inline schemas may nest; what is deeper is not checked.
 const DEPTH_LIMIT: usize = 100;
 
+/// Anything, merged as one leaf.
+const RAW_EXTENSION: &str = "io.k8s.apimachinery.pkg.runtime.RawExtension";
+
 const REF: &str = "#/components/schemas/";
 
 /// Compiles the schemas that are reached from some roots.
@@ -58,7 +61,10 @@ impl<'d> Compiler<'d> {
         let id = self.reserve();
         self.by_name.insert(name, id);
         if let Some(schema) = self.definitions.and_then(|all| all.get(name)) {
-            let node = self.node(schema, 0);
+            let mut node = self.node(schema, 0);
+            if name == RAW_EXTENSION {
+                node.limits.get_or_insert_default().atomic = true;
+            }
             self.arena.nodes[id as usize] = node;
         }
         id
@@ -147,6 +153,7 @@ impl<'d> Compiler<'d> {
                 Some("set") => ListType::Set,
                 _ => ListType::Atomic,
             },
+            atomic: schema["x-kubernetes-map-type"] == "atomic",
             // An OpenAPI document names defaults too; there only those of list keys matter, which are scalars.
             default: schema
                 .get("default")

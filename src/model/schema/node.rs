@@ -128,6 +128,8 @@ pub(super) struct Limits {
     pub(super) at_least: Option<u64>,
     pub(super) at_most: Option<u64>,
     pub(super) list: ListType,
+    /// An object that is merged as one leaf.
+    pub(super) atomic: bool,
     pub(super) default: Option<Value>,
     pub(super) rules: Box<[Rule]>,
 }

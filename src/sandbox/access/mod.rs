@@ -28,7 +28,6 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
-pub(crate) use aggregate::aggregate;
 pub(crate) use bootstrap::bootstrap;
 use impersonate::Mode;
 use index::Index;
@@ -40,6 +39,8 @@ use crate::model::clock::Clock;
 
 /// The group of roles and bindings.
 const GROUP: &str = "rbac.authorization.k8s.io";
+/// Their version.
+const API_VERSION: &str = "rbac.authorization.k8s.io/v1";
 
 /// The gate of one cluster. Cheap to clone.
 #[derive(Clone)]

@@ -15,7 +15,7 @@ pub(super) type StatusOf = Arc<dyn Fn(&Value, Timestamp) -> Option<Value> + Send
 
 /// Cheap to clone; what is changed takes effect when the actors next run.
 #[derive(Clone)]
-pub(crate) struct Levers(Arc<Inner>);
+pub struct Levers(Arc<Inner>);
 
 struct Inner {
     script: Mutex<Arc<KubeletScript>>,
@@ -46,25 +46,25 @@ impl Levers {
     }
 
     /// Changes what pods do. One that runs already goes on from where it is.
-    pub(crate) fn kubelet(&self, change: impl FnOnce(&mut KubeletScript)) {
+    pub fn kubelet(&self, change: impl FnOnce(&mut KubeletScript)) {
         change(Arc::make_mut(&mut self.0.script.lock()));
         self.0.moved.send_replace(());
     }
 
     /// The node's kubelet stops: the node becomes NotReady, and its pods stay as they are.
-    pub(crate) fn silence(&self, node: &str) {
+    pub fn silence(&self, node: &str) {
         self.0.silent.lock().insert(node.to_owned());
         self.0.moved.send_replace(());
     }
 
     /// The node's kubelet speaks again.
-    pub(crate) fn wake(&self, node: &str) {
+    pub fn wake(&self, node: &str) {
         self.0.silent.lock().remove(node);
         self.0.moved.send_replace(());
     }
 
     /// Gives the objects of a kind (`jobs.batch`) without an actor a status, now and at each of their changes.
-    pub(crate) fn script_status(
+    pub fn script_status(
         &self,
         resource: &str,
         status: impl Fn(&Value, Timestamp) -> Option<Value> + Send + Sync + 'static,

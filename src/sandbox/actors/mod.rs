@@ -28,8 +28,9 @@ mod selector;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use kubelet::{KubeletScript, Play, Rule};
-pub(crate) use levers::Levers;
+pub use kubelet::{KubeletScript, Play, Rule};
+pub use levers::Levers;
+pub use nodes::NodeSize;
 
 use self::engine::{Actor, Engine};
 use super::api::Server;
@@ -39,22 +40,22 @@ use super::task::Tasks;
 /// Which actors a cluster has.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub(crate) struct Actors {
-    pub(crate) deployments: bool,
-    pub(crate) replicasets: bool,
-    pub(crate) namespaces: bool,
-    pub(crate) garbage: bool,
+pub struct Actors {
+    pub deployments: bool,
+    pub replicasets: bool,
+    pub namespaces: bool,
+    pub garbage: bool,
     /// The ServiceAccount `default` of each namespace.
-    pub(crate) accounts: bool,
+    pub accounts: bool,
     /// The certificate that `kube-root-ca.crt` of each namespace has, as PEM.
-    pub(crate) root_ca: Option<String>,
-    pub(crate) scheduler: bool,
-    pub(crate) kubelet: Option<KubeletScript>,
+    pub root_ca: Option<String>,
+    pub scheduler: bool,
+    pub kubelet: Option<KubeletScript>,
 }
 
 impl Actors {
     /// All of them: a member.
-    pub(crate) fn all() -> Self {
+    pub fn all() -> Self {
         Self {
             deployments: true,
             replicasets: true,
@@ -65,7 +66,7 @@ impl Actors {
     }
 
     /// What keeps an API server tidy, and nothing that runs pods: a hub.
-    pub(crate) fn without_workloads() -> Self {
+    pub fn without_workloads() -> Self {
         Self {
             deployments: false,
             replicasets: false,

@@ -10,12 +10,12 @@ pub(crate) const PLAYED: (&str, &str) = ("type", "sandbox");
 
 /// What one node has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NodeSize {
+pub struct NodeSize {
     /// `8`
-    pub(crate) cpu: String,
+    pub cpu: String,
     /// `32Gi`
-    pub(crate) memory: String,
-    pub(crate) pods: u32,
+    pub memory: String,
+    pub pods: u32,
 }
 
 impl Default for NodeSize {

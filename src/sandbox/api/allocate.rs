@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use serde_json::{Map, Value, json};
 
 use super::{Server, Target};
+use crate::sandbox::crd;
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::object;
 
@@ -16,6 +17,9 @@ pub(super) fn on_create(server: &Server, target: &Target, object: &mut Value) ->
     }
     if target.is("batch", "jobs") {
         select_own_pods(object);
+    }
+    if target.is(crd::GROUP, crd::PLURAL) {
+        crd::complete(object);
     }
     Ok(())
 }
@@ -29,6 +33,9 @@ pub(super) fn on_update(
 ) -> Result<(), Failure> {
     if target.is("", "services") && target.subresource.is_empty() {
         return serve(server, target, Some(old), new);
+    }
+    if target.is(crd::GROUP, crd::PLURAL) && target.subresource.is_empty() {
+        crd::complete(new);
     }
     Ok(())
 }

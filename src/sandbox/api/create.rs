@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::payload::Payload;
 use super::{Server, Target, Written, admit, allocate, pods};
 use crate::sandbox::crd;
 use crate::sandbox::failure::Failure;
@@ -11,7 +12,7 @@ use crate::sandbox::kinds::Version;
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::{Expect, Key};
 use crate::sandbox::write::{
-    Change, Endpoint, Writer, decode, default_fields, managed_fields, prepare_create, validate,
+    Change, Endpoint, Writer, default_fields, managed_fields, prepare_create, validate,
 };
 
 /// How many generated names are tried.
@@ -29,16 +30,29 @@ const SYSTEM_FIELDS: [&str; 5] = [
 impl Server {
     /// Makes an object, or acts through a subresource that is created (`pods/binding`, `pods/eviction`).
     pub(crate) fn create(&self, writer: &Writer, target: &Target, body: Value) -> Result<Written, Failure> {
+        self.create_with(writer, target, Payload::Object(body))
+    }
+
+    /// The same from the bytes of a body, which may say things twice.
+    pub(crate) fn create_from(
+        &self,
+        writer: &Writer,
+        target: &Target,
+        body: &[u8],
+    ) -> Result<Written, Failure> {
+        self.create_with(writer, target, Payload::Bytes(body))
+    }
+
+    fn create_with(&self, writer: &Writer, target: &Target, body: Payload<'_>) -> Result<Written, Failure> {
         let _alone = self.write_alone();
         let version = target.version_served()?;
         match &*target.subresource {
             "" => {}
-            "binding" => return pods::bind(self, writer, target, &body),
-            "eviction" => return pods::evict(self, writer, target, &body),
+            "binding" => return pods::bind(self, writer, target, &body.plain()?),
+            "eviction" => return pods::evict(self, writer, target, &body.plain()?),
             _ => return Err(Failure::method_not_supported(target)),
         }
-        target.check_kind(&body)?;
-        let (mut object, warnings) = decode(&target.resource, version, body, writer.validation)?;
+        let (mut object, warnings) = body.decode(target, version, writer.validation)?;
         if object::revision(&object) != 0 {
             return Err(Failure::new(
                 500,
@@ -186,31 +200,6 @@ impl Target {
         self.served().ok_or_else(|| self.not_found())
     }
 
-    /// The body must be of the kind and version of the path.
-    pub(super) fn check_kind(&self, body: &Value) -> Result<(), Failure> {
-        let expected = self.api_version();
-        let (version, kind) = (body["apiVersion"].as_str(), body["kind"].as_str());
-        if !body.is_object() {
-            return Err(Failure::bad_request(format!(
-                "{} in version \"{}\" cannot be handled as a {}: json: cannot unmarshal into Go value",
-                self.resource.kind, self.version, self.resource.kind
-            )));
-        }
-        match version.filter(|version| !version.is_empty() && *version != expected) {
-            Some(version) => Err(Failure::bad_request(format!(
-                "the API version in the data ({version}) does not match the expected API version ({expected})"
-            ))),
-            None => match kind.filter(|kind| !kind.is_empty() && **kind != *self.resource.kind) {
-                Some(kind) => Err(Failure::bad_request(format!(
-                    "{kind} in version \"{}\" cannot be handled as a {}: converting ({expected}.{kind}) to \
-                     ({expected}.{}): unknown conversion",
-                    self.version, self.resource.kind, self.resource.kind
-                ))),
-                None => Ok(()),
-            },
-        }
-    }
-
     /// The object's namespace is the path's; one without gets it.
     pub(super) fn check_namespace(&self, object: &mut Value) -> Result<(), Failure> {
         let expected = self.namespace.as_deref().unwrap_or_default();
@@ -230,7 +219,7 @@ impl Target {
 
 impl Failure {
     /// The endpoint is there, the verb is not.
-    pub(super) fn method_not_supported(target: &Target) -> Self {
+    pub(crate) fn method_not_supported(target: &Target) -> Self {
         let message = "the server does not allow this method on the requested resource";
         Self::new(405, "MethodNotAllowed", message).about(
             &target.resource.group,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{DeleteOptions, Propagation, Selection, Server, Target, admit};
 use crate::model::clock;
+use crate::sandbox::crd;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::Expect;
@@ -117,6 +118,9 @@ impl Server {
     }
 
     fn way(&self, target: &Target, old: &Object, options: &DeleteOptions) -> Way {
+        if target.is(crd::GROUP, crd::PLURAL) && !object::is_deleting(old) {
+            return Way::Marked(crd::leaving(old, &self.now()), Leaves::Later);
+        }
         let finalizers = finalizers(target, old, options);
         let held = !finalizers.is_empty() || holds_content(old);
         let grace = if target.is("", "pods") {

@@ -17,6 +17,7 @@ mod delete;
 mod events;
 mod identify;
 mod options;
+mod payload;
 mod pods;
 mod read;
 mod scale;
@@ -107,7 +108,7 @@ impl Target {
         self.resource.api_version(&self.version)
     }
 
-    fn is(&self, group: &str, plural: &str) -> bool {
+    pub(crate) fn is(&self, group: &str, plural: &str) -> bool {
         *self.resource.group == *group && *self.resource.plural == *plural
     }
 }

@@ -1,5 +1,6 @@
 //! Reading: one object, a collection, and what becomes of a collection.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -58,6 +59,39 @@ impl Server {
             objects.retain(|object| selection.matches(object));
         }
         (objects, revision)
+    }
+
+    /// The selected objects of a collection as they were at a revision, as far as history goes back.
+    pub(crate) fn select_at(
+        &self,
+        target: &Target,
+        selection: &Selection,
+        revision: u64,
+    ) -> Result<Vec<Object>, Compacted> {
+        let (objects, read) = self.store().list(&target.kept_as(), None);
+        let (changes, _) = self.store().since(&target.kept_as(), revision)?;
+        let place = |object: &Object| {
+            let namespace = object::namespace(object).unwrap_or_default().to_owned();
+            (namespace, object::name(object).to_owned())
+        };
+        let mut objects: BTreeMap<_, _> = objects
+            .into_iter()
+            .map(|object| (place(&object), object))
+            .collect();
+        for change in changes.iter().rev().filter(|change| change.revision <= read) {
+            let place = (change.key.namespace.to_string(), change.key.name.to_string());
+            match &change.old {
+                Some(old) => objects.insert(place, old.clone()),
+                None => objects.remove(&place),
+            };
+        }
+        let wanted = target.namespace.as_deref();
+        Ok(objects
+            .into_iter()
+            .filter(|((namespace, _), _)| wanted.is_none_or(|wanted| wanted == namespace))
+            .map(|(_, object)| target.shown(object))
+            .filter(|object| selection.matches(object))
+            .collect())
     }
 
     /// Selected changes after a revision; 0 means from now on.

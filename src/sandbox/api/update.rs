@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::create::wipe_system_fields;
+use super::payload::{Payload, check_kind};
 use super::{Server, Target, Written, admit, allocate, delete, scale};
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::kinds::{Origin, Version};
@@ -43,13 +44,26 @@ const CONDITIONAL: [(&str, &str); 5] = [
 impl Server {
     /// Puts another object in the place of one, or of its status or scale.
     pub(crate) fn replace(&self, writer: &Writer, target: &Target, body: Value) -> Result<Written, Failure> {
+        self.replace_with(writer, target, Payload::Object(body))
+    }
+
+    /// The same from the bytes of a body, which may say things twice.
+    pub(crate) fn replace_from(
+        &self,
+        writer: &Writer,
+        target: &Target,
+        body: &[u8],
+    ) -> Result<Written, Failure> {
+        self.replace_with(writer, target, Payload::Bytes(body))
+    }
+
+    fn replace_with(&self, writer: &Writer, target: &Target, body: Payload<'_>) -> Result<Written, Failure> {
         let _alone = self.write_alone();
         if &*target.subresource == "scale" {
-            return scale::replace(self, writer, target, &body);
+            return scale::replace(self, writer, target, &body.plain()?);
         }
         let version = target.version_served()?;
-        target.check_kind(&body)?;
-        let (mut object, warnings) = decode(&target.resource, version, body, writer.validation)?;
+        let (mut object, warnings) = body.decode(target, version, writer.validation)?;
         check_name(target, &object)?;
         target.check_namespace(&mut object)?;
         default_fields(&target.resource, version, &mut object);
@@ -123,7 +137,7 @@ impl Server {
         if old.is_none() && !target.subresource.is_empty() {
             return Err(target.not_found());
         }
-        target.check_kind(intent)?;
+        check_kind(target, intent)?;
         let (mut intent, warnings) = decode(&target.resource, version, intent.clone(), writer.validation)?;
         check_name(target, &intent)?;
         target.check_namespace(&mut intent)?;

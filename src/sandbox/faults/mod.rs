@@ -24,10 +24,10 @@ use tokio::sync::watch;
 use tower::BoxError;
 
 pub use body::Body;
-pub use stop::{Moment, Stopped};
+pub use stop::{Moment, Stop, Stopped};
 
 use super::failure::Failure;
-use stop::Stop;
+use stop::Held;
 
 /// How often something goes wrong, in thousandths of all requests (or watch events).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -125,12 +125,9 @@ impl Faults {
         self.0.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Holds the write with this number, counted from now and from 1, for ever: before it is carried out, or after. Of
-    /// writes by users whose name begins with `user`. Who waits for [`Stopped`] learns when it is there.
-    pub fn stop_at_write(&self, user: &str, number: usize, moment: Moment) -> Stopped {
-        let (stop, stopped) = Stop::new(user, number, moment);
-        self.0.state.lock().stop = Some(stop);
-        stopped
+    /// Holds a write for ever. Several clusters may share one [`Stop`]: their writes are counted together.
+    pub fn stop_at(&self, stop: &Stop) {
+        self.0.state.lock().stop = Some(stop.clone());
     }
 
     /// Nothing goes wrong any more.
@@ -149,7 +146,7 @@ impl Faults {
     /// Passes one request, by a user, to the server, with what goes wrong on the way.
     pub(crate) async fn around<F>(
         &self,
-        user: &str,
+        user: &(dyn Fn() -> String + Sync),
         request: Request<Bytes>,
         server: impl FnOnce(Request<Bytes>) -> F,
     ) -> Result<Response<Body>, BoxError>
@@ -158,7 +155,8 @@ impl Faults {
     {
         self.thawed().await;
         let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let drawn = self.0.state.lock().draw(user, is_write);
+        let written = is_write.then(|| request.uri().path());
+        let drawn = self.0.state.lock().draw(user, written);
         if !drawn.latency.is_zero() {
             tokio::time::sleep(drawn.latency).await;
             self.thawed().await;
@@ -171,10 +169,10 @@ impl Faults {
                 drop(server(request).await);
                 return Err(broken("connection reset by peer"));
             }
-            Fate::Stops(stop) if stop.moment == Moment::Before => return stop.for_ever().await,
-            Fate::Stops(stop) => {
+            Fate::Held(held) if held.moment == Moment::Before => return held.for_ever().await,
+            Fate::Held(held) => {
                 drop(server(request).await);
-                return stop.for_ever().await;
+                return held.for_ever().await;
             }
         }
         let is_watch = is_watch(request.uri());
@@ -200,7 +198,7 @@ enum Fate {
     Refused,
     Status(Failure),
     Lost,
-    Stops(Stop),
+    Held(Held),
 }
 
 struct Drawn {
@@ -217,18 +215,20 @@ enum EventFate {
 }
 
 impl State {
-    fn draw(&mut self, user: &str, is_write: bool) -> Drawn {
+    fn draw(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Drawn {
         let latency = self.within(self.latency.clone());
-        let fate = self.fate(user, is_write);
+        let fate = self.fate(user, written);
         Drawn { latency, fate }
     }
 
-    fn fate(&mut self, user: &str, is_write: bool) -> Fate {
+    fn fate(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Fate {
         if self.down {
             return Fate::Refused;
         }
-        if is_write && let Some(stop) = self.stop.as_mut().and_then(|stop| stop.count(user)) {
-            return Fate::Stops(stop);
+        if let (Some(path), Some(stop)) = (written, &self.stop)
+            && let Some(held) = stop.count(&user(), path)
+        {
+            return Fate::Held(held);
         }
         if self.odds == Odds::default() {
             return Fate::Passes;

@@ -25,7 +25,7 @@ async fn outcomes(seed: u64, odds: Odds, requests: usize) -> Vec<u16> {
     faults.set_odds(odds);
     let mut codes = Vec::new();
     for _ in 0..requests {
-        let outcome = faults.around("hub", get("/api"), fine).await;
+        let outcome = faults.around(&|| "hub".to_owned(), get("/api"), fine).await;
         codes.push(outcome.map_or(0, |response| response.status().as_u16()));
     }
     codes
@@ -56,7 +56,7 @@ async fn a_lost_reply_is_done_and_not_told() {
         done.fetch_add(1, Ordering::Relaxed);
         fine(request).await
     };
-    assert!(faults.around("hub", post(), server).await.is_err());
+    assert!(faults.around(&|| "hub".to_owned(), post(), server).await.is_err());
     assert_eq!(done.into_inner(), 1);
 }
 
@@ -64,7 +64,7 @@ async fn a_lost_reply_is_done_and_not_told() {
 async fn a_frozen_server_answers_when_it_is_thawed() {
     let faults = Faults::new(1);
     faults.freeze();
-    let mut waiting = Box::pin(faults.around("hub", get("/readyz"), fine));
+    let mut waiting = Box::pin(faults.around(&|| "hub".to_owned(), get("/readyz"), fine));
     assert!((&mut waiting).now_or_never().is_none());
     tokio::time::advance(Duration::from_hours(1)).await;
     assert!((&mut waiting).now_or_never().is_none());
@@ -78,7 +78,8 @@ async fn a_frozen_server_answers_when_it_is_thawed() {
 #[tokio::test]
 async fn the_write_that_is_stopped_holds_its_client(#[case] moment: Moment, #[case] expected: usize) {
     let faults = Faults::new(1);
-    let mut stopped = faults.stop_at_write("system:serviceaccount:hanse-system", 3, moment);
+    let (stop, mut stopped) = Stop::at_write("system:serviceaccount:hanse-system", 3, moment);
+    faults.stop_at(&stop);
     let done = Arc::new(AtomicUsize::new(0));
     let write = |user: &'static str| {
         let (faults, done) = (faults.clone(), done.clone());
@@ -87,7 +88,7 @@ async fn the_write_that_is_stopped_holds_its_client(#[case] moment: Moment, #[ca
                 done.fetch_add(1, Ordering::Relaxed);
                 fine(request).await
             };
-            faults.around(user, post(), server).await
+            faults.around(&|| user.to_owned(), post(), server).await
         }
     };
     assert!(write("ana").await.is_ok());
@@ -113,7 +114,11 @@ async fn a_cut_ends_the_watches_there_are_and_a_delay_keeps_their_order() {
     };
     use futures::StreamExt as _;
     let watch = get("/api/v1/pods?watch=true");
-    let mut body = faults.around("hub", watch, server).await.unwrap().into_body();
+    let mut body = faults
+        .around(&|| "hub".to_owned(), watch, server)
+        .await
+        .unwrap()
+        .into_body();
     for number in 0..5 {
         let frame = body.frame().await.unwrap().unwrap();
         assert_eq!(frame.into_data().unwrap(), vec![number]);

@@ -6,7 +6,7 @@
 mod builtin;
 pub(crate) mod columns;
 
-pub(crate) use builtin::{builtin, definitions};
+pub(crate) use builtin::{builtin, definition_of, definitions};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -34,7 +34,9 @@ impl Patch {
             _ => Err(Failure::new(
                 415,
                 "UnsupportedMediaType",
-                format!("the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"),
+                format!(
+                    "the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"
+                ),
             )),
         }
     }

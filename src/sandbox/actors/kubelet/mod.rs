@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::script::Part;
-pub(crate) use self::script::{KubeletScript, Play, Rule};
+pub use self::script::{KubeletScript, Play, Rule};
 use self::status::Place;
 use super::act::{Act, Desk, LEASES, NODES, PODS};
 use super::engine::{Actor, Wake};

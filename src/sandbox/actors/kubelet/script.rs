@@ -10,41 +10,41 @@ use crate::sandbox::object;
 
 /// The play of all pods of a cluster.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct KubeletScript {
+pub struct KubeletScript {
     /// Of start delays: the same pod starts as fast in each run.
-    pub(crate) seed: u64,
+    pub seed: u64,
     /// From the binding until the containers run.
-    pub(crate) start: RangeInclusive<Duration>,
+    pub start: RangeInclusive<Duration>,
     /// From running to ready.
-    pub(crate) ready_after: Duration,
+    pub ready_after: Duration,
     /// Pods that aren't restarted, those of Jobs, are done after this.
-    pub(crate) completes_after: Duration,
+    pub completes_after: Duration,
     /// From the deletion until the pod is gone, unless its grace period is shorter.
-    pub(crate) termination: Duration,
+    pub termination: Duration,
     /// What containers print.
-    pub(crate) log: String,
+    pub log: String,
     /// The first that fits a pod is followed, in all that it says.
-    pub(crate) rules: Vec<Rule>,
+    pub rules: Vec<Rule>,
     /// How often nodes renew their Leases. None: never, and nothing is written at rest.
-    pub(crate) heartbeat: Option<Duration>,
+    pub heartbeat: Option<Duration>,
 }
 
 /// What some pods do otherwise.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Rule {
+pub struct Rule {
     /// None: in all of them.
-    pub(crate) namespace: Option<String>,
+    pub namespace: Option<String>,
     /// Labels that a pod must have.
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) start: Option<RangeInclusive<Duration>>,
-    pub(crate) play: Option<Play>,
-    pub(crate) termination: Option<Duration>,
-    pub(crate) log: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub start: Option<RangeInclusive<Duration>>,
+    pub play: Option<Play>,
+    pub termination: Option<Duration>,
+    pub log: Option<String>,
 }
 
 /// What becomes of a pod whose containers were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Play {
+pub enum Play {
     /// It runs, and is ready after a while.
     Run { ready_after: Duration },
     /// It runs, and its probes fail.
