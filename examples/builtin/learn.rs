@@ -45,6 +45,7 @@ const NOT_DEFAULTS: &[(&str, &str)] = &[
     ("Taint", "effect"),
     ("Taint", "key"),
     ("Volume", "emptyDir"),
+    ("PersistentVolumeStatus", "lastPhaseTransitionTime"),
 ];
 
 /// The kind of the whole object, as conditions name it.

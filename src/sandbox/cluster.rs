@@ -91,6 +91,7 @@ pub struct Cluster(Arc<Inner>);
 
 struct Inner {
     name: String,
+    region: String,
     http: Http,
     faults: Faults,
     levers: Levers,
@@ -129,13 +130,22 @@ impl Cluster {
         );
         let tasks = Tasks::default();
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
-            make(&server, &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}));
+            make(
+                &server,
+                &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
+            );
         }
         for object in bootstrap() {
             make(&server, &object);
         }
         make(&server, &administrator());
-        for node in nodes::make(options.nodes, &options.node, &options.name, &options.region) {
+        for node in nodes::make(
+            &options.name,
+            &options.region,
+            options.nodes,
+            &options.node,
+            options.clock.now(),
+        ) {
             make(&server, &node);
         }
         tasks.spawn(crd::run(server.clone()));
@@ -143,6 +153,7 @@ impl Cluster {
         let levers = actors::run(&server, &tasks, &options.actors);
         Self(Arc::new(Inner {
             name: options.name.clone(),
+            region: options.region.clone(),
             http: Http::new(server, access),
             faults: Faults::new(options.seed),
             levers,
@@ -154,6 +165,12 @@ impl Cluster {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// `topology.kubernetes.io/region` of its nodes.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.0.region
     }
 
     /// `member-1.sandbox`: by this name it is found in this process.
@@ -293,7 +310,11 @@ impl Listening {
     }
 }
 
-async fn answer(http: &Http, faults: &Faults, request: Request<Bytes>) -> Result<Response<faults::Body>, BoxError> {
+async fn answer(
+    http: &Http,
+    faults: &Faults,
+    request: Request<Bytes>,
+) -> Result<Response<faults::Body>, BoxError> {
     let headers = request.headers().clone();
     let user = move || bearer_of(&headers);
     faults
@@ -312,7 +333,11 @@ fn bearer_of(headers: &HeaderMap) -> String {
         .and_then(|value| value.strip_prefix("Bearer "));
     let claims = token
         .and_then(|token| token.split('.').nth(1))
-        .and_then(|claims| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok())
+        .and_then(|claims| {
+            base64::engine::general_purpose::URL_SAFE_NO_PAD
+                .decode(claims)
+                .ok()
+        })
         .and_then(|claims| serde_json::from_slice::<Value>(&claims).ok());
     claims
         .and_then(|claims| claims["sub"].as_str().map(str::to_owned))
@@ -329,7 +354,8 @@ fn make(server: &Server, object: &Value) {
     let kinds = server.kinds();
     let target = kinds.kind(group, kind).and_then(|resource| {
         let metadata = &object["metadata"];
-        let [namespace, name] = ["namespace", "name"].map(|field| metadata[field].as_str().unwrap_or_default());
+        let [namespace, name] =
+            ["namespace", "name"].map(|field| metadata[field].as_str().unwrap_or_default());
         server.target(group, &resource.plural, namespace, name)
     });
     let made = target.map(|target| server.create(&Writer::controller("bootstrap"), &target, object.clone()));

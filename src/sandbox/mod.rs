@@ -22,6 +22,8 @@ pub(crate) mod actors;
 pub(crate) mod admission;
 pub(crate) mod api;
 mod cluster;
+#[cfg(test)]
+mod cluster_tests;
 pub(crate) mod crd;
 pub(crate) mod failure;
 mod faults;

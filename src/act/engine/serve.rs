@@ -63,7 +63,7 @@ const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
 /// From a change of a custom resource definition until discovery says so; changes that come together count once.
 const DEFINED: Duration = Duration::from_millis(1500);
 
-/// Runs the hub until `stop` resolves, then drains.
+/// Runs the hub until `stop` resolves, then drains. Dropped before, it ends at once, wherever it stands.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let Options {
         hub: config,
@@ -87,6 +87,8 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
 
     let tasks = Tasks::default();
     let writers = Tasks::default();
+    // A hub that is dropped instead of stopped leaves nothing running, as if its process had been killed.
+    let _whole = (tasks.guard(), writers.guard());
     let (leading, led) = watch::channel(false);
     let (activate, active) = watch::channel(false);
     let (fleet, changes) = Fleet::new(FleetConfig {

@@ -38,6 +38,12 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// What it says, in one line.
+    pub(super) fn words(&self) -> String {
+        let messages = self.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str());
+        messages.collect::<Vec<_>>().join("; ")
+    }
+
     /// A refusal that is not about a place in a file.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {

@@ -5,6 +5,27 @@ use std::collections::BTreeMap;
 use super::{FieldSet, Step};
 
 impl FieldSet {
+    /// A set of one place's own, to be put below a step.
+    #[must_use]
+    pub fn place() -> Self {
+        Self {
+            owned: true,
+            below: BTreeMap::new(),
+        }
+    }
+
+    /// Puts a set below a step, in place of what was there; an empty one is left out.
+    pub fn put(&mut self, step: Step, below: Self) {
+        if !below.is_empty() {
+            self.below.insert(step, below);
+        }
+    }
+
+    /// Owns the place itself too.
+    pub fn own(&mut self) {
+        self.owned = true;
+    }
+
     /// Adds one place. The root itself can't be owned.
     pub fn insert(&mut self, path: &[Step]) {
         let Some((step, rest)) = path.split_first() else {
@@ -89,14 +110,14 @@ impl FieldSet {
         }
     }
 
-    /// The same with further places owned, decided from the top at each step that is there but not owned itself.
-    /// The closure gets the context of the place above, and gives whether to own this one and its own context.
+    /// The same with further places owned, among those that have something below them. From the top, the closure gets
+    /// the context of the place above, and gives whether to own this one and its own context.
     #[must_use]
     pub fn own_more<C: Copy>(&self, context: C, decide: &impl Fn(C, &Step) -> (bool, C)) -> Self {
         let below = self.below.iter().map(|(step, set)| {
             let (owns, inner) = decide(context, step);
             let mut set = set.own_more(inner, decide);
-            set.owned |= owns;
+            set.owned |= owns && !set.below.is_empty();
             (step.clone(), set)
         });
         Self {

@@ -1,5 +1,7 @@
 //! Walking a value and its schema side by side: what a server-side apply, a decoder or a defaulter asks at each place.
 
+use std::sync::{Arc, LazyLock};
+
 use serde_json::Value;
 
 use super::node::{Additional, Arena, Id, ListType, Node, Types};
@@ -33,6 +35,16 @@ impl SchemaRef {
         Shape {
             arena: &self.arena,
             id: Some(self.id),
+        }
+    }
+
+    /// The schema of a kind of which nothing is known.
+    #[must_use]
+    pub fn anything() -> Self {
+        static ANYTHING: LazyLock<Arc<Arena>> = LazyLock::new(Arc::default);
+        Self {
+            arena: Arc::clone(&ANYTHING),
+            id: Id::MAX,
         }
     }
 

@@ -22,7 +22,11 @@ pub(super) struct Kind {
 }
 
 const fn kind(group: &'static str, plural: &'static str, stored: &'static str) -> Kind {
-    Kind { group, plural, stored }
+    Kind {
+        group,
+        plural,
+        stored,
+    }
 }
 
 pub(super) const NAMESPACES: Kind = kind("", "namespaces", "namespaces");

@@ -17,7 +17,10 @@ pub(super) struct Condition<'a> {
 
 /// Of an object; empty when there are none.
 pub(super) fn of(object: &Value) -> Vec<Value> {
-    object["status"]["conditions"].as_array().cloned().unwrap_or_default()
+    object["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
 }
 
 pub(super) fn find<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
@@ -38,7 +41,12 @@ pub(super) fn is_true(object: &Value, kind: &str) -> bool {
 
 /// As Deployments and ReplicaSets keep them: the same status and reason change nothing, else the condition moves to
 /// the end. Only Deployments have a `lastUpdateTime`.
-pub(super) fn put_last(conditions: &mut Vec<Value>, wanted: Condition<'_>, now: Timestamp, update_time: bool) {
+pub(super) fn put_last(
+    conditions: &mut Vec<Value>,
+    wanted: Condition<'_>,
+    now: Timestamp,
+    update_time: bool,
+) {
     let old = find(conditions, wanted.kind);
     if old.is_some_and(|old| old["status"] == wanted.status && old["reason"] == wanted.reason) {
         return;
@@ -98,7 +106,12 @@ mod tests {
     }
 
     fn condition(status: &'static str, reason: &'static str) -> Condition<'static> {
-        Condition { kind: "Ready", status, reason, message: "" }
+        Condition {
+            kind: "Ready",
+            status,
+            reason,
+            message: "",
+        }
     }
 
     #[test]

@@ -232,7 +232,9 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("queue", &self.queue).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("queue", &self.queue)
+            .finish_non_exhaustive()
     }
 }
 

@@ -132,7 +132,11 @@ impl Actor for Garbage {
             }
         }
         let has_dependents = || desk.dependents.of(object::uid(&object)).next().is_some();
-        match fate(&object, |reference| desk.state(&object, reference), has_dependents) {
+        match fate(
+            &object,
+            |reference| desk.state(&object, reference),
+            has_dependents,
+        ) {
             Fate::Stays => {}
             Fate::LetGo(uids) => {
                 let uids: Vec<&str> = uids.iter().map(String::as_str).collect();
@@ -177,7 +181,11 @@ fn wait(key: &Key, owner: &Object, desk: &Desk<'_>) -> Result<(), Failure> {
             .iter()
             .any(|reference| reference["uid"] == uid && reference["blockOwnerDeletion"] == true);
         let has_dependents = || desk.dependents.of(object::uid(&object)).next().is_some();
-        match fate(&object, |reference| desk.state(&object, reference), has_dependents) {
+        match fate(
+            &object,
+            |reference| desk.state(&object, reference),
+            has_dependents,
+        ) {
             Fate::Goes(propagation) => remove(dependent, &object, propagation, desk)?,
             Fate::LetGo(_) => desk.replace(dependent, owners::released(&object, &[uid]))?,
             Fate::Stays => {}
@@ -197,7 +205,8 @@ impl Desk<'_> {
         let resource = kinds.kind(group, reference["kind"].as_str()?)?;
         let namespace = object::namespace(dependent).filter(|_| resource.namespaced);
         let key = Key::new(&resource.qualified(), namespace, reference["name"].as_str()?);
-        self.get(&key).filter(|owner| reference["uid"] == object::uid(owner))
+        self.get(&key)
+            .filter(|owner| reference["uid"] == object::uid(owner))
     }
 
     fn state(&self, dependent: &Value, reference: &Value) -> Owner {

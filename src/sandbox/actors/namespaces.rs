@@ -102,12 +102,19 @@ fn conditions(namespace: &Value, left: &Left, now: Timestamp) -> Vec<Value> {
         (
             "NamespaceFinalizersRemaining",
             ("SomeFinalizersRemain", finalizers.as_str()),
-            ("ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+            (
+                "ContentHasNoFinalizers",
+                "All content-preserving finalizers finished",
+            ),
         ),
     ];
     let mut all = conditions::of(namespace);
     for (kind, is, is_not) in table {
-        let (status, (reason, message)) = if is.1.is_empty() { ("False", is_not) } else { ("True", is) };
+        let (status, (reason, message)) = if is.1.is_empty() {
+            ("False", is_not)
+        } else {
+            ("True", is)
+        };
         let wanted = Condition {
             kind,
             status,
@@ -134,7 +141,9 @@ impl Actor for Namespaces {
         } else {
             Key::new(NAMESPACES.stored, None, &change.key.namespace)
         };
-        let ends = desk.get(&key).is_some_and(|namespace| object::is_deleting(&namespace));
+        let ends = desk
+            .get(&key)
+            .is_some_and(|namespace| object::is_deleting(&namespace));
         if ends {
             wake.add(key);
         }

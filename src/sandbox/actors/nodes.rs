@@ -30,7 +30,9 @@ impl Default for NodeSize {
 
 /// The nodes `NAME-node-1` … of a region, spread over its zones a, b and c. They are Ready, and say so once.
 pub(crate) fn make(name: &str, region: &str, count: usize, size: &NodeSize, now: Timestamp) -> Vec<Value> {
-    (1..=count).map(|number| node(name, region, number, size, now)).collect()
+    (1..=count)
+        .map(|number| node(name, region, number, size, now))
+        .collect()
 }
 
 fn node(cluster: &str, region: &str, number: usize, size: &NodeSize, now: Timestamp) -> Value {
@@ -123,7 +125,8 @@ pub(super) fn is_played(node: &Value) -> bool {
 /// The status of a node, by whether its kubelet speaks. None: it says so already.
 pub(super) fn status(node: &Value, silent: bool, now: Timestamp) -> Option<Value> {
     let mut conditions = conditions::of(node);
-    let said = conditions::find(&conditions, "Ready").map_or("", |ready| ready["status"].as_str().unwrap_or(""));
+    let said =
+        conditions::find(&conditions, "Ready").map_or("", |ready| ready["status"].as_str().unwrap_or(""));
     let wanted = if silent { SILENT } else { READY };
     if said == wanted.status {
         return None;

@@ -48,7 +48,9 @@ impl Queue {
     /// Again after a failure: each time in a row waits twice as long.
     pub(super) fn retry(&mut self, item: Item, now: Instant) {
         let failures = self.failures.entry(item.clone()).or_default();
-        let wait = FIRST_RETRY.saturating_mul(1 << (*failures).min(20)).min(LAST_RETRY);
+        let wait = FIRST_RETRY
+            .saturating_mul(1 << (*failures).min(20))
+            .min(LAST_RETRY);
         *failures += 1;
         self.add_at(item, now + wait);
     }

@@ -22,7 +22,9 @@ const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// A pod that won't run again.
 pub(super) fn is_finished(pod: &Value) -> bool {
-    ["Succeeded", "Failed"].iter().any(|phase| pod["status"]["phase"] == **phase)
+    ["Succeeded", "Failed"]
+        .iter()
+        .any(|phase| pod["status"]["phase"] == **phase)
 }
 
 /// A new pod from the template of its owner.
@@ -75,7 +77,12 @@ fn least_wanted(pods: &[Object]) -> Vec<Object> {
     let ready_since = |pod: &Object| {
         let conditions = conditions::of(pod);
         let ready = conditions::find(&conditions, "Ready").filter(|ready| ready["status"] == "True")?;
-        Some(ready["lastTransitionTime"].as_str().unwrap_or_default().to_owned())
+        Some(
+            ready["lastTransitionTime"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     };
     let restarts = |pod: &Object| {
         let statuses = pod["status"]["containerStatuses"].as_array();

@@ -146,7 +146,7 @@ impl Faults {
     /// Passes one request, by a user, to the server, with what goes wrong on the way.
     pub(crate) async fn around<F>(
         &self,
-        user: &dyn Fn() -> String,
+        user: &(dyn Fn() -> String + Sync),
         request: Request<Bytes>,
         server: impl FnOnce(Request<Bytes>) -> F,
     ) -> Result<Response<Body>, BoxError>
@@ -215,13 +215,13 @@ enum EventFate {
 }
 
 impl State {
-    fn draw(&mut self, user: &dyn Fn() -> String, written: Option<&str>) -> Drawn {
+    fn draw(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Drawn {
         let latency = self.within(self.latency.clone());
         let fate = self.fate(user, written);
         Drawn { latency, fate }
     }
 
-    fn fate(&mut self, user: &dyn Fn() -> String, written: Option<&str>) -> Fate {
+    fn fate(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Fate {
         if self.down {
             return Fate::Refused;
         }

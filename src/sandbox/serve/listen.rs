@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower::BoxError;
 
 use crate::sandbox::task::Tasks;
 
@@ -104,13 +105,13 @@ impl Drop for Listening {
     }
 }
 
-/// Serves on an address with TLS. Must be called inside a runtime.
+/// Serves on an address with TLS. Must be called inside a runtime. What the handler fails with ends the connection.
 pub(crate) async fn listen<H, F, B>(handler: H, address: SocketAddr) -> Result<Listening, Error>
 where
     H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-    F: Future<Output = Response<B>> + Send + 'static,
+    F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
     B: Body<Data = Bytes> + Send + 'static,
-    B::Error: std::error::Error + Send + Sync + 'static,
+    B::Error: Into<BoxError>,
 {
     let listener = TcpListener::bind(address)
         .await
@@ -155,9 +156,9 @@ impl Accepting {
     async fn run<H, F, B>(self, listener: TcpListener, handler: H)
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
+        F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,
-        B::Error: std::error::Error + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
     {
         while let Some(accepted) = self.closing.run_until_cancelled(listener.accept()).await {
             match accepted {
@@ -172,19 +173,16 @@ impl Accepting {
     async fn connection<H, F, B>(self, socket: TcpStream, handler: H)
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
+        F: Future<Output = Result<Response<B>, BoxError>> + Send + 'static,
         B: Body<Data = Bytes> + Send + 'static,
-        B::Error: std::error::Error + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
     {
         // Small frames of watches must not wait for more.
         let _best_effort = socket.set_nodelay(true);
         let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, self.tls.accept(socket)).await else {
             return;
         };
-        let service = service_fn(move |request| {
-            let answer = handler(request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
+        let service = service_fn(handler);
         let mut builder = auto::Builder::new(Spawn(self.tasks.clone()));
         builder.http2().max_concurrent_streams(STREAMS);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -283,7 +281,7 @@ mod tests {
     async fn serving() -> Listening {
         let handler = |request: Request<Incoming>| async move {
             let version = format!("{:?} {}", request.version(), request.uri().path());
-            Response::new(http_body_util::Full::new(Bytes::from(version)))
+            Ok(Response::new(http_body_util::Full::new(Bytes::from(version))))
         };
         listen(handler, "127.0.0.1:0".parse().unwrap()).await.unwrap()
     }
@@ -329,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn a_port_in_use_is_said_to_be_in_use() {
         let first = serving().await;
-        let handler = |_| async { Response::new(http_body_util::Empty::<Bytes>::new()) };
+        let handler = |_| async { Ok(Response::new(http_body_util::Empty::<Bytes>::new())) };
         let error = listen(handler, first.address()).await.unwrap_err();
         let expected = format!("failed to listen on {}: the port is in use", first.address());
         assert_eq!(error.to_string(), expected);

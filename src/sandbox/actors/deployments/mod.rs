@@ -42,7 +42,10 @@ fn reconcile(deployment: &Value, replicasets: &[Object], old_pods: bool, now: Ti
     if object::is_deleting(deployment) {
         let status = status::count(deployment, &spec, &sets, conditions, now);
         let again = None;
-        return Plan { acts: described(deployment, None, status).into_iter().collect(), again };
+        return Plan {
+            acts: described(deployment, None, status).into_iter().collect(),
+            again,
+        };
     }
     status::pause(&mut conditions, &spec, now);
     let had_new = sets.new.is_some();
@@ -175,7 +178,12 @@ impl Actor for Deployments {
             .into_iter()
             .filter(|set| owners::is_controlled_by(set, object::uid(&deployment)))
             .collect();
-        let plan = reconcile(&deployment, &sets, has_old_pods(&deployment, &sets, desk), desk.now);
+        let plan = reconcile(
+            &deployment,
+            &sets,
+            has_old_pods(&deployment, &sets, desk),
+            desk.now,
+        );
         for act in &plan.acts {
             let Err(failure) = desk.perform(act) else {
                 continue;

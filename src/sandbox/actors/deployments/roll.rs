@@ -129,11 +129,7 @@ fn share(spec: &Spec, sets: &mut Sets, mut active: Vec<usize>) {
     let mut sizes = Vec::with_capacity(active.len());
     for place in &active {
         let part = fraction(spec, &sets.all[*place], before);
-        let part = if total > 0 {
-            part.min(left)
-        } else {
-            part.max(left)
-        };
+        let part = if total > 0 { part.min(left) } else { part.max(left) };
         let part = if total == 0 { 0 } else { part };
         left -= part;
         sizes.push(sets.all[*place].size() + part);
@@ -175,7 +171,8 @@ pub(super) fn forget_old(spec: &Spec, sets: &mut Sets) {
     old.sort_by_key(|set| set.revision());
     let beyond = old.len().saturating_sub(limit);
     for set in old.into_iter().take(beyond) {
-        let seen = set.object["metadata"]["generation"].as_i64().unwrap_or(0) <= set.count("observedGeneration");
+        let seen =
+            set.object["metadata"]["generation"].as_i64().unwrap_or(0) <= set.count("observedGeneration");
         if set.size() == 0 && set.count("replicas") == 0 && seen {
             set.gone = true;
         }

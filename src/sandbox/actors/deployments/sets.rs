@@ -270,7 +270,10 @@ fn template_hash(template: &Value, collisions: Option<i64>) -> String {
 
 fn without_hash(template: &Value) -> Value {
     let mut template = template.clone();
-    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+    if let Some(labels) = template
+        .pointer_mut("/metadata/labels")
+        .and_then(Value::as_object_mut)
+    {
         labels.remove(HASH_LABEL);
     }
     template
@@ -281,11 +284,10 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Object(x), Value::Object(y)) => {
             x.iter().all(|(key, value)| same(value, &b[key]))
-                && y.iter().all(|(key, value)| x.contains_key(key) || is_empty(value))
+                && y.iter()
+                    .all(|(key, value)| x.contains_key(key) || is_empty(value))
         }
-        (Value::Array(x), Value::Array(y)) => {
-            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y))
-        }
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
         _ => a == b || (is_empty(a) && is_empty(b)),
     }
 }

@@ -64,7 +64,10 @@ impl Strategy {
         let surge = scaled(&rolling["maxSurge"], replicas, true);
         let unavailable = scaled(&rolling["maxUnavailable"], replicas, false);
         match (surge, unavailable) {
-            (0, 0) => Self::Rolling { surge, unavailable: 1 },
+            (0, 0) => Self::Rolling {
+                surge,
+                unavailable: 1,
+            },
             (surge, unavailable) => Self::Rolling { surge, unavailable },
         }
     }

@@ -15,12 +15,21 @@ const AVAILABLE: &str = "Available";
 const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// The counts, with the conditions that are there and whether enough pods are available.
-pub(super) fn count(deployment: &Value, spec: &Spec, sets: &Sets, conditions: Vec<Value>, now: Timestamp) -> Value {
+pub(super) fn count(
+    deployment: &Value,
+    spec: &Spec,
+    sets: &Sets,
+    conditions: Vec<Value>,
+    now: Timestamp,
+) -> Value {
     let available = sets.count("availableReplicas");
     let updated = sets.newest().map_or(0, |new| new.count("replicas"));
     let mut status = json!({"terminatingReplicas": sets.count("terminatingReplicas")});
     let counts = [
-        ("observedGeneration", deployment["metadata"]["generation"].as_i64().unwrap_or(0)),
+        (
+            "observedGeneration",
+            deployment["metadata"]["generation"].as_i64().unwrap_or(0),
+        ),
         ("replicas", sets.count("replicas")),
         ("updatedReplicas", updated),
         ("readyReplicas", sets.count("readyReplicas")),
@@ -58,7 +67,13 @@ pub(super) fn count(deployment: &Value, spec: &Spec, sets: &Sets, conditions: Ve
 }
 
 /// Sets the condition `Progressing`.
-pub(super) fn progressing(conditions: &mut Vec<Value>, status: &str, reason: &str, message: &str, now: Timestamp) {
+pub(super) fn progressing(
+    conditions: &mut Vec<Value>,
+    status: &str,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
     let wanted = Condition {
         kind: PROGRESSING,
         status,
@@ -78,9 +93,21 @@ pub(super) fn pause(conditions: &mut Vec<Value>, spec: &Spec, now: Timestamp) {
         return;
     }
     if spec.paused {
-        progressing(conditions, "Unknown", "DeploymentPaused", "Deployment is paused", now);
+        progressing(
+            conditions,
+            "Unknown",
+            "DeploymentPaused",
+            "Deployment is paused",
+            now,
+        );
     } else if reason == "DeploymentPaused" {
-        progressing(conditions, "Unknown", "DeploymentResumed", "Deployment is resumed", now);
+        progressing(
+            conditions,
+            "Unknown",
+            "DeploymentResumed",
+            "Deployment is resumed",
+            now,
+        );
     }
 }
 
@@ -162,7 +189,10 @@ fn has_progressed(old: &Value, new: &Value) -> bool {
     let count = |status: &Value, field: &str| status[field].as_i64().unwrap_or(0);
     let more = |field: &str| count(new, field) > count(old, field);
     let outdated = |status: &Value| count(status, "replicas") - count(status, "updatedReplicas");
-    more("updatedReplicas") || more("readyReplicas") || more("availableReplicas") || outdated(new) < outdated(old)
+    more("updatedReplicas")
+        || more("readyReplicas")
+        || more("availableReplicas")
+        || outdated(new) < outdated(old)
 }
 
 /// The time until the rollout counts as stuck. None: it doesn't any more, or does already.
@@ -172,7 +202,9 @@ fn left(conditions: &[Value], deadline: i64, now: Timestamp) -> Option<Duration>
     }
     let updated = conditions::find(conditions, PROGRESSING)?["lastUpdateTime"].as_str()?;
     let updated = clock::parse_timestamp(updated).ok()?;
-    let end = updated.checked_add(jiff::SignedDuration::from_secs(deadline)).ok()?;
+    let end = updated
+        .checked_add(jiff::SignedDuration::from_secs(deadline))
+        .ok()?;
     // A second more: times in objects have no fractions.
     let left = end.duration_since(now) + jiff::SignedDuration::from_secs(1);
     Some(Duration::try_from(left).unwrap_or_default())

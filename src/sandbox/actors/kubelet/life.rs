@@ -13,10 +13,20 @@ const LAST_BACKOFF: Duration = Duration::from_mins(5);
 pub(super) enum Moment {
     Creating,
     ImagePullBackOff,
-    Running { ready: bool, restarts: i64, last_exit: Option<i64> },
+    Running {
+        ready: bool,
+        restarts: i64,
+        last_exit: Option<i64>,
+    },
     /// Between two runs.
-    BackOff { restarts: i64, exit_code: i64, wait: Duration },
-    Ended { exit_code: i64 },
+    BackOff {
+        restarts: i64,
+        exit_code: i64,
+        wait: Duration,
+    },
+    Ended {
+        exit_code: i64,
+    },
 }
 
 /// The moment, and how long until the next. None: it stays so.

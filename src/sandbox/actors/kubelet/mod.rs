@@ -62,7 +62,9 @@ fn next(pod: &Value, part: &Part, memory: &Memory, host: &str, now: Timestamp) -
     };
     let differs = |status: Value| (pod["status"] != status).then_some(status);
     if let Some(ending) = memory.ending {
-        let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_u64().unwrap_or(0);
+        let grace = pod["metadata"]["deletionGracePeriodSeconds"]
+            .as_u64()
+            .unwrap_or(0);
         if grace == 0 {
             return Step::default();
         }
@@ -146,7 +148,8 @@ impl Actor for Kubelet {
         }
         let node = found["spec"]["nodeName"].as_str().unwrap_or_default();
         let node = desk.get(&Key::new(NODES.stored, None, node));
-        let (Some(node), Some(memory)) = (node.filter(|node| nodes::is_played(node)), self.pods.get(key)) else {
+        let (Some(node), Some(memory)) = (node.filter(|node| nodes::is_played(node)), self.pods.get(key))
+        else {
             return Ok(None);
         };
         if self.levers.is_silent(object::name(&node)) {
@@ -172,7 +175,9 @@ impl Actor for Kubelet {
 }
 
 fn is_placed(pod: &Value) -> bool {
-    pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty())
+    pod["spec"]["nodeName"]
+        .as_str()
+        .is_some_and(|node| !node.is_empty())
 }
 
 fn host(node: &Value) -> &str {
@@ -186,7 +191,10 @@ fn host(node: &Value) -> &str {
 /// What the node lifecycle controller does with pods of a node that says nothing: they count as not ready.
 fn write_off(pod: &Object, desk: &Desk<'_>) -> Result<(), Failure> {
     let mut conditions = conditions::of(pod);
-    let Some(ready) = conditions.iter_mut().find(|condition| condition["type"] == "Ready") else {
+    let Some(ready) = conditions
+        .iter_mut()
+        .find(|condition| condition["type"] == "Ready")
+    else {
         return Ok(());
     };
     if ready["status"] == "False" {
@@ -284,7 +292,10 @@ fn renew(node: &Object, period: Duration, desk: &Desk<'_>) -> Result<(), Failure
 impl Levers {
     /// What a container printed, or why it printed nothing yet.
     pub(crate) fn log(&self, pod: &Value, container: &str) -> Result<Arc<str>, Failure> {
-        let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+        let statuses = pod["status"]["containerStatuses"]
+            .as_array()
+            .into_iter()
+            .flatten();
         let status = statuses.into_iter().find(|status| status["name"] == container);
         let waiting = status.map_or(&Value::Null, |status| &status["state"]["waiting"]["reason"]);
         let ran = status.is_some_and(|status| status["containerID"].is_string());

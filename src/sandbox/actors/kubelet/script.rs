@@ -123,7 +123,9 @@ impl KubeletScript {
     fn draw(&self, range: &RangeInclusive<Duration>, pod: &Value) -> Duration {
         let (least, most) = (*range.start(), *range.end());
         let micros = u64::try_from(most.saturating_sub(least).as_micros()).unwrap_or(u64::MAX);
-        let names = object::meta(pod, "namespace").bytes().chain(object::name(pod).bytes());
+        let names = object::meta(pod, "namespace")
+            .bytes()
+            .chain(object::name(pod).bytes());
         // FNV-1a, then one step of SplitMix64.
         let mut hash = names.fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -32,7 +32,11 @@ pub(super) fn at(pod: &Value, moment: Moment, place: Place<'_>) -> Value {
     set("hostIP", place.host.into());
     set("hostIPs", json!([{"ip": place.host}]));
     if !matches!(moment, Moment::Creating) {
-        let ip = if pod["spec"]["hostNetwork"] == true { place.host } else { place.ip };
+        let ip = if pod["spec"]["hostNetwork"] == true {
+            place.host
+        } else {
+            place.ip
+        };
         set("podIP", ip.into());
         set("podIPs", json!([{"ip": ip}]));
     }
@@ -42,8 +46,14 @@ pub(super) fn at(pod: &Value, moment: Moment, place: Place<'_>) -> Value {
     if let Some(generation) = pod["metadata"]["generation"].as_i64() {
         set("observedGeneration", generation.into());
     }
-    let (containers, init) = (containers(pod, moment, place.now), init_containers(pod, moment, place.now));
-    set("conditions", conditions_at(pod, moment, &containers, place.now).into());
+    let (containers, init) = (
+        containers(pod, moment, place.now),
+        init_containers(pod, moment, place.now),
+    );
+    set(
+        "conditions",
+        conditions_at(pod, moment, &containers, place.now).into(),
+    );
     set("containerStatuses", containers.into());
     if !init.is_empty() {
         set("initContainerStatuses", init.into());
@@ -77,9 +87,8 @@ fn conditions_at(pod: &Value, moment: Moment, containers: &[Value], now: Timesta
         None if unready.is_empty() => ("True", "", ""),
         None => ("False", "ContainersNotReady", message.as_str()),
     };
-    let gate = missing_gate(pod).map(|gate| {
-        format!("corresponding condition of pod readiness gate \"{gate}\" does not exist.")
-    });
+    let gate = missing_gate(pod)
+        .map(|gate| format!("corresponding condition of pod readiness gate \"{gate}\" does not exist."));
     let ready = match &gate {
         Some(gate) if containers_ready.0 == "True" => ("False", "ReadinessGatesNotReady", gate.as_str()),
         _ => containers_ready,
@@ -162,8 +171,12 @@ fn container(pod: &Value, list: &str, spec: &Value, moment: Moment, now: Timesta
         .and_then(|statuses| statuses.iter().find(|status| status["name"] == name))
         .unwrap_or(&Value::Null);
     let (restarts, last_exit) = match moment {
-        Moment::Running { restarts, last_exit, .. } => (restarts, last_exit),
-        Moment::BackOff { restarts, exit_code, .. } => (restarts, Some(exit_code)),
+        Moment::Running {
+            restarts, last_exit, ..
+        } => (restarts, last_exit),
+        Moment::BackOff {
+            restarts, exit_code, ..
+        } => (restarts, Some(exit_code)),
         _ => (old["restartCount"].as_i64().unwrap_or(0), None),
     };
     let id = format!(
@@ -184,7 +197,12 @@ fn container(pod: &Value, list: &str, spec: &Value, moment: Moment, now: Timesta
     if let Some(code) = last_exit {
         status["lastState"] = match (&old["state"]["terminated"], &old["lastState"]) {
             (Value::Null, last) if old["restartCount"] == restarts && last.is_object() => last.clone(),
-            (Value::Null, _) => terminated(&old["state"]["running"]["startedAt"], code, old["containerID"].as_str(), now),
+            (Value::Null, _) => terminated(
+                &old["state"]["running"]["startedAt"],
+                code,
+                old["containerID"].as_str(),
+                now,
+            ),
             (last, _) => json!({"terminated": last}),
         };
     }
@@ -206,16 +224,23 @@ fn state(
     };
     match moment {
         Moment::Creating => {
-            let init = pod["spec"]["initContainers"].as_array().is_some_and(|all| !all.is_empty());
-            let reason = if init { "PodInitializing" } else { "ContainerCreating" };
+            let init = pod["spec"]["initContainers"]
+                .as_array()
+                .is_some_and(|all| !all.is_empty());
+            let reason = if init {
+                "PodInitializing"
+            } else {
+                "ContainerCreating"
+            };
             json!({"waiting": {"reason": reason}})
         }
         Moment::ImagePullBackOff => json!({"waiting": {
             "reason": "ImagePullBackOff",
             "message": format!("Back-off pulling image \"{image}\""),
         }}),
-        Moment::Running { .. } => kept("running")
-            .unwrap_or_else(|| json!({"running": {"startedAt": clock::format_seconds(now)}})),
+        Moment::Running { .. } => {
+            kept("running").unwrap_or_else(|| json!({"running": {"startedAt": clock::format_seconds(now)}}))
+        }
         Moment::BackOff { wait, .. } => json!({"waiting": {
             "reason": "CrashLoopBackOff",
             "message": format!(

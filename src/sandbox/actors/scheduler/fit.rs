@@ -80,7 +80,12 @@ impl Node {
             return hopeless("node(s) were unschedulable");
         }
         let strict = |taint: &&Value| taint["effect"] == "NoSchedule" || taint["effect"] == "NoExecute";
-        if self.taints.iter().filter(strict).any(|taint| !tolerates(spec, taint)) {
+        if self
+            .taints
+            .iter()
+            .filter(strict)
+            .any(|taint| !tolerates(spec, taint))
+        {
             return hopeless("node(s) had untolerated taint(s)");
         }
         if !self.is_selected(spec) {
@@ -108,7 +113,10 @@ impl Node {
                 would_preempt &= *amount <= self.allocatable.get(name).copied().unwrap_or_default();
             }
         }
-        (!reasons.is_empty()).then_some(Refusal { reasons, would_preempt })
+        (!reasons.is_empty()).then_some(Refusal {
+            reasons,
+            would_preempt,
+        })
     }
 
     fn is_selected(&self, spec: &Value) -> bool {

@@ -91,7 +91,9 @@ fn is_ours(pod: &Value) -> bool {
     let gated = pod["spec"]["schedulingGates"]
         .as_array()
         .is_some_and(|gates| !gates.is_empty());
-    let ours = pod["spec"]["schedulerName"].as_str().is_none_or(|name| name == NAME);
+    let ours = pod["spec"]["schedulerName"]
+        .as_str()
+        .is_none_or(|name| name == NAME);
     unplaced && ours && !gated && !object::is_deleting(pod) && !is_finished(pod)
 }
 
