@@ -23,7 +23,7 @@ mod shape;
 mod tests;
 
 pub use builtin::{Builtin, builtin};
-pub use check::check;
+pub use check::{check, check_change};
 pub use fields::{FieldSet, Step};
 pub use open::{Error, SchemaRef, Schemas};
 pub use problem::{Problem, ProblemKind};

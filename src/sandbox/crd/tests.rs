@@ -6,7 +6,7 @@ use crate::model::clock::Clock;
 use crate::sandbox::access::Access;
 use crate::sandbox::api::{DeleteOptions, Server, Target};
 use crate::sandbox::failure::Failure;
-use crate::sandbox::kinds::{Origin, Registry, Resource, Version};
+use crate::sandbox::kinds::{self, Resource};
 use crate::sandbox::object::{Object, is_deleting, name};
 use crate::sandbox::store::Store;
 use crate::sandbox::task::Tasks;
@@ -20,7 +20,7 @@ const OWN: [&str; 5] = [
     include_str!("../../../manifests/crds/workloadbindings.hanse.dev.yaml"),
 ];
 
-/// A server that knows namespaces and definitions, and the actor.
+/// A server and the actor.
 struct World {
     server: Server,
     writer: Writer,
@@ -35,20 +35,11 @@ impl Drop for World {
 
 impl World {
     fn new() -> Self {
-        let kinds = [
-            ("", "namespaces", "Namespace"),
-            (GROUP, PLURAL, "CustomResourceDefinition"),
-        ];
-        let kinds = kinds
-            .into_iter()
-            .fold(Registry::default(), |registry, (group, plural, kind)| {
-                registry.with(built_in(group, plural, kind))
-            });
         let store = Store::default();
         let clock = Clock::system();
         let access = Access::new(store.clone(), clock.clone());
         let world = Self {
-            server: Server::new(store, kinds, clock, access),
+            server: Server::new(store, kinds::builtin(), clock, access),
             writer: Writer::controller("test"),
             tasks: Tasks::default(),
         };
@@ -81,32 +72,6 @@ impl World {
     /// Until the actor has nothing to do.
     async fn settle(&self) {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    }
-}
-
-fn built_in(group: &str, plural: &str, kind: &str) -> Resource {
-    let version = Version {
-        name: "v1".into(),
-        schema: None,
-        verbs: Vec::new(),
-        status: true,
-        scale: None,
-        others: Vec::new(),
-        columns: Vec::new(),
-        openapi: None,
-    };
-    Resource {
-        group: group.into(),
-        plural: plural.into(),
-        singular: kind.to_lowercase().into(),
-        kind: kind.into(),
-        list_kind: format!("{kind}List").into(),
-        short_names: Vec::new(),
-        categories: Vec::new(),
-        namespaced: false,
-        versions: vec![version],
-        storage: "v1".into(),
-        origin: Origin::BuiltIn,
     }
 }
 
