@@ -264,15 +264,33 @@ fn drifted(standings: &Standings) -> Told {
 }
 
 /// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait. What
-/// only a person can solve stands too.
+/// only a person can solve stands too, and what is paused, once its controllers have seen it.
 #[must_use]
-pub fn is_settled(status: &WorkloadBindingStatus, standings: &Standings) -> bool {
-    status.clusters.iter().all(|cluster| {
-        let problem = standings
-            .get(&cluster.name)
-            .and_then(|(standing, ..)| standing.problem.as_ref());
-        problem.is_some_and(|problem| problem.terminal)
-            || (cluster.applied && cluster.health != Health::Progressing)
+pub fn is_settled(binding: &WorkloadBinding, standings: &Standings, template: Option<&Template>) -> bool {
+    let kind = binding
+        .spec
+        .template
+        .group_version_kind()
+        .ok()
+        .map(|gvk| gvk.group_kind());
+    let rests = |kind: &GroupKind, row: &ObjectRow| {
+        has_observed(kind, row) && template.is_some_and(Template::is_paused)
+    };
+    binding.spec.clusters.iter().all(|cluster| {
+        let Some((standing, reach, row)) = standings.get(&cluster.name) else {
+            return false;
+        };
+        if standing.problem.as_ref().is_some_and(|problem| problem.terminal) {
+            return true;
+        }
+        let heard = matches!(reach, Reach::Reachable | Reach::Suspect);
+        standing.applied
+            && match (&kind, row) {
+                (Some(kind), Some(row)) if heard => {
+                    health::health(kind, row).health != Health::Progressing || rests(kind, row)
+                }
+                _ => true,
+            }
     })
 }
 
@@ -296,7 +314,7 @@ pub fn template_status(
                 applied_generation: found
                     .filter(|(standing, ..)| standing.applied)
                     .and_then(|(standing, ..)| standing.generation),
-                observed: row.is_some_and(has_observed),
+                observed: row.is_some_and(|row| has_observed(&kind, row)),
                 status: row.filter(|_| heard).and_then(|row| row.status.as_deref()),
             }
         })
@@ -322,8 +340,9 @@ pub fn is_summed(kind: &GroupKind) -> bool {
     )
 }
 
-/// Whether the member's controller has seen the object as it is now.
-fn has_observed(row: &ObjectRow) -> bool {
+/// Whether the member's controller has seen the object as it is now. Controllers of workloads always say what
+/// they have seen; of other kinds many never do.
+fn has_observed(kind: &GroupKind, row: &ObjectRow) -> bool {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Seen {
@@ -335,7 +354,7 @@ fn has_observed(row: &ObjectRow) -> bool {
         .and_then(|status| serde_json::from_str::<Seen>(status).ok());
     status
         .and_then(|seen| seen.observed_generation)
-        .is_none_or(|seen| seen >= row.generation)
+        .map_or(*kind.group != *"apps", |seen| seen >= row.generation)
 }
 
 #[cfg(test)]
