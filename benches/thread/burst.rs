@@ -69,6 +69,9 @@ pub(crate) async fn run(
         .collect();
     let idle = idle_percent(Duration::from_secs(2)).await?;
     let before = Measured::now(ground);
+    if load == Load::Paused {
+        ground.hold_controllers(true)?;
+    }
     let started = Instant::now();
     match writer {
         Writer::Hub => create(ground, load, &names).await?,
@@ -80,6 +83,9 @@ pub(crate) async fn run(
         .wait(&names, WITHIN, "a burst's objects", there)
         .await?;
     let all_until_there = ground.usage() - before.all;
+    if load == Load::Paused {
+        ground.hold_controllers(false)?;
+    }
     let done = |seen: &Sighting| {
         load.done(seen).iter().all(Option::is_some) && (writer == Writer::Floor || load.back(seen).is_some())
     };
@@ -241,6 +247,11 @@ impl Burst {
     /// The same, when the status of all must be back; for the floor, when the members have done their part.
     pub(crate) fn rate_with_status(&self) -> f64 {
         self.objects as f64 / self.back.unwrap_or(self.done).as_secs_f64().max(f64::EPSILON)
+    }
+
+    /// Of all, until all objects exist.
+    pub(crate) fn cpu_until_there(&self) -> f64 {
+        self.all_until_there.cpu_seconds()
     }
 
     /// Of the hub to the hub API.

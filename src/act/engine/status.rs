@@ -232,11 +232,7 @@ impl Engine {
         let scheduling = self.scheduling.get(key).map(|scheduling| scheduling.clone());
         let wanted = binding_status(&binding, scheduling.as_ref(), &standings, self.clock.now());
         let held = self.index.template(key);
-        let settled = is_settled(
-            &binding,
-            &standings,
-            held.as_ref().map(|held| &*held.template),
-        );
+        let settled = is_settled(&binding, &standings, held.as_ref().map(|held| &*held.template));
         let template = held.and_then(|held| {
             let read = |status: &str| serde_json::from_str::<Value>(status).ok();
             let previous = held.status.as_deref().and_then(read);

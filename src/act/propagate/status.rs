@@ -359,7 +359,77 @@ fn has_observed(kind: &GroupKind, row: &ObjectRow) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
     use super::*;
+
+    /// A template, and what its one member says of it.
+    fn told(spec: &Value, status: &Value) -> (Template, WorkloadBinding, Standings) {
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "spec": spec,
+            "metadata": {"name": "web", "namespace": "shop", "uid": "t", "generation": 1},
+        });
+        let template = Template::from_object(&object, &|_| false).unwrap();
+        let binding = serde_json::from_value(json!({
+            "apiVersion": "hanse.dev/v1alpha1", "kind": "WorkloadBinding",
+            "metadata": {"name": "deployment-web-0123456789", "namespace": "shop"},
+            "spec": {
+                "template": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "t"},
+                "clusters": [{"name": "m"}],
+            },
+        }))
+        .unwrap();
+        let standing = Standing {
+            applied: true,
+            generation: Some(1),
+            ..Standing::default()
+        };
+        let row = ObjectRow {
+            uid: "u".to_owned(),
+            resource_version: "7".to_owned(),
+            generation: 1,
+            intent: None,
+            binding: None,
+            stamp: None,
+            owned: None,
+            last_editor: None,
+            replicas: Some(1),
+            cluster_ip: None,
+            service_type: None,
+            status: Some(status.to_string().into()),
+            deleting: false,
+        };
+        let all = (standing, Reach::Reachable, Some(std::sync::Arc::new(row)));
+        (template, binding, [("m".parse().unwrap(), all)].into())
+    }
+
+    #[rstest]
+    #[case::not_seen_yet(json!({"paused": true}), json!({}), false)]
+    #[case::paused_and_seen(json!({"paused": true}), json!({"observedGeneration": 1}), true)]
+    #[case::on_its_way(json!({}), json!({"observedGeneration": 1}), false)]
+    #[case::ready(json!({}), json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}), true)]
+    fn a_paused_workload_rests_once_its_controllers_have_seen_it(
+        #[case] spec: Value,
+        #[case] status: Value,
+        #[case] settled: bool,
+    ) {
+        let (template, binding, standings) = told(&spec, &status);
+        assert_eq!(is_settled(&binding, &standings, Some(&template)), settled);
+    }
+
+    #[rstest]
+    #[case::nothing(json!({}), None)]
+    #[case::an_older_one(json!({"observedGeneration": 0}), None)]
+    #[case::this_one(json!({"observedGeneration": 1}), Some(1))]
+    fn a_template_is_observed_only_when_the_members_controller_says_so(
+        #[case] status: Value,
+        #[case] observed: Option<i64>,
+    ) {
+        let (template, binding, standings) = told(&json!({}), &status);
+        let shown = template_status(&template, None, &binding, &standings).unwrap();
+        assert_eq!(shown.get("observedGeneration").and_then(Value::as_i64), observed);
+    }
 
     #[test]
     fn a_message_of_any_length_fits_into_the_status() {
