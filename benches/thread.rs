@@ -72,7 +72,7 @@ impl Scale {
         Ok(Self {
             burst: number("HANSE_BENCH_BURST", 200)?.max(1),
             rounds,
-            running: number("HANSE_BENCH_RUNNING", rounds)?,
+            running: number("HANSE_BENCH_RUNNING", rounds.min(3))?,
             pace: number("HANSE_BENCH_PACE", 60)?.max(1),
             stalls: number("HANSE_BENCH_STALLS", 3)?,
         })

@@ -129,6 +129,12 @@ running, medians of {running} ({}): the members start {} pods meanwhile, for hub
                 .aim("≤ 8")
                 .others("55", "5"),
             Row::new(
+                "paused: the same, less what all take at rest",
+                hub(&Burst::cpu_beyond_rest),
+                1,
+            )
+            .floor(floor(&Burst::cpu_beyond_rest), 1),
+            Row::new(
                 "paused: hub API writes per Deployment",
                 hub(&Burst::writes_per_deployment),
                 1,
