@@ -178,6 +178,20 @@ impl ControlPlane {
         }
     }
 
+    /// Freezes its controllers, scheduler and nodes: what is written stays as it is, and nobody acts on it.
+    pub fn stop_controllers(&self) -> Result<(), Error> {
+        self.others
+            .iter()
+            .try_for_each(|other| other.signal(Signal::Stop))
+    }
+
+    /// Lets them go on.
+    pub fn cont_controllers(&self) -> Result<(), Error> {
+        self.others
+            .iter()
+            .try_for_each(|other| other.signal(Signal::Continue))
+    }
+
     /// Kills the API server; its port is free when this returns.
     pub fn kill_api_server(&self) {
         match &self.running {
