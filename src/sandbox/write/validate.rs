@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use crate::sandbox::crd;
 use crate::sandbox::failure::Cause;
-use crate::sandbox::kinds::{Resource, Version};
+use crate::sandbox::kinds::{Origin, Resource, Version};
 
 /// A write that is to be judged: prepared and defaulted.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +19,9 @@ pub(crate) struct Change<'a> {
 }
 
 /// What is wrong; nothing when it may be written.
-pub(crate) fn validate(_change: &Change<'_>) -> Vec<Cause> {
-    Vec::new()
+pub(crate) fn validate(change: &Change<'_>) -> Vec<Cause> {
+    match (&change.resource.origin, &change.version.schema) {
+        (Origin::Custom { .. }, Some(schema)) => crd::judge(schema, change.old, change.new),
+        _ => Vec::new(),
+    }
 }
