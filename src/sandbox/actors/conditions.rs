@@ -16,11 +16,10 @@ pub(super) struct Condition<'a> {
 }
 
 /// Of an object; empty when there are none.
-pub(super) fn of(object: &Value) -> Vec<Value> {
+pub(super) fn of(object: &Value) -> &[Value] {
     object["status"]["conditions"]
         .as_array()
-        .cloned()
-        .unwrap_or_default()
+        .map_or(&[], Vec::as_slice)
 }
 
 pub(super) fn find<'a>(conditions: &'a [Value], kind: &str) -> Option<&'a Value> {
@@ -33,10 +32,7 @@ pub(super) fn remove(conditions: &mut Vec<Value>, kind: &str) {
 
 /// Whether the object says that the condition is true.
 pub(super) fn is_true(object: &Value, kind: &str) -> bool {
-    object["status"]["conditions"]
-        .as_array()
-        .and_then(|conditions| find(conditions, kind))
-        .is_some_and(|condition| condition["status"] == "True")
+    find(of(object), kind).is_some_and(|condition| condition["status"] == "True")
 }
 
 /// As Deployments and ReplicaSets keep them: the same status and reason change nothing, else the condition moves to

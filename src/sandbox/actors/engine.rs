@@ -30,6 +30,11 @@ pub(super) trait Actor: Send {
     /// Under which name it writes.
     fn writer(&self) -> Writer;
 
+    /// How long it lets changes gather before it looks: many of one object are one then.
+    fn reaction(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Asks for what a change concerns. May be told of a change twice, and of an object that did not change.
     fn observe(&mut self, change: &Change, desk: &Desk<'_>, wake: &mut Wake<'_>);
 
@@ -42,14 +47,23 @@ pub(super) trait Actor: Send {
 #[derive(Debug)]
 pub(super) struct Wake<'a> {
     actor: usize,
+    reaction: Duration,
     queue: &'a mut Queue,
 }
 
 impl Wake<'_> {
     pub(super) fn add(&mut self, key: Key) {
-        self.queue.add((self.actor, key));
+        if self.reaction.is_zero() {
+            self.queue.add((self.actor, key));
+        } else {
+            self.queue
+                .add_at((self.actor, key), Instant::now() + self.reaction);
+        }
     }
 }
+
+/// The reaction of controllers: what informers and queues take at upstream, roughly.
+pub(super) const CONTROLLER: Duration = Duration::from_millis(10);
 
 /// Keys that are handled before others may run.
 const TURN: usize = 64;
@@ -168,6 +182,7 @@ impl Engine {
             };
             let mut wake = Wake {
                 actor: number,
+                reaction: actor.reaction(),
                 queue: &mut self.queue,
             };
             actor.observe(&change, &desk, &mut wake);

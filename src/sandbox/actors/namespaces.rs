@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::act::{Act, Desk, NAMESPACES, PODS, just};
 use super::conditions::{self, Condition};
-use super::engine::{Actor, Wake};
+use super::engine::{Actor, CONTROLLER, Wake};
 use crate::model::clock::Timestamp;
 use crate::sandbox::api::{DeleteOptions, Propagation};
 use crate::sandbox::failure::Failure;
@@ -108,7 +108,7 @@ fn conditions(namespace: &Value, left: &Left, now: Timestamp) -> Vec<Value> {
             ),
         ),
     ];
-    let mut all = conditions::of(namespace);
+    let mut all = conditions::of(namespace).to_vec();
     for (kind, is, is_not) in table {
         let (status, (reason, message)) = if is.1.is_empty() {
             ("False", is_not)
@@ -133,6 +133,10 @@ pub(super) struct Namespaces;
 impl Actor for Namespaces {
     fn writer(&self) -> Writer {
         Writer::controller("namespace-controller")
+    }
+
+    fn reaction(&self) -> Duration {
+        CONTROLLER
     }
 
     fn observe(&mut self, change: &Change, desk: &Desk<'_>, wake: &mut Wake<'_>) {

@@ -124,7 +124,7 @@ pub(super) fn is_played(node: &Value) -> bool {
 
 /// The status of a node, by whether its kubelet speaks. None: it says so already.
 pub(super) fn status(node: &Value, silent: bool, now: Timestamp) -> Option<Value> {
-    let mut conditions = conditions::of(node);
+    let mut conditions = conditions::of(node).to_vec();
     let said =
         conditions::find(&conditions, "Ready").map_or("", |ready| ready["status"].as_str().unwrap_or(""));
     let wanted = if silent { SILENT } else { READY };

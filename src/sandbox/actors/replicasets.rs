@@ -1,6 +1,6 @@
 //! ReplicaSets: as many pods as asked for.
 
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::act::{self, Act, Desk, PODS, REPLICA_SETS};
 use super::conditions::{self, Condition};
-use super::engine::{Actor, Wake};
+use super::engine::{Actor, CONTROLLER, Wake};
 use super::{owners, selector};
 use crate::model::clock::{self, Timestamp};
 use crate::sandbox::failure::Failure;
@@ -49,21 +49,22 @@ fn manage(set: &Value, active: &[Object]) -> Vec<Act> {
         let count = (wanted - active.len()).min(BURST);
         let pod = pod_of(set, &set["spec"]["template"]);
         vec![Act::Create(PODS, pod); count]
-    } else {
+    } else if active.len() > wanted {
         let count = (active.len() - wanted).min(BURST);
         let doomed = least_wanted(active).into_iter().take(count);
         doomed
             .map(|pod| Act::Delete(PODS, pod.clone(), act::just(&pod)))
             .collect()
+    } else {
+        vec![]
     }
 }
 
 /// The order in which pods are given up, as upstream has it: first those that would be missed least.
 fn least_wanted(pods: &[Object]) -> Vec<Object> {
-    let node = |pod: &Object| pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
-    let mut crowd: BTreeMap<String, usize> = BTreeMap::new();
+    let mut crowd: BTreeMap<&str, usize> = BTreeMap::new();
     for pod in pods {
-        *crowd.entry(node(pod)).or_default() += 1;
+        *crowd.entry(node_of(pod)).or_default() += 1;
     }
     let phase = |pod: &Object| match pod["status"]["phase"].as_str() {
         Some("Running") => 2,
@@ -74,39 +75,42 @@ fn least_wanted(pods: &[Object]) -> Vec<Object> {
         let cost = pod["metadata"]["annotations"]["controller.kubernetes.io/pod-deletion-cost"].as_str();
         cost.and_then(|text| text.parse::<i32>().ok()).unwrap_or(0)
     };
-    let ready_since = |pod: &Object| {
-        let conditions = conditions::of(pod);
-        let ready = conditions::find(&conditions, "Ready").filter(|ready| ready["status"] == "True")?;
-        Some(
-            ready["lastTransitionTime"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned(),
-        )
-    };
     let restarts = |pod: &Object| {
         let statuses = pod["status"]["containerStatuses"].as_array();
         let counts = statuses.into_iter().flatten();
         counts.filter_map(|status| status["restartCount"].as_i64()).max()
     };
-    let created = |pod: &Object| object::meta(pod, "creationTimestamp").to_owned();
-    let mut pods = pods.to_vec();
-    pods.sort_by(|a, b| {
-        (!node(a).is_empty())
-            .cmp(&!node(b).is_empty())
-            .then_with(|| phase(a).cmp(&phase(b)))
-            .then_with(|| ready_since(a).is_some().cmp(&ready_since(b).is_some()))
-            .then_with(|| cost(a).cmp(&cost(b)))
-            .then_with(|| crowd.get(&node(b)).cmp(&crowd.get(&node(a))))
-            .then_with(|| match (ready_since(a), ready_since(b)) {
-                (Some(a), Some(b)) => b.cmp(&a),
-                _ => Ordering::Equal,
-            })
-            .then_with(|| restarts(b).cmp(&restarts(a)))
-            .then_with(|| created(b).cmp(&created(a)))
-            .then_with(|| object::name(a).cmp(object::name(b)))
+    let mut sorted = pods.to_vec();
+    sorted.sort_by_cached_key(|pod| {
+        let ready = ready(pod);
+        let since = ready
+            .and_then(|ready| ready["lastTransitionTime"].as_str())
+            .unwrap_or_default();
+        let node = node_of(pod);
+        (
+            !node.is_empty(),
+            phase(pod),
+            ready.is_some(),
+            cost(pod),
+            Reverse(crowd.get(node).copied()),
+            Reverse((
+                since.to_owned(),
+                restarts(pod),
+                object::meta(pod, "creationTimestamp").to_owned(),
+            )),
+            object::name(pod).to_owned(),
+        )
     });
-    pods
+    sorted
+}
+
+fn node_of(pod: &Value) -> &str {
+    pod["spec"]["nodeName"].as_str().unwrap_or_default()
+}
+
+/// The condition that says so.
+fn ready(pod: &Value) -> Option<&Value> {
+    conditions::find(conditions::of(pod), "Ready").filter(|ready| ready["status"] == "True")
 }
 
 /// What the status says: the pods that were there before this pass, and why others couldn't be made or deleted.
@@ -116,15 +120,12 @@ fn status(set: &Value, active: &[Object], ending: usize, failure: Option<&Failur
         .iter()
         .filter(|pod| selector::fits(&template, &pod["metadata"]["labels"]))
         .count();
-    let ready: Vec<&Object> = active
-        .iter()
-        .filter(|pod| conditions::is_true(pod, "Ready"))
-        .collect();
+    let ready: Vec<&Object> = active.iter().filter(|pod| ready(pod).is_some()).collect();
     let available = ready
         .iter()
         .filter(|pod| available_in(pod, set, now).is_some_and(|wait| wait.is_zero()))
         .count();
-    let mut conditions = conditions::of(set);
+    let mut conditions = conditions::of(set).to_vec();
     match failure {
         None => conditions::remove(&mut conditions, REPLICA_FAILURE),
         // What was said first stays until it is over.
@@ -163,8 +164,7 @@ fn status(set: &Value, active: &[Object], ending: usize, failure: Option<&Failur
 
 /// How long a ready pod still has to stay ready until it counts as available. None: it isn't ready.
 fn available_in(pod: &Value, set: &Value, now: Timestamp) -> Option<Duration> {
-    let conditions = pod["status"]["conditions"].as_array()?;
-    let ready = conditions::find(conditions, "Ready").filter(|ready| ready["status"] == "True")?;
+    let ready = ready(pod)?;
     let least = set["spec"]["minReadySeconds"].as_i64().unwrap_or(0);
     if least == 0 {
         return Some(Duration::ZERO);
@@ -184,6 +184,10 @@ pub(super) struct ReplicaSets {
 impl Actor for ReplicaSets {
     fn writer(&self) -> Writer {
         Writer::controller("replicaset-controller")
+    }
+
+    fn reaction(&self) -> Duration {
+        CONTROLLER
     }
 
     fn observe(&mut self, change: &Change, desk: &Desk<'_>, wake: &mut Wake<'_>) {

@@ -16,6 +16,7 @@ mod create;
 mod delete;
 mod events;
 mod identify;
+mod namespaces;
 mod options;
 mod payload;
 mod pods;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::create::wipe_system_fields;
 use super::payload::{Payload, check_kind};
-use super::{Server, Target, Written, admit, allocate, delete, scale};
+use super::{Server, Target, Written, admit, allocate, delete, namespaces, scale};
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::kinds::{Origin, Version};
 use crate::sandbox::object::{self, Object};
@@ -59,8 +59,10 @@ impl Server {
 
     fn replace_with(&self, writer: &Writer, target: &Target, body: Payload<'_>) -> Result<Written, Failure> {
         let _alone = self.write_alone();
-        if &*target.subresource == "scale" {
-            return scale::replace(self, writer, target, &body.plain()?);
+        match &*target.subresource {
+            "scale" => return scale::replace(self, writer, target, &body.plain()?),
+            "finalize" => return namespaces::finalize(self, writer, target, &body.plain()?),
+            _ => {}
         }
         let version = target.version_served()?;
         let (mut object, warnings) = body.decode(target, version, writer.validation)?;

@@ -17,6 +17,15 @@ pub(super) fn json(code: u16, value: &impl Serialize) -> Response<Body> {
     }
 }
 
+/// JSON that says in its type what it is.
+pub(super) fn json_as(code: u16, content: &'static str, value: &impl Serialize) -> Response<Body> {
+    let mut answer = json(code, value);
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content));
+    answer
+}
+
 pub(super) fn text(code: u16, text: impl Into<String>) -> Response<Body> {
     new(code, "text/plain; charset=utf-8", Body::whole(text.into()))
 }

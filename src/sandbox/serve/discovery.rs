@@ -8,6 +8,7 @@ use base64::Engine as _;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::model::schema;
 use crate::sandbox::kinds::{Origin, Registry, Resource, Version};
 
 /// `GET /api` and `GET /apis` are two documents, also when aggregated.
@@ -43,73 +44,15 @@ const GROUPS: [&str; 19] = [
     "discovery.k8s.io",
 ];
 
-const OBJECT: &[&str] = &["get", "patch", "update"];
-const CREATE: &[&str] = &["create"];
-const PROXY: &[&str] = &["create", "delete", "get", "patch", "update"];
-
-/// Subresources that are not seen at the object itself: group, plural, name; answered kind (empty: the resource's
-/// own); verbs.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    [&'static str; 3],
-    &'static [&'static str],
-);
-const OWN: [&str; 3] = ["", "", ""];
-const SUBRESOURCES: [Row; 14] = [
-    ("", "namespaces", "finalize", OWN, &["update"]),
-    ("", "nodes", "proxy", ["", "v1", "NodeProxyOptions"], PROXY),
-    (
-        "",
-        "pods",
-        "attach",
-        ["", "v1", "PodAttachOptions"],
-        &["create", "get"],
-    ),
-    ("", "pods", "binding", ["", "v1", "Binding"], CREATE),
-    ("", "pods", "ephemeralcontainers", OWN, OBJECT),
-    ("", "pods", "eviction", ["policy", "v1", "Eviction"], CREATE),
-    (
-        "",
-        "pods",
-        "exec",
-        ["", "v1", "PodExecOptions"],
-        &["create", "get"],
-    ),
-    ("", "pods", "log", OWN, &["get"]),
-    (
-        "",
-        "pods",
-        "portforward",
-        ["", "v1", "PodPortForwardOptions"],
-        &["create", "get"],
-    ),
-    ("", "pods", "proxy", ["", "v1", "PodProxyOptions"], PROXY),
-    ("", "pods", "resize", OWN, OBJECT),
-    (
-        "",
-        "serviceaccounts",
-        "token",
-        ["authentication.k8s.io", "v1", "TokenRequest"],
-        CREATE,
-    ),
-    ("", "services", "proxy", ["", "v1", "ServiceProxyOptions"], PROXY),
-    (
-        "certificates.k8s.io",
-        "certificatesigningrequests",
-        "approval",
-        OWN,
-        OBJECT,
-    ),
-];
+/// Of `status` and `scale` of custom kinds.
+const OBJECT: [&str; 3] = ["get", "patch", "update"];
 
 /// A subresource as discovery shows it.
 struct Subresource<'a> {
     name: &'a str,
     /// Group, version, kind.
     answer: [&'a str; 3],
-    verbs: &'static [&'static str],
+    verbs: Value,
 }
 
 /// One group: its name, its versions with the preferred one first, and the resources each has.
@@ -264,34 +207,42 @@ fn storage_hash(resource: &Resource) -> String {
 
 fn subresources<'a>(resource: &'a Resource, version: &'a Version) -> Vec<Subresource<'a>> {
     let own = [&*resource.group, &*version.name, &*resource.kind];
-    let mut found: Vec<Subresource<'a>> = version
-        .others
-        .iter()
+    let others = version.others.iter().map(|name| &**name);
+    let status = version.status.then_some("status");
+    let scale = version.scale.is_some().then_some("scale");
+    let mut names: Vec<&str> = others.chain(status).chain(scale).collect();
+    names.sort_unstable();
+    let of_built_in = built_in(resource);
+    names
+        .into_iter()
         .map(|name| {
-            let row = SUBRESOURCES
-                .iter()
-                .find(|row| row.0 == &*resource.group && row.1 == &*resource.plural && row.2 == &**name);
-            let (answer, verbs) = row.map_or((OWN, OBJECT), |row| (row.3, row.4));
-            let answer = if answer == OWN { own } else { answer };
+            let Some(found) = of_built_in.and_then(|all| all.get(name)) else {
+                let scale = ["autoscaling", "v1", "Scale"];
+                let answer = if name == "scale" { scale } else { own };
+                let verbs = Value::from(OBJECT.map(Value::from).to_vec());
+                return Subresource { name, answer, verbs };
+            };
+            let part = |field: &str| found[field].as_str().unwrap_or_default();
+            // No version: the resource's own.
+            let answer = match part("version") {
+                "" => [own[0], own[1], part("kind")],
+                version => [part("group"), version, part("kind")],
+            };
+            let verbs = found["verbs"].clone();
             Subresource { name, answer, verbs }
         })
-        .collect();
-    if version.status {
-        found.push(Subresource {
-            name: "status",
-            answer: own,
-            verbs: OBJECT,
-        });
-    }
-    if version.scale.is_some() {
-        found.push(Subresource {
-            name: "scale",
-            answer: ["autoscaling", "v1", "Scale"],
-            verbs: OBJECT,
-        });
-    }
-    found.sort_by_key(|sub| sub.name);
-    found
+        .collect()
+}
+
+/// What the generated file knows of the subresources of a built-in kind.
+fn built_in(resource: &Resource) -> Option<&'static Value> {
+    let is_this = |entry: &&Value| {
+        entry["group"] == *resource.group
+            && entry["plural"] == *resource.plural
+            && !matches!(resource.origin, Origin::Custom { .. })
+    };
+    let entry = schema::builtin().resources.iter().find(is_this)?;
+    Some(&entry["subresources"])
 }
 
 fn group_value((name, versions): &Group<'_>) -> Value {

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::negotiate::{Form, List};
 use super::query::{Query, invalid};
-use super::{Call, answer, rows, verbs};
+use super::table::{self, Include};
+use super::{Call, answer, verbs};
 use crate::sandbox::api::{Selection, Target};
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::object::{self, Object};
@@ -54,9 +55,23 @@ pub(super) fn selection(query: &Query, target: &Target) -> Result<Selection, Fai
     Selection::parse(target, query.text("labelSelector"), query.text("fieldSelector"))
 }
 
-/// A table's rows carry the objects.
-pub(super) fn shows_objects(query: &Query) -> bool {
-    query.text("includeObject") == "Object"
+/// What of the objects comes with the rows of a table.
+pub(super) fn include(query: &Query) -> Include {
+    Include::parse(query.text("includeObject")).unwrap_or_default()
+}
+
+/// Objects as a table.
+pub(super) fn table(
+    call: &Call<'_>,
+    target: &Target,
+    code: u16,
+    items: &[Object],
+    metadata: Value,
+) -> Response<Body> {
+    let now = call.server.clock().now();
+    let mut table = table::table(target, items, now, include(call.query));
+    table["metadata"] = metadata;
+    answer::json(code, &table)
 }
 
 struct Page {
@@ -66,14 +81,7 @@ struct Page {
 
 fn show(call: &Call<'_>, target: &Target, form: Form, page: &Page) -> Response<Body> {
     if form == Form::Table {
-        let table = rows::table(
-            call.server,
-            target,
-            &page.items,
-            &page.metadata,
-            shows_objects(call.query),
-        );
-        return answer::json(200, &table);
+        return table(call, target, 200, &page.items, page.metadata.clone());
     }
     answer::json(
         200,

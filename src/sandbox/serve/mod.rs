@@ -14,11 +14,13 @@ mod body;
 pub(crate) mod discovery;
 mod list;
 pub(crate) mod listen;
+mod logs;
 mod negotiate;
+pub(crate) mod openapi;
 mod paths;
 mod query;
 mod route;
-mod rows;
+pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 mod verbs;
@@ -31,6 +33,7 @@ use hyper::body::Bytes;
 
 pub use audit::Write;
 pub(crate) use body::Body;
+pub(crate) use logs::Logs;
 
 use super::access::{Access, User};
 use super::api::{Server, Target};
@@ -48,6 +51,7 @@ struct Inner {
     server: Server,
     access: Access,
     audit: Audit,
+    logs: Logs,
 }
 
 /// A request that may be carried out.
@@ -55,6 +59,7 @@ struct Inner {
 struct Call<'a> {
     server: &'a Server,
     access: &'a Access,
+    logs: &'a Logs,
     user: &'a User,
     verb: &'static str,
     method: &'a Method,
@@ -65,9 +70,15 @@ struct Call<'a> {
 
 impl Http {
     pub(crate) fn new(server: Server, access: Access) -> Self {
+        Self::with_logs(server, access, Logs::default())
+    }
+
+    /// The same where something runs.
+    pub(crate) fn with_logs(server: Server, access: Access, logs: Logs) -> Self {
         Self(Arc::new(Inner {
             server,
             access,
+            logs,
             audit: Audit::default(),
         }))
     }
@@ -97,6 +108,7 @@ impl Http {
         let call = Call {
             server: &self.0.server,
             access: &self.0.access,
+            logs: &self.0.logs,
             user: &user,
             verb: asked.verb,
             method: &parts.method,
@@ -162,5 +174,3 @@ impl Call<'_> {
         })
     }
 }
-pub(crate) mod openapi;
-pub(crate) mod table;

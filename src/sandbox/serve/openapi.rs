@@ -81,24 +81,12 @@ fn documents(registry: &Registry) -> BTreeMap<String, Kinds<'_>> {
     documents
 }
 
-/// The definitions that name themselves as this kind, or as its list.
-fn built_in_definitions(resource: &Resource, version: &Version) -> Vec<String> {
-    static BY_KIND: std::sync::LazyLock<BTreeMap<[&'static str; 3], &'static str>> =
-        std::sync::LazyLock::new(|| {
-            let mut by_kind = BTreeMap::new();
-            for (name, schema) in kinds::definitions() {
-                for kind in schema[KIND].as_array().into_iter().flatten() {
-                    let part = |field: &str| kind[field].as_str().unwrap_or_default();
-                    by_kind.insert([part("group"), part("version"), part("kind")], name.as_str());
-                }
-            }
-            by_kind
-        });
-    [&resource.kind, &resource.list_kind]
-        .into_iter()
-        .filter_map(|kind| BY_KIND.get(&[&*resource.group, &*version.name, &**kind]))
-        .map(|name| (*name).to_owned())
-        .collect()
+/// The definitions of a built-in kind and of its list.
+fn built_in_definitions(resource: &Resource, version: &Version) -> impl Iterator<Item = String> {
+    let (group, version) = (&*resource.group, &*version.name);
+    let kinds = [&*resource.kind, &*resource.list_kind];
+    let names = kinds.map(|kind| kinds::definition_of(group, version, kind).map(str::to_owned));
+    names.into_iter().flatten()
 }
 
 /// Adds definitions of the built-in kinds with all that they refer to.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::negotiate::{Form, Shown, must_be_json};
 use super::query::invalid;
-use super::{Call, answer, list, rows};
+use super::{Call, answer, list, logs};
 use crate::sandbox::api::{DeleteOptions, Deleted, Propagation, Target, Written};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::Origin;
@@ -62,8 +62,10 @@ pub(super) fn must_serve(target: &Target, verb: &str) -> Result<(), Failure> {
 }
 
 fn get(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
-    if !matches!(&*target.subresource, "" | "status" | "scale") {
-        return Err(Failure::method_not_supported(target));
+    match &*target.subresource {
+        "" | "status" | "scale" => {}
+        "log" => return logs::answer(call, target),
+        _ => return Err(Failure::method_not_supported(target)),
     }
     let form = Form::wanted(call.headers)?;
     let object = call.server.get(target)?;
@@ -232,16 +234,7 @@ fn show(call: &Call<'_>, target: &Target, code: u16, form: Form, object: &Object
     if form == Form::Table && !plain {
         let items = [Arc::clone(object)];
         let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-        return answer::json(
-            code,
-            &rows::table(
-                call.server,
-                target,
-                &items,
-                &metadata,
-                list::shows_objects(call.query),
-            ),
-        );
+        return list::table(call, target, code, &items, metadata);
     }
     let shown = Shown {
         object,

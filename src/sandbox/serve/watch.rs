@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use super::body::Body;
 use super::negotiate::{Form, Shown};
 use super::query::{Query, invalid};
-use super::{Call, answer, list, rows, verbs};
+use super::table::{self, Include};
+use super::{Call, answer, list, verbs};
 use crate::sandbox::api::{Follow, Seen, Server, Target};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object::Object;
@@ -30,7 +31,7 @@ struct Watching {
     server: Server,
     target: Target,
     form: Form,
-    with_objects: bool,
+    include: Include,
     follow: Follow,
     /// When a bookmark is due; None: the client wants none.
     bookmark: Option<Instant>,
@@ -38,6 +39,8 @@ struct Watching {
     told: u64,
     ends: Instant,
     ended: bool,
+    /// A table says its columns once.
+    first: bool,
 }
 
 /// `GET` of a collection with `watch`.
@@ -70,12 +73,13 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         server: call.server.clone(),
         target: target.clone(),
         form,
-        with_objects: list::shows_objects(call.query),
+        include: list::include(call.query),
         follow,
         bookmark: bookmarks.then(|| now + BOOKMARK_EVERY),
         told: from,
         ends: now + lasts(call)?,
         ended: false,
+        first: true,
     };
     let mut first = Vec::new();
     for object in &state {
@@ -168,11 +172,16 @@ impl Watching {
         line.into()
     }
 
-    fn write(&self, to: &mut Vec<u8>, event: &str, object: &Object) {
+    fn write(&mut self, to: &mut Vec<u8>, event: &str, object: &Object) {
+        let first = std::mem::take(&mut self.first);
         if self.form == Form::Table {
-            let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
             let items = [Object::clone(object)];
-            let table = rows::table(&self.server, &self.target, &items, &metadata, self.with_objects);
+            let now = self.server.clock().now();
+            let mut table = table::table(&self.target, &items, now, self.include);
+            table["metadata"] = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
+            if !first && let Value::Object(table) = &mut table {
+                table.remove("columnDefinitions");
+            }
             return write_line(to, event, &table);
         }
         let shown = Shown {

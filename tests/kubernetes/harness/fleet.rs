@@ -12,11 +12,32 @@ use super::commands::{self, Plan, Role};
 use super::control_plane::ControlPlane;
 use super::process::{Process, Sweeper};
 use super::usage::Usage;
-use super::{Error, Programs, ports};
+use super::{Error, Programs, ports, sandboxed};
+
+/// What the control planes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum World {
+    /// kube-apiserver, etcd and their company, as programs.
+    #[default]
+    Kubernetes,
+    /// The sandbox, in this process.
+    Sandbox,
+}
+
+impl World {
+    /// `kubernetes`, `sandbox`: how scenarios are named after it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
 
 /// How large a fleet is.
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
+    pub world: World,
     /// At most 90.
     pub members: usize,
     pub nodes_per_member: usize,
@@ -46,6 +67,7 @@ impl NodeSize {
 impl Default for FleetOptions {
     fn default() -> Self {
         Self {
+            world: World::default(),
             members: 3,
             nodes_per_member: 3,
             node: NodeSize::new("16", "64Gi", 250),
@@ -59,7 +81,8 @@ pub struct Fleet {
     // In this order they end: readers before the store, all before their folder.
     hub: ControlPlane,
     members: Vec<ControlPlane>,
-    etcd: Process,
+    /// None in the sandbox.
+    etcd: Option<Process>,
     folder: Folder,
     started_in: Duration,
     names: AtomicU32,
@@ -68,6 +91,9 @@ pub struct Fleet {
 impl Fleet {
     /// Starts everything at once and returns when every API server and node is ready: about 10 s for three members.
     pub async fn start(options: FleetOptions) -> Result<Self, Error> {
+        if options.world == World::Sandbox {
+            return Self::start_in_process(&options).await;
+        }
         let started = Instant::now();
         let programs = Programs::find()?;
         let folder = Folder::make()?;
@@ -93,7 +119,7 @@ impl Fleet {
         let fleet = Self {
             hub,
             members,
-            etcd,
+            etcd: Some(etcd),
             folder,
             started_in,
             names: AtomicU32::new(0),
@@ -104,6 +130,24 @@ impl Fleet {
             options.members
         );
         Ok(fleet)
+    }
+
+    async fn start_in_process(options: &FleetOptions) -> Result<Self, Error> {
+        let started = Instant::now();
+        let folder = Folder::make()?;
+        let start = async |number: usize| {
+            let number = u8::try_from(number).unwrap_or(u8::MAX);
+            ControlPlane::sandboxed(&sandboxed::options(number, options), folder.path()).await
+        };
+        let (hub, members) = try_join(start(0), try_join_all((1..=options.members).map(start))).await?;
+        Ok(Self {
+            hub,
+            members,
+            etcd: None,
+            folder,
+            started_in: started.elapsed(),
+            names: AtomicU32::new(0),
+        })
     }
 
     pub fn hub(&self) -> &ControlPlane {
@@ -136,18 +180,18 @@ impl Fleet {
 
     /// What all processes of the fleet use together.
     pub fn usage(&self) -> Usage {
-        self.etcd.usage() + self.control_planes().map(ControlPlane::usage).sum()
+        self.etcd_usage() + self.control_planes().map(ControlPlane::usage).sum()
     }
 
     /// What the store uses.
     pub fn etcd_usage(&self) -> Usage {
-        self.etcd.usage()
+        self.etcd.as_ref().map(Process::usage).unwrap_or_default()
     }
 
     /// Every program of the fleet.
     pub fn pids(&self) -> Vec<u32> {
         let others = self.control_planes().flat_map(ControlPlane::pids);
-        std::iter::once(self.etcd.pid()).chain(others).collect()
+        self.etcd.iter().map(Process::pid).chain(others).collect()
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::sets::Sets;
 use self::spec::Spec;
 use super::act::{Act, DEPLOYMENTS, Desk, PODS, REPLICA_SETS};
-use super::engine::{Actor, Wake};
+use super::engine::{Actor, CONTROLLER, Wake};
 use super::{conditions, owners, selector};
 use crate::model::clock::Timestamp;
 use crate::sandbox::failure::Failure;
@@ -38,7 +38,7 @@ struct Plan {
 fn reconcile(deployment: &Value, replicasets: &[Object], old_pods: bool, now: Timestamp) -> Plan {
     let spec = Spec::of(deployment);
     let mut sets = Sets::of(deployment, replicasets);
-    let mut conditions = conditions::of(deployment);
+    let mut conditions = conditions::of(deployment).to_vec();
     if object::is_deleting(deployment) {
         let status = status::count(deployment, &spec, &sets, conditions, now);
         let again = None;
@@ -122,7 +122,7 @@ fn refused(deployment: &Value, set: &Value, failure: &Failure, now: Timestamp) -
         status["collisionCount"] = (collisions + 1).into();
     } else {
         Spec::of(deployment).deadline_seconds?;
-        let mut conditions = conditions::of(deployment);
+        let mut conditions = conditions::of(deployment).to_vec();
         let name = object::name(set);
         let message = format!("Failed to create new replica set \"{name}\": {}", failure.message);
         status::progressing(&mut conditions, "False", "ReplicaSetCreateError", &message, now);
@@ -138,6 +138,10 @@ pub(super) struct Deployments;
 impl Actor for Deployments {
     fn writer(&self) -> Writer {
         Writer::controller("deployment-controller")
+    }
+
+    fn reaction(&self) -> Duration {
+        CONTROLLER
     }
 
     fn observe(&mut self, change: &Change, desk: &Desk<'_>, wake: &mut Wake<'_>) {

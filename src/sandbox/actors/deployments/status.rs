@@ -223,5 +223,5 @@ pub(super) fn look_again(spec: &Spec, status: &Value, now: Timestamp) -> Option<
 fn failure(sets: &Sets) -> Option<Value> {
     let new = sets.newest().into_iter();
     new.chain(&sets.all)
-        .find_map(|set| conditions::find(&conditions::of(&set.object), REPLICA_FAILURE).cloned())
+        .find_map(|set| conditions::find(conditions::of(&set.object), REPLICA_FAILURE).cloned())
 }

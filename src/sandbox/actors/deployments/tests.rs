@@ -59,7 +59,7 @@ fn pass(deployment: &Value, sets: &[Object]) -> (i64, i64) {
 #[case::new_fills_what_old_left((8, 8), (3, 0), (8, 5))]
 #[case::nothing_while_new_is_unready((8, 8), (5, 0), (8, 5))]
 #[case::old_goes_as_new_comes((8, 8), (5, 5), (3, 5))]
-#[case::unhealthy_old_goes_first((10, 6), (3, 3), (8, 3))]
+#[case::unhealthy_old_goes_first((10, 5), (3, 3), (5, 3))]
 #[case::old_is_gone((0, 0), (10, 10), (0, 10))]
 fn a_rolling_pass_moves_as_upstream(
     #[case] old: (i64, i64),

@@ -190,7 +190,7 @@ fn host(node: &Value) -> &str {
 
 /// What the node lifecycle controller does with pods of a node that says nothing: they count as not ready.
 fn write_off(pod: &Object, desk: &Desk<'_>) -> Result<(), Failure> {
-    let mut conditions = conditions::of(pod);
+    let mut conditions = conditions::of(pod).to_vec();
     let Some(ready) = conditions
         .iter_mut()
         .find(|condition| condition["type"] == "Ready")

@@ -98,7 +98,7 @@ fn conditions_at(pod: &Value, moment: Moment, containers: &[Value], now: Timesta
         Moment::Ended { exit_code: 0 } => ("True", "PodCompleted", ""),
         _ => ("True", "", ""),
     };
-    let mut all = conditions::of(pod);
+    let mut all = conditions::of(pod).to_vec();
     for (kind, (status, reason, message)) in [
         (
             "PodReadyToStartContainers",

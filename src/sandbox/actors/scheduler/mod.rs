@@ -100,7 +100,7 @@ fn is_ours(pod: &Value) -> bool {
 /// The pod that says why it waits. None: it says so already.
 fn unschedulable(pod: &Object, refusals: &Refusals, now: Timestamp) -> Option<Act> {
     let message = refusals.to_string();
-    let mut conditions = conditions::of(pod);
+    let mut conditions = conditions::of(pod).to_vec();
     let wanted = Condition {
         kind: "PodScheduled",
         status: "False",

@@ -9,20 +9,20 @@ use super::*;
 async fn a_pod_that_fits_nowhere_says_why_and_runs_when_room_is_made() {
     let world = World::new(2);
     let big = json!({"containers": [{"name": "a", "image": "a", "resources": {"requests": {"cpu": "6"}}}]});
-    for name in ["one", "two", "three"] {
+    for name in ["a", "b", "c"] {
         world.create("", "pods", bare_pod(name, &big));
     }
     world.after(2).await;
-    let three = world.get("pods", "three").unwrap();
-    assert_eq!(three["status"]["conditions"][0]["reason"], "Unschedulable");
+    let last = world.get("pods", "c").unwrap();
+    assert_eq!(last["status"]["conditions"][0]["reason"], "Unschedulable");
     assert_eq!(
-        three["status"]["conditions"][0]["message"],
+        last["status"]["conditions"][0]["message"],
         "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: 2 No preemption victims \
          found for incoming pod."
     );
-    world.delete("", "pods", "one", Propagation::Background);
+    world.delete("", "pods", "a", Propagation::Background);
     world.after(2).await;
-    assert_eq!(world.get("pods", "three").unwrap()["status"]["phase"], "Running");
+    assert_eq!(world.get("pods", "c").unwrap()["status"]["phase"], "Running");
 }
 
 #[rstest]
