@@ -180,15 +180,13 @@ impl ControlPlane {
 
     /// Freezes its controllers, scheduler and nodes: what is written stays as it is, and nobody acts on it.
     pub fn stop_controllers(&self) -> Result<(), Error> {
-        self.others
-            .iter()
+        self.others()
             .try_for_each(|other| other.signal(Signal::Stop))
     }
 
     /// Lets them go on.
     pub fn cont_controllers(&self) -> Result<(), Error> {
-        self.others
-            .iter()
+        self.others()
             .try_for_each(|other| other.signal(Signal::Continue))
     }
 
@@ -230,8 +228,7 @@ impl ControlPlane {
 
     /// What all its programs use.
     pub fn usage(&self) -> Usage {
-        let others = self.programs().into_iter().flat_map(|programs| &programs.others);
-        self.api_server_usage() + others.map(Process::usage).sum()
+        self.api_server_usage() + self.others().map(Process::usage).sum()
     }
 
     /// The API server's process, which changes with a restart; our own for one in this process.
@@ -260,6 +257,10 @@ impl ControlPlane {
                 .unwrap_or_default(),
             Running::Sandboxed(sandboxed) => sandboxed.writes(),
         }
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Process> {
+        self.programs().into_iter().flat_map(|programs| &programs.others)
     }
 
     fn programs(&self) -> Option<&Programs> {
