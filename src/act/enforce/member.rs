@@ -222,13 +222,15 @@ impl Enforcer {
     }
 
     /// Takes back what [`Self::ensure`] made, once nothing of the tenant is left there: the namespace if the
-    /// hub made it and it is empty, else only the rights. Whether there is nothing more to do.
+    /// hub made it and it is empty, else only the rights. Of a namespace that stays only because it can't be seen
+    /// whether it is empty the rights stay too, unless the member is leaving: they are what one looks with.
     pub async fn withdraw(
         &self,
         member: &MemberHandle,
         namespace: &NamespaceName,
         tenant: &str,
-    ) -> Result<bool, Error> {
+        leaving: bool,
+    ) -> Result<Withdrawn, Error> {
         self.doubt(member.name(), namespace);
         let client = member.stack().client();
         let resource = namespaces();
@@ -239,30 +241,39 @@ impl Enforcer {
             key: &key,
         };
         let Some(live) = target.get().await? else {
-            return Ok(true);
+            return Ok(Withdrawn::Done);
         };
         let labels = live.metadata.labels.clone().unwrap_or_default();
         if labels.get(mark::TENANT).map(String::as_str) != Some(tenant) {
-            return Ok(true);
+            return Ok(Withdrawn::Done);
         }
         if live.metadata.deletion_timestamp.is_some() {
-            return Ok(false);
+            return Ok(Withdrawn::NotYet);
         }
         let made_by_us = labels.get(mark::MANAGED_BY).map(String::as_str) == Some(mark::HANSE)
             && live.managers.hubs.contains_key(&self.hub.manager)
             && annotation(&live, mark::ADOPT).is_none();
         let contents = self.contents(member, namespace).await?;
         if matches!(contents, Contents::Ending | Contents::Unknown) {
-            return Ok(false);
+            return Ok(Withdrawn::NotYet);
         }
         if made_by_us && contents == Contents::Nothing {
             let uid = live.metadata.uid.unwrap_or_default();
             let version = live.metadata.resource_version.unwrap_or_default();
             return match target.delete_exactly(&uid, &version).await {
-                Err(error) if error.code() == Some(409) => Ok(false),
+                Err(error) if error.code() == Some(409) => Ok(Withdrawn::NotYet),
                 Err(error) => Err(error),
-                Ok(()) => Ok(target.get().await?.is_none()),
+                Ok(()) => Ok(match target.get().await? {
+                    None => Withdrawn::Done,
+                    Some(_) => Withdrawn::NotYet,
+                }),
             };
+        }
+        if let Contents::Unreadable(kind) = &contents
+            && made_by_us
+            && !leaving
+        {
+            return Ok(Withdrawn::Kept(kind.clone()));
         }
         let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
         let resource = role_bindings();
@@ -278,25 +289,25 @@ impl Enforcer {
             let version = binding.metadata.resource_version.unwrap_or_default();
             target.delete_exactly(&uid, &version).await?;
         }
-        Ok(true)
+        Ok(Withdrawn::Done)
     }
 
-    /// What a namespace holds besides what Kubernetes and the hub put there. What can't be listed counts as
-    /// somebody's.
+    /// What a namespace holds besides what Kubernetes and the hub put there.
     async fn contents(&self, member: &MemberHandle, namespace: &NamespaceName) -> Result<Contents, Error> {
         let apis = member.apis();
         if !apis.complete {
             return Ok(Contents::Unknown);
         }
         let mut contents = Contents::Nothing;
+        let mut unreadable = None;
         for (kind, api) in &apis.kinds {
             let listed = api.namespaced && api.verbs.iter().any(|verb| verb == "list") && !is_noise(kind);
             let Some(version) = api.versions.first().filter(|_| listed) else {
                 continue;
             };
             let Some(items) = list(member, namespace, &resource(kind, version, &api.plural)).await? else {
-                tracing::debug!(%namespace, cluster = %member.name(), %kind, "the namespace stays: the hub may not look for objects of this kind");
-                return Ok(Contents::Somebodys);
+                unreadable.get_or_insert_with(|| kind.clone());
+                continue;
             };
             for item in items
                 .iter()
@@ -318,14 +329,31 @@ impl Enforcer {
                 contents = Contents::Ending;
             }
         }
-        Ok(contents)
+        Ok(match unreadable {
+            // What is ending may be all there is; then this is asked again.
+            Some(kind) if contents == Contents::Nothing => Contents::Unreadable(kind),
+            _ => contents,
+        })
     }
 }
 
+/// How far a namespace is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// There is nothing more to do.
+    Done,
+    /// Something there is still ending: look again.
+    NotYet,
+    /// The namespace that the hub made stays, since nobody may look there for objects of this kind.
+    Kept(GroupKind),
+}
+
 /// What is left in a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Contents {
     Nothing,
+    /// Nothing that can be seen; of this kind it can't be told.
+    Unreadable(GroupKind),
     /// Only what is on its way out.
     Ending,
     /// At least one object that is not ours to delete.
