@@ -14,6 +14,7 @@ mod bound;
 mod cost;
 mod escape;
 mod functions;
+mod names;
 mod program;
 #[cfg(test)]
 mod tests;
