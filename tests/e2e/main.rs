@@ -33,6 +33,7 @@ mod members;
 mod ownership;
 mod policies;
 mod restart;
+mod restored;
 mod scenario;
 mod seed;
 mod shop;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         ownership::scenarios(),
         policies::scenarios(),
         restart::scenarios(),
+        restored::scenarios(),
         soak::scenarios(),
         members::scenarios(),
     ];

@@ -2,15 +2,17 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{try_join, try_join_all};
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::commands::{self, Plan, Role};
 use super::control_plane::ControlPlane;
-use super::process::{Process, Sweeper};
+use super::process::{Process, Signal, Sweeper};
 use super::usage::Usage;
 use super::{Error, Programs, ports};
 
@@ -59,7 +61,8 @@ pub struct Fleet {
     // In this order they end: readers before the store, all before their folder.
     hub: ControlPlane,
     members: Vec<ControlPlane>,
-    etcd: Process,
+    etcd: Mutex<Process>,
+    store: Mutex<Command>,
     folder: Folder,
     started_in: Duration,
     names: AtomicU32,
@@ -72,8 +75,8 @@ impl Fleet {
         let programs = Programs::find()?;
         let folder = Folder::make()?;
         let (clients, peers) = (ports::free()?, ports::free()?);
-        let store = commands::etcd(&programs, &folder.path().join("etcd"), clients, peers);
-        let etcd = Process::start("etcd", &store, &folder.path().join("etcd.log"))?;
+        let command = commands::etcd(&programs, &folder.path().join("etcd"), clients, peers);
+        let etcd = Process::start("etcd", &command, &folder.path().join("etcd.log"))?;
         let store = format!("http://127.0.0.1:{clients}");
 
         let plan = |role, index, name: &str| {
@@ -93,7 +96,8 @@ impl Fleet {
         let fleet = Self {
             hub,
             members,
-            etcd,
+            etcd: Mutex::new(etcd),
+            store: Mutex::new(command),
             folder,
             started_in,
             names: AtomicU32::new(0),
@@ -136,19 +140,67 @@ impl Fleet {
 
     /// What all processes of the fleet use together.
     pub fn usage(&self) -> Usage {
-        self.etcd.usage() + self.control_planes().map(ControlPlane::usage).sum()
+        self.etcd_usage() + self.control_planes().map(ControlPlane::usage).sum()
     }
 
     /// What the store uses.
     pub fn etcd_usage(&self) -> Usage {
-        self.etcd.usage()
+        self.etcd.lock().usage()
+    }
+
+    /// Copies the store of all API servers as it is now.
+    pub fn back_up(&self) -> Result<PathBuf, Error> {
+        let backup = self.folder().join("etcd-backup");
+        let etcd = self.etcd.lock();
+        etcd.signal(Signal::Stop)?;
+        let copied = copy(&self.folder().join("etcd"), &backup);
+        etcd.signal(Signal::Continue)?;
+        copied.map(|()| backup)
+    }
+
+    /// Puts every API server back to a backup, as an operator does: all are ended, the store is replaced, all start.
+    pub async fn restore(&self, backup: &Path) -> Result<(), Error> {
+        self.control_planes().for_each(ControlPlane::kill_api_server);
+        {
+            let mut etcd = self.etcd.lock();
+            etcd.kill();
+            let place = self.folder().join("etcd");
+            let failed = |source| Error::File {
+                path: place.clone(),
+                source,
+            };
+            std::fs::remove_dir_all(&place).map_err(failed)?;
+            copy(backup, &place)?;
+            *etcd = Process::start("etcd", &self.store.lock(), &self.folder().join("etcd.log"))?;
+        }
+        try_join_all(self.control_planes().map(ControlPlane::restart_api_server)).await?;
+        Ok(())
     }
 
     /// Every program of the fleet.
     pub fn pids(&self) -> Vec<u32> {
         let others = self.control_planes().flat_map(ControlPlane::pids);
-        std::iter::once(self.etcd.pid()).chain(others).collect()
+        std::iter::once(self.etcd.lock().pid()).chain(others).collect()
     }
+}
+
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    };
+    std::fs::create_dir_all(to).map_err(failed(to))?;
+    for entry in std::fs::read_dir(from).map_err(failed(from))? {
+        let entry = entry.map_err(failed(from))?.path();
+        let into = to.join(entry.file_name().unwrap_or_default());
+        if entry.is_dir() {
+            copy(&entry, &into)?;
+        } else {
+            std::fs::copy(&entry, &into).map_err(failed(&entry))?;
+        }
+    }
+    Ok(())
 }
 
 /// The fleet's folder: removed when the fleet ends, or when we end without having ended the fleet.
