@@ -448,7 +448,9 @@ async fn services_get_addresses_and_ports_that_nobody_has() {
 async fn both_kinds_of_events_are_one() {
     let world = world().with_namespace().await;
     let event = json!({
-        "metadata": {"name": "e"}, "regarding": {"kind": "Pod", "name": "web"}, "note": "hello", "reason": "Said",
+        "metadata": {"name": "e"}, "regarding": {"kind": "Pod", "name": "web", "namespace": "shop"},
+        "note": "hello", "reason": "Said", "type": "Normal", "action": "Say", "eventTime": "2026-01-31T12:00:00.000000Z",
+        "reportingController": "shop.dev/hub", "reportingInstance": "hub-1",
     });
     let new = "/apis/events.k8s.io/v1/namespaces/shop/events";
     assert_eq!(world.ask(&format!("POST {new}"), event).await.0, 201);
