@@ -51,6 +51,11 @@ impl Payload<'_> {
                 decode_body(&target.resource, version, bytes, validation)?
             }
         };
+        if !object.is_object() {
+            return Err(Failure::bad_request(
+                "couldn't get version/kind; json parse error: not an object",
+            ));
+        }
         // What is left unsaid, the path says.
         if !object["kind"].is_string() || !object["apiVersion"].is_string() {
             object["kind"] = (*target.resource.kind).into();
