@@ -71,11 +71,11 @@ impl Server {
             &writer.manager,
             self.clock().now(),
         );
-        let tries = if generated { NAMES_TRIED } else { 1 };
+        let at_most = if generated { NAMES_TRIED } else { 1 };
         let mut tried = 1;
         loop {
             match self.make(writer, target, version, object.clone()) {
-                Err(failure) if failure.reason == "AlreadyExists" && tried < tries => tried += 1,
+                Err(failure) if failure.reason == "AlreadyExists" && tried < at_most => tried += 1,
                 made => {
                     return made.map(|object| Written {
                         object,

@@ -31,7 +31,7 @@ use std::sync::Arc;
 pub(crate) use delete::Deleted;
 pub(crate) use identify::Identities;
 pub(crate) use read::{Follow, Seen};
-pub(crate) use select::{Fields, Labels, Selection};
+pub(crate) use select::{Fields, Selection};
 pub(crate) use server::{Server, Settings};
 
 use super::kinds::{Resource, Version};

@@ -40,17 +40,28 @@ impl Payload<'_> {
         version: &Version,
         validation: FieldValidation,
     ) -> Result<(Value, Vec<String>), Failure> {
-        match self {
+        let (mut object, warnings) = match self {
             Self::Object(object) => {
                 check_kind(target, &object)?;
-                decode(&target.resource, version, object, validation)
+                decode(&target.resource, version, object, validation)?
             }
             Self::Bytes(bytes) => {
                 let head: Head = serde_json::from_slice(bytes).map_err(|error| unreadable(&error))?;
                 check_words(target, head.api_version.as_deref(), head.kind.as_deref())?;
-                decode_body(&target.resource, version, bytes, validation)
+                decode_body(&target.resource, version, bytes, validation)?
             }
+        };
+        if !object.is_object() {
+            return Err(Failure::bad_request(
+                "couldn't get version/kind; json parse error: not an object",
+            ));
         }
+        // What is left unsaid, the path says.
+        if !object["kind"].is_string() || !object["apiVersion"].is_string() {
+            object["kind"] = (*target.resource.kind).into();
+            object["apiVersion"] = target.api_version().into();
+        }
+        Ok((object, warnings))
     }
 }
 

@@ -186,7 +186,8 @@ impl Fields {
             let same = match value {
                 Value::Null => term.value.is_empty() || is_off(&term.path, &term.value),
                 Value::String(text) => *text == term.value,
-                other => other.to_string() == term.value,
+                Value::Bool(set) => term.value == if *set { "true" } else { "false" },
+                other => term.value == format!("{other}"),
             };
             same == term.equal
         })

@@ -55,6 +55,7 @@ impl Default for Settings {
 }
 
 impl Server {
+    #[cfg(test)]
     pub(crate) fn new(store: Store, kinds: Registry, clock: Clock, access: Access) -> Self {
         Self::with_settings(store, kinds, clock, access, Settings::default())
     }

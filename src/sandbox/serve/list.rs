@@ -99,28 +99,14 @@ fn read_page(call: &Call<'_>, target: &Target, selection: &Selection) -> Result<
     let query = call.query;
     check(query)?;
     let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
-    let (mut items, revision, after) = match query.get("continue") {
-        Some(token) => {
-            let next = read_token(token)?;
-            let items = call.server.select_at(target, selection, next.rv);
-            let items = items.map_err(|_| Failure::expired(CONTINUE_TOO_OLD))?;
-            (items, next.rv, Some(next.start))
-        }
-        None => {
-            let asked = revision(query.text("resourceVersion"))?;
-            let exact = query.text("resourceVersionMatch") == "Exact"
-                || (limit > 0 && asked > 0 && query.get("resourceVersionMatch").is_none());
-            let (items, current) = call.server.select(target, selection);
-            if asked > current {
-                return Err(too_new(asked, current));
-            }
-            if exact && asked > 0 {
-                let items = call.server.select_at(target, selection, asked);
-                (items.map_err(|_| Failure::expired(TOO_OLD))?, asked, None)
-            } else {
-                (items, current, None)
-            }
-        }
+    let (mut items, revision, after) = if let Some(token) = query.get("continue") {
+        let next = read_token(token)?;
+        let items = call.server.select_at(target, selection, next.rv);
+        let items = items.map_err(|_| Failure::expired(CONTINUE_TOO_OLD))?;
+        (items, next.rv, Some(next.start))
+    } else {
+        let (items, revision) = first_page(call, target, selection, limit)?;
+        (items, revision, None)
     };
     if let Some(after) = after {
         let after = place(&after);
@@ -143,6 +129,31 @@ fn read_page(call: &Call<'_>, target: &Target, selection: &Selection) -> Result<
         }
     }
     Ok(Page { items, metadata })
+}
+
+/// All that is selected, now or at the revision that is asked for, and the revision it is of.
+fn first_page(
+    call: &Call<'_>,
+    target: &Target,
+    selection: &Selection,
+    limit: usize,
+) -> Result<(Vec<Object>, u64), Failure> {
+    let asked = revision(call.query.text("resourceVersion"))?;
+    let (items, current) = call.server.select(target, selection);
+    if asked > current {
+        return Err(too_new(asked, current));
+    }
+    let exact = match call.query.get("resourceVersionMatch") {
+        Some(matched) => matched == "Exact",
+        None => limit > 0,
+    };
+    if !exact || asked == 0 {
+        return Ok((items, current));
+    }
+    let items = call.server.select_at(target, selection, asked);
+    items
+        .map(|items| (items, asked))
+        .map_err(|_| Failure::expired(TOO_OLD))
 }
 
 fn check(query: &Query) -> Result<(), Failure> {

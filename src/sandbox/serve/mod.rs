@@ -28,7 +28,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper::body::Bytes;
 
 pub use audit::Write;
@@ -62,7 +62,6 @@ struct Call<'a> {
     logs: &'a Logs,
     user: &'a User,
     verb: &'static str,
-    method: &'a Method,
     query: &'a Query,
     headers: &'a HeaderMap,
     body: &'a Bytes,
@@ -111,7 +110,6 @@ impl Http {
             logs: &self.0.logs,
             user: &user,
             verb: asked.verb,
-            method: &parts.method,
             query: &query,
             headers: &parts.headers,
             body: &body,
@@ -131,9 +129,8 @@ impl Http {
 
 impl Call<'_> {
     fn carry_out(&self, asked: &Asked) -> Result<Response<Body>, Failure> {
-        let place = match asked.place() {
-            None => return Ok(paths::answer(self, &asked.path)),
-            Some(place) => place,
+        let Some(place) = asked.place() else {
+            return Ok(paths::answer(self, &asked.path));
         };
         let Some(target) = self.target(place) else {
             return Ok(answer::no_such_path());

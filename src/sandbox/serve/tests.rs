@@ -448,7 +448,9 @@ async fn services_get_addresses_and_ports_that_nobody_has() {
 async fn both_kinds_of_events_are_one() {
     let world = world().with_namespace().await;
     let event = json!({
-        "metadata": {"name": "e"}, "regarding": {"kind": "Pod", "name": "web"}, "note": "hello", "reason": "Said",
+        "metadata": {"name": "e"}, "regarding": {"kind": "Pod", "name": "web", "namespace": "shop"},
+        "note": "hello", "reason": "Said", "type": "Normal", "action": "Say", "eventTime": "2026-01-31T12:00:00.000000Z",
+        "reportingController": "shop.dev/hub", "reportingInstance": "hub-1",
     });
     let new = "/apis/events.k8s.io/v1/namespaces/shop/events";
     assert_eq!(world.ask(&format!("POST {new}"), event).await.0, 201);
@@ -493,4 +495,125 @@ async fn writes_are_remembered_with_who_and_what() {
             ("admin", "delete", "configmaps", Some("gone"), 404)
         ]
     );
+}
+
+const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
+
+fn deployment() -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 2, "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [{"name": "c", "image": "i"}]},
+            },
+        },
+    })
+}
+
+#[tokio::test]
+async fn an_apply_with_an_impossible_revision_creates_and_never_merges() {
+    let world = world().with_namespace().await;
+    let apply = format!("APPLY {DEPLOYMENTS}/web?fieldManager=hub");
+    let mut intent = deployment();
+    intent["metadata"]["resourceVersion"] = "1".into();
+    let (code, made) = world.ask(&apply, intent.clone()).await;
+    assert_eq!(code, 201, "{made}");
+    assert_eq!(made["metadata"]["generation"], 1);
+    assert_eq!(made["metadata"]["managedFields"][0]["operation"], "Apply");
+    let (code, again) = world.ask(&apply, intent).await;
+    assert_eq!((code, &again["reason"]), (409, &json!("Conflict")));
+    // Without it the same intent changes nothing, and nothing is written.
+    let (code, same) = world.ask(&apply, deployment()).await;
+    assert_eq!((code, &same["metadata"]), (200, &made["metadata"]));
+    let mut theirs = deployment();
+    theirs["spec"]["replicas"] = 5.into();
+    let (code, conflict) = world
+        .ask(&format!("APPLY {DEPLOYMENTS}/web?fieldManager=other"), theirs)
+        .await;
+    assert_eq!(
+        (code, &conflict["details"]["causes"][0]["reason"]),
+        (409, &json!("FieldManagerConflict"))
+    );
+}
+
+#[tokio::test]
+async fn status_and_scale_are_endpoints_of_their_own() {
+    let world = world().with_namespace().await;
+    let (_, made) = world.ask(&format!("POST {DEPLOYMENTS}"), deployment()).await;
+    let both = json!({"spec": {"replicas": 7}, "status": {"replicas": 2, "observedGeneration": 1}});
+    let (code, told) = world
+        .ask(&format!("MERGE {DEPLOYMENTS}/web/status"), both.clone())
+        .await;
+    assert_eq!(code, 200, "{told}");
+    assert_eq!(
+        (&told["spec"], &told["status"]["replicas"]),
+        (&made["spec"], &json!(2))
+    );
+    assert_eq!(told["metadata"]["generation"], 1);
+    let (_, scale) = world
+        .ask(&format!("GET {DEPLOYMENTS}/web/scale"), Value::Null)
+        .await;
+    assert_eq!(
+        (&scale["spec"]["replicas"], &scale["status"]["selector"]),
+        (&json!(2), &json!("app=web"))
+    );
+    let (code, scaled) = world
+        .ask(
+            &format!("MERGE {DEPLOYMENTS}/web/scale"),
+            json!({"spec": {"replicas": 3}}),
+        )
+        .await;
+    assert_eq!((code, &scaled["spec"]["replicas"]), (200, &json!(3)), "{scaled}");
+    let (_, now) = world.ask(&format!("GET {DEPLOYMENTS}/web"), Value::Null).await;
+    assert_eq!(
+        (&now["spec"]["replicas"], &now["metadata"]["generation"]),
+        (&json!(3), &json!(2))
+    );
+}
+
+#[tokio::test]
+async fn a_namespace_ends_when_its_finalizer_goes() {
+    let world = world().with_namespace().await;
+    let (_, leaving) = world.ask("DELETE /api/v1/namespaces/other", Value::Null).await;
+    assert_eq!(leaving["status"]["phase"], "Terminating", "{leaving}");
+    let (code, refused) = world
+        .ask("POST /api/v1/namespaces/other/configmaps", configmap("late"))
+        .await;
+    assert_eq!(code, 403);
+    assert_eq!(
+        refused["message"],
+        "configmaps \"late\" is forbidden: unable to create new content in namespace other because it is being terminated"
+    );
+    assert_eq!(refused["details"]["causes"][0]["reason"], "NamespaceTerminating");
+    let mut free = leaving;
+    free["spec"]["finalizers"] = json!([]);
+    assert_eq!(
+        world.ask("PUT /api/v1/namespaces/other/finalize", free).await.0,
+        200
+    );
+    assert_eq!(
+        world.ask("GET /api/v1/namespaces/other", Value::Null).await.0,
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_client_finds_out_what_there_is() {
+    let world = world();
+    let (_, groups) = world.ask("GET /apis", Value::Null).await;
+    assert_eq!(groups["kind"], "APIGroupList");
+    let (_, core) = world.ask("GET /api/v1", Value::Null).await;
+    let names: Vec<&str> = core["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert!(names.contains(&"pods") && names.contains(&"pods/status"));
+    let (code, _) = world.ask("GET /openapi/v3/apis/apps/v1", Value::Null).await;
+    assert_eq!(code, 200);
+    let (_, version) = world.ask("GET /version", Value::Null).await;
+    assert_eq!(version["gitVersion"], "v1.37.2");
 }

@@ -10,6 +10,7 @@ use http::Response;
 use hyper::body::Bytes;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::body::Body;
@@ -19,10 +20,11 @@ use super::table::{self, Include};
 use super::{Call, answer, list, verbs};
 use crate::sandbox::api::{Follow, Seen, Server, Target};
 use crate::sandbox::failure::Failure;
-use crate::sandbox::object::Object;
+use crate::sandbox::object::{self, Object};
+use crate::sandbox::store::Compacted;
 
 /// How often a quiet watch says how far it is, if it is further.
-const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// How long a watch lasts that does not say: between this and twice this, so that not all end at once.
 const LASTS: u64 = 1800;
 
@@ -33,6 +35,7 @@ struct Watching {
     form: Form,
     include: Include,
     follow: Follow,
+    kinds: watch::Receiver<()>,
     /// When a bookmark is due; None: the client wants none.
     bookmark: Option<Instant>,
     /// The last revision that the client knows of.
@@ -75,6 +78,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         form,
         include: list::include(call.query),
         follow,
+        kinds: call.server.kinds_changed(),
         bookmark: bookmarks.then(|| now + BOOKMARK_EVERY),
         told: from,
         ends: now + lasts(call)?,
@@ -140,7 +144,11 @@ impl Watching {
                 .map_or(self.ends, |bookmark| bookmark.min(self.ends));
             tokio::select! {
                 biased;
-                seen = self.follow.next() => return Some(self.line(seen)),
+                seen = self.follow.next() => return Some(self.line(&seen)),
+                // A definition came, went or changed: a watch of a kind that is gone ends.
+                _ = self.kinds.changed() => if !self.is_served() {
+                    return None;
+                },
                 () = sleep_until(due) => {
                     if due == self.ends {
                         return None;
@@ -156,8 +164,14 @@ impl Watching {
         }
     }
 
-    fn line(&mut self, seen: Result<Seen, crate::sandbox::store::Compacted>) -> Bytes {
-        let (event, object) = match &seen {
+    fn is_served(&self) -> bool {
+        let (kinds, resource) = (self.server.kinds(), &self.target.resource);
+        let found = kinds.resource(&resource.group, &resource.plural);
+        found.is_some_and(|found| found.version(&self.target.version).is_some())
+    }
+
+    fn line(&mut self, seen: &Result<Seen, Compacted>) -> Bytes {
+        let (event, object) = match seen {
             Ok(Seen::Added(object)) => ("ADDED", object),
             Ok(Seen::Modified(object)) => ("MODIFIED", object),
             Ok(Seen::Deleted(object)) => ("DELETED", object),
@@ -166,7 +180,7 @@ impl Watching {
                 return expired(self.told, compacted.oldest);
             }
         };
-        self.told = crate::sandbox::object::revision(object);
+        self.told = object::revision(object);
         let mut line = Vec::with_capacity(1024);
         self.write(&mut line, event, object);
         line.into()

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{Server, Target};
 use crate::sandbox::admission::{Judged, Operation};
 use crate::sandbox::failure::Failure;
-use crate::sandbox::object::{self, Object};
+use crate::sandbox::object;
 use crate::sandbox::write::Writer;
 
 /// Of a create: before names are made and anything is handed out.
@@ -84,7 +84,7 @@ fn ask_policies(
         target,
         object,
         old,
-        namespace: namespace.as_ref().map(|namespace: &Object| &**namespace),
+        namespace: namespace.as_deref(),
         dry_run: writer.dry_run,
     })
 }
