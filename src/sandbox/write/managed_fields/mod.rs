@@ -29,6 +29,8 @@ const BEFORE: &str = "before-first-apply";
 /// The object as an apply makes it, conformed and with defaults and `managedFields`; `old` is None when there is
 /// none yet, and the result then the object to create.
 ///
+/// The intent is taken as it was sent. One that went through a decoder has lost the fields that must be refused.
+///
 /// # Errors
 /// 409 with the conflicts when another manager owns what the intent changes and `force` is not set; 400 for intents
 /// that are another kind's, 500 for those the schema does not know: upstream has it so.
@@ -55,13 +57,13 @@ pub(crate) fn apply(
 
 fn acceptable(endpoint: Endpoint<'_>, intent: &Value) -> Result<(), Failure> {
     let text = |field: &str| intent[field].as_str().unwrap_or_default();
+    // The core group is shown as an empty one.
+    let shown = |version: &str| match version.contains('/') {
+        true => version.to_owned(),
+        false => format!("/{version}"),
+    };
     if text("apiVersion") != endpoint.api_version() || text("kind") != &*endpoint.resource.kind {
-        let version = text("apiVersion");
-        let version = if version.contains('/') {
-            version.to_owned()
-        } else {
-            format!("/{version}")
-        };
+        let version = shown(text("apiVersion"));
         return Err(Failure::bad_request(format!(
             "invalid object type: {version}, Kind={}",
             text("kind")
@@ -89,7 +91,7 @@ fn acceptable(endpoint: Endpoint<'_>, intent: &Value) -> Result<(), Failure> {
             "failed to create typed patch object ({}/{}; {}, Kind={}): {words}",
             object::meta(intent, "namespace"),
             object::name(intent),
-            endpoint.api_version(),
+            shown(&endpoint.api_version()),
             endpoint.resource.kind
         ),
     ))

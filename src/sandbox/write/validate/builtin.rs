@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::custom::path;
 use super::{Change, IMMUTABLE, duplicate, forbidden, invalid, required, unsupported, workload};
@@ -98,7 +98,7 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
             causes.push(invalid(format!("{place}.port"), value, "must be between 1 and 65535, inclusive"));
         }
         if !numbers.insert((port["protocol"].to_string(), port["port"].to_string())) {
-            let both = serde_json::json!({"port": port["port"], "protocol": port["protocol"]});
+            let both = json!({"port": port["port"], "protocol": port["protocol"]});
             causes.push(duplicate(place, &both));
         }
     }
@@ -115,7 +115,7 @@ fn balancer(change: &Change<'_>, causes: &mut Vec<Cause>) {
     if ingress.is_some_and(|ingress| !ingress.is_empty()) && change.new["spec"]["type"] != "LoadBalancer" {
         causes.push(forbidden(
             "status.loadBalancer.ingress",
-            "may only be used when `spec.type` is \"LoadBalancer\"",
+            "may only be used when `spec.type` is 'LoadBalancer'",
         ));
     }
 }
@@ -174,7 +174,9 @@ fn binding(change: &Change<'_>, causes: &mut Vec<Cause>) {
         }
     }
     if change.old.is_some_and(|old| old["roleRef"] != *role) {
-        causes.push(invalid("roleRef", role, "cannot change roleRef"));
+        // Shown as Go has it.
+        let shown = json!({"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]});
+        causes.push(invalid("roleRef", &shown, IMMUTABLE));
     }
 }
 

@@ -273,7 +273,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Whether a label selector selects labels. One that is empty or not there is not judged here.
+/// Whether a label selector selects labels.
 fn matches(selector: &Value, labels: &Value) -> bool {
     let equal = selector["matchLabels"].as_object().into_iter().flatten();
     let mut equal = equal.map(|(key, value)| labels.get(key) == Some(value));
@@ -288,6 +288,6 @@ fn matches(selector: &Value, labels: &Value) -> bool {
             _ => false,
         }
     });
-    let is_null = selector.is_null() || is_empty(selector);
-    is_null || (equal.all(|holds| holds) && expressions.all(|holds| holds))
+    // None selects nothing, an empty one everything.
+    !selector.is_null() && (equal.all(|holds| holds) && expressions.all(|holds| holds))
 }
