@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::node::{Additional, Arena, Id, ListType, Node};
 use super::SchemaRef;
+use super::node::{Additional, Arena, Id, ListType, Node};
 
 /// The schema at one place of a value.
 #[derive(Clone, Copy, Debug)]

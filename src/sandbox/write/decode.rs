@@ -46,8 +46,12 @@ pub(super) fn read(body: &[u8]) -> Result<Value, Failure> {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    let text = std::str::from_utf8(body).ok().filter(|text| !text.trim_start().starts_with('{'));
-    let documents = text.map(|text| manifest::read("body", text).0).unwrap_or_default();
+    let text = std::str::from_utf8(body)
+        .ok()
+        .filter(|text| !text.trim_start().starts_with('{'));
+    let documents = text
+        .map(|text| manifest::read("body", text).0)
+        .unwrap_or_default();
     match documents.as_slice() {
         [one] => Ok(one.object.clone()),
         _ => Err(Failure::bad_request(format!("error decoding: {error}"))),

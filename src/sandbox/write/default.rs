@@ -57,7 +57,7 @@ fn zero_fields(name: &str, object: &mut Value) {
                 }
                 fields.insert(field.clone(), inner);
             }
-            Some(scalar) if matches!(scalar.as_str(), None | Some("")) => {
+            Some(scalar) if *scalar == "" || *scalar == 0 || *scalar == false => {
                 fields.insert(field.clone(), scalar.clone());
             }
             Some(_) => {}

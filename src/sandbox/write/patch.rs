@@ -39,14 +39,20 @@ impl Patch {
             "application/strategic-merge-patch+json" => json().map(Self::Strategic),
             "application/apply-patch+yaml" => Ok(Self::Apply {
                 intent: read(body).map_err(|failure| {
-                    Failure::bad_request(failure.message.replace("error decoding:", "error decoding patch:"))
+                    Failure::bad_request(
+                        failure
+                            .message
+                            .replace("error decoding:", "error decoding patch:"),
+                    )
                 })?,
                 force,
             }),
             _ => Err(Failure::new(
                 415,
                 "UnsupportedMediaType",
-                format!("the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"),
+                format!(
+                    "the body of the request was in an unknown format - accepted media types include: {ACCEPTED}"
+                ),
             )),
         }
     }
@@ -103,7 +109,11 @@ fn json(object: &mut Value, operations: &Value) -> Result<(), Failure> {
         .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
     // Upstream says no more than this of a test that fails or a place that is not there.
     json_patch::patch(object, &operations).map_err(|_| {
-        Failure::new(422, "Invalid", "the server rejected our request due to an error in our request")
+        Failure::new(
+            422,
+            "Invalid",
+            "the server rejected our request due to an error in our request",
+        )
     })
 }
 

@@ -222,7 +222,9 @@ fn count_templates(old: &Value, new: &mut Value) {
     let before: i64 = before.and_then(|text| text.parse().ok()).unwrap_or(1);
     let is_same = old["spec"]["template"] == new["spec"]["template"];
     let count = if is_same { before } else { before + 1 };
-    let annotations = metadata_mut(new).entry("annotations").or_insert_with(|| json!({}));
+    let annotations = metadata_mut(new)
+        .entry("annotations")
+        .or_insert_with(|| json!({}));
     if annotations.is_object() {
         annotations[TEMPLATE_GENERATION] = count.to_string().into();
     }

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::model::schema::Step;
 use crate::model::clock::parse_timestamp;
+use crate::model::schema::{FieldSet, Step};
 use crate::sandbox::kinds::{Resource, builtin};
 use crate::sandbox::write::recorded::thing;
 
@@ -72,7 +72,10 @@ fn kept(mut object: Value) -> Value {
 
 fn owned(object: &Value) -> Vec<(String, FieldSet)> {
     let owners = Owners::of(Some(object)).0;
-    owners.into_iter().map(|owner| (owner.manager, owner.fields)).collect()
+    owners
+        .into_iter()
+        .map(|owner| (owner.manager, owner.fields))
+        .collect()
 }
 
 proptest! {
@@ -174,7 +177,13 @@ fn old_updates_become_one_entry_when_there_are_too_many() {
     for number in 0..14_u32 {
         let old = object.clone();
         object["data"][format!("k{number}")] = "1".into();
-        update(endpoint(&resource), Some(&old), &mut object, &format!("m{number:02}"), at(number));
+        update(
+            endpoint(&resource),
+            Some(&old),
+            &mut object,
+            &format!("m{number:02}"),
+            at(number),
+        );
     }
     let managers: Vec<String> = owned(&object).into_iter().map(|(manager, _)| manager).collect();
     assert_eq!(managers.len(), 10);

@@ -31,9 +31,19 @@ const LIMITS: &[(&str, &str, &str, &str)] = &[
     ("must be more than ", "", "should be greater than ", ""),
     ("must be at most ", "", "should be less than or equal to ", ""),
     ("must be less than ", "", "should be less than ", ""),
-    ("must have at least ", " characters", "should be at least ", " chars long"),
+    (
+        "must have at least ",
+        " characters",
+        "should be at least ",
+        " chars long",
+    ),
     ("must have at least ", " items", "should have at least ", " items"),
-    ("must have at least ", " fields", "should have at least ", " properties"),
+    (
+        "must have at least ",
+        " fields",
+        "should have at least ",
+        " properties",
+    ),
 ];
 
 fn out_of_range(field: String, value: &Value, message: &str) -> Cause {
@@ -66,7 +76,13 @@ fn out_of_range(field: String, value: &Value, message: &str) -> Cause {
 fn cause(object: &Value, problem: &Problem) -> Cause {
     let field = path(&problem.pointer);
     let value = object.pointer(&problem.pointer).unwrap_or(&Value::Null);
-    let below = |name: &str| if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") };
+    let below = |name: &str| {
+        if field.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{field}.{name}")
+        }
+    };
     match &problem.kind {
         ProblemKind::Missing { field } => required(below(field), ""),
         ProblemKind::NotInEnum { allowed } => unsupported(field, value, allowed),
@@ -80,14 +96,19 @@ fn cause(object: &Value, problem: &Problem) -> Cause {
             let expected = if *expected == "list" { "array" } else { expected };
             Cause {
                 reason: "FieldValueTypeInvalid",
-                message: format!("Invalid value: {found}: {field} in body must be of type {expected}: {found}"),
+                message: format!(
+                    "Invalid value: {found}: {field} in body must be of type {expected}: {found}"
+                ),
                 field,
             }
         }
         ProblemKind::OutOfRange => out_of_range(field, value, &problem.message),
         // Ours begins with the path in its own notation; upstream leaves the value of a rule out.
         _ => {
-            let why = problem.message.split_once(": ").map_or(problem.message.as_str(), |(_, why)| why);
+            let why = problem
+                .message
+                .split_once(": ")
+                .map_or(problem.message.as_str(), |(_, why)| why);
             Cause {
                 reason: "FieldValueInvalid",
                 message: format!("Invalid value: {why}"),
