@@ -104,8 +104,18 @@ async fn defaults(
 }
 
 /// A request, and its answer whatever its code.
-async fn send(client: &Client, method: &str, path: &str, content: &str, body: &Value) -> Result<Value, Error> {
-    let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
+async fn send(
+    client: &Client,
+    method: &str,
+    path: &str,
+    content: &str,
+    body: &Value,
+) -> Result<Value, Error> {
+    let body = if body.is_null() {
+        Vec::new()
+    } else {
+        serde_json::to_vec(body)?
+    };
     let request = http::Request::builder()
         .method(method)
         .uri(path)
@@ -129,7 +139,12 @@ async fn ask(client: &Client, path: &str, accept: Option<&str>) -> Result<Value,
 /// Each list with one entry a line.
 fn rows(file: &Value) -> String {
     let sections = file.as_object().into_iter().flatten().map(|(name, list)| {
-        let entries: Vec<String> = list.as_array().into_iter().flatten().map(Value::to_string).collect();
+        let entries: Vec<String> = list
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(Value::to_string)
+            .collect();
         format!("\"{name}\":[\n{}\n]", entries.join(",\n"))
     });
     format!("{{\n{}\n}}\n", sections.collect::<Vec<_>>().join(",\n"))

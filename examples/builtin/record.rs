@@ -19,11 +19,23 @@ pub(crate) async fn sessions(client: &Client, resources: &[Value]) -> Result<Val
         "group": "example.com", "version": "v1", "kind": "Thing", "plural": "things", "namespaced": true,
     });
     // Until the kind is served.
-    while send(client, "GET", &kinds::path(&thing), "application/json", &Value::Null).await?["kind"] == "Status" {
+    while send(
+        client,
+        "GET",
+        &kinds::path(&thing),
+        "application/json",
+        &Value::Null,
+    )
+    .await?["kind"]
+        == "Status"
+    {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut recorded = Vec::new();
-    for (number, session) in serde_saphyr::from_multiple::<Value>(SESSIONS)?.into_iter().enumerate() {
+    for (number, session) in serde_saphyr::from_multiple::<Value>(SESSIONS)?
+        .into_iter()
+        .enumerate()
+    {
         let resource = resources
             .iter()
             .chain([&thing])
@@ -45,7 +57,8 @@ async fn play(client: &Client, resource: &Value, name: &str, step: &Value) -> Re
     let mut body = step["body"].clone();
     let deed = step["do"].as_str().unwrap_or_default();
     if matches!(deed, "create" | "apply" | "replace") {
-        let mut whole = json!({"apiVersion": kinds::api_version(resource), "kind": resource["kind"], "metadata": {}});
+        let mut whole =
+            json!({"apiVersion": kinds::api_version(resource), "kind": resource["kind"], "metadata": {}});
         for (field, value) in body.as_object().into_iter().flatten() {
             whole[field] = value.clone();
         }
@@ -69,26 +82,37 @@ async fn play(client: &Client, resource: &Value, name: &str, step: &Value) -> Re
     let manager = step["by"].as_str().unwrap_or_default();
     let validation = if deed == "create" { "Strict" } else { "Ignore" };
     let path = format!("{path}?fieldManager={manager}&fieldValidation={validation}{force}");
-    send(client, method, &path, content, &body).await.map(|answer| still(&answer))
+    send(client, method, &path, content, &body)
+        .await
+        .map(|answer| still(&answer))
 }
 
 /// An answer without what differs from one time to the next: times are `T`.
 pub(crate) fn still(answer: &Value) -> Value {
     let mut answer = answer.clone();
-    if let Some(metadata) = answer["metadata"].as_object_mut() {
+    if let Some(metadata) = answer.get_mut("metadata").and_then(Value::as_object_mut) {
         for field in ["uid", "resourceVersion", "creationTimestamp", "namespace"] {
             metadata.remove(field);
         }
         let entries = metadata.get_mut("managedFields").and_then(Value::as_array_mut);
-        for entry in entries.into_iter().flatten().filter(|entry| entry.get("time").is_some()) {
+        for entry in entries
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.get("time").is_some())
+        {
             entry["time"] = "T".into();
         }
     }
-    if let Some(spec) = answer["spec"].as_object_mut() {
+    if let Some(spec) = answer.get_mut("spec").and_then(Value::as_object_mut) {
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             spec.remove(field);
         }
-        for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        for port in spec
+            .get_mut("ports")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             port.as_object_mut().map(|port| port.remove("nodePort"));
         }
     }

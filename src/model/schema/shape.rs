@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::node::{Additional, Arena, Id, ListType, Node, Types};
-use super::{SchemaRef, check};
+use super::SchemaRef;
+use super::node::{Additional, Arena, Id, ListType, Node};
 
 /// The schema at one place of a value.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +46,13 @@ impl SchemaRef {
             arena: Arc::clone(&ANYTHING),
             id: Id::MAX,
         }
+    }
+
+    /// Whether any validation rule stands in it.
+    #[must_use]
+    pub fn has_rules(&self) -> bool {
+        let mut limits = self.arena.nodes.iter().filter_map(|node| node.limits.as_ref());
+        limits.any(|limits| !limits.rules.is_empty())
     }
 
     /// Fills in the defaults of a CRD's schema; built-in kinds have theirs elsewhere.
@@ -120,43 +127,9 @@ impl<'s> Shape<'s> {
         self.node().is_none_or(|node| node.types.admit(value))
     }
 
-    /// Whether null may stand here. Built-in kinds take it for absent.
-    #[must_use]
-    pub fn takes_null(self) -> bool {
-        self.node()
-            .is_none_or(|node| node.nullable || node.types.is_any() || !self.arena.structural)
-    }
-
     /// The type that is expected: `string`, `integer or string`, …
     #[must_use]
     pub fn expected(self) -> &'static str {
         self.node().map_or("value", |node| node.types.describe())
-    }
-
-    /// The type of a value, in the same words.
-    #[must_use]
-    pub fn found(value: &Value) -> &'static str {
-        check::kind_of(value)
-    }
-
-    /// Whether it is an object whose fields are all known by name: empty maps and lists may be left out of such.
-    #[must_use]
-    pub fn is_object(self) -> bool {
-        self.node().is_some_and(|node| !node.properties.is_empty())
-    }
-
-    #[must_use]
-    pub fn requires(self, field: &str) -> bool {
-        let limits = self.node().and_then(|node| node.limits.as_ref());
-        limits.is_some_and(|limits| limits.required.iter().any(|one| **one == *field))
-    }
-
-    /// Whether it is a quantity: a number or a text in any notation, which the server writes in its own.
-    #[must_use]
-    pub fn is_quantity(self) -> bool {
-        let mut quantity = Types::default();
-        quantity.add("string");
-        quantity.add("number");
-        !self.arena.structural && self.node().is_some_and(|node| node.types == quantity)
     }
 }

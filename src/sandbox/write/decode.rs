@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::FieldValidation;
 use super::default::reference;
+use crate::model::manifest;
 use crate::model::quantity::Amount;
 use crate::model::schema::Shape;
 use crate::sandbox::failure::Failure;
@@ -41,14 +42,19 @@ pub(crate) fn decode(
 
 /// JSON, or YAML where it isn't that.
 pub(super) fn read(body: &[u8]) -> Result<Value, Failure> {
-    match serde_json::from_slice(body) {
-        Ok(value) => Ok(value),
-        Err(error) => std::str::from_utf8(body)
-            .ok()
-            .filter(|text| !text.trim_start().starts_with(['{', '[']))
-            .and_then(|text| serde_saphyr::from_str::<Value>(text).ok())
-            .filter(Value::is_object)
-            .ok_or_else(|| Failure::bad_request(format!("error decoding: {error}"))),
+    let error = match serde_json::from_slice(body) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let text = std::str::from_utf8(body)
+        .ok()
+        .filter(|text| !text.trim_start().starts_with('{'));
+    let documents = text
+        .map(|text| manifest::read("body", text).0)
+        .unwrap_or_default();
+    match documents.as_slice() {
+        [one] => Ok(one.object.clone()),
+        _ => Err(Failure::bad_request(format!("error decoding: {error}"))),
     }
 }
 

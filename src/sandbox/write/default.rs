@@ -12,6 +12,12 @@ use crate::sandbox::object::{field_mut, metadata_mut};
 /// Rules may wait for each other's fields: a `type` first, then what it brings.
 const ROUNDS: usize = 3;
 
+/// Says a default of 0 and leaves it out all the same.
+const REPLICATION_CONTROLLER: &str = "io.k8s.api.core.v1.ReplicationControllerSpec";
+
+/// How a DaemonSet once counted its templates: the server still shows it.
+pub(super) const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// Fills in the defaults of a kind. Doing it twice changes nothing.
 pub(crate) fn default_fields(resource: &Resource, version: &Version, object: &mut Value) {
     match (&resource.origin, &version.schema) {
@@ -50,6 +56,9 @@ fn zero_fields(name: &str, object: &mut Value) {
                     zero_fields(name, &mut inner);
                 }
                 fields.insert(field.clone(), inner);
+            }
+            Some(scalar) if *scalar == "" || *scalar == 0 || *scalar == false => {
+                fields.insert(field.clone(), scalar.clone());
             }
             Some(_) => {}
             None if is_required(schema, field) => {
@@ -94,6 +103,7 @@ fn named(name: &str, object: &mut Value, kind: &str) {
     for (field, property) in properties {
         if let Some(default) = default_of(property)
             && is_absent(fields.get(field))
+            && !(name == REPLICATION_CONTROLLER && field == "minReadySeconds")
         {
             fields.insert(field.clone(), default.clone());
         }
@@ -312,6 +322,13 @@ fn before(name: &str, object: &mut Value) {
             let spec = field_mut(object, "spec");
             if is_absent(spec.get("selector")) && labels.is_object() {
                 spec.insert("selector".to_owned(), labels);
+            }
+        }
+        "io.k8s.api.apps.v1.DaemonSet" => {
+            let metadata = metadata_mut(object);
+            let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+            if annotations.is_object() && annotations.get(TEMPLATE_GENERATION).is_none() {
+                annotations[TEMPLATE_GENERATION] = "1".into();
             }
         }
         "io.k8s.api.core.v1.Namespace" => {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Endpoint;
+use super::default::TEMPLATE_GENERATION;
 use crate::model::schema::{FieldSet, Step};
 use crate::sandbox::kinds::Origin;
 use crate::sandbox::object::metadata_mut;
@@ -175,6 +176,7 @@ pub(crate) fn prepare_update(endpoint: Endpoint<'_>, old: &Value, new: &mut Valu
         match &*endpoint.resource.qualified() {
             "namespaces" => put(new, "spec", old.get("spec").cloned()),
             "services" => keep_allocated(old, new),
+            "daemonsets.apps" => count_templates(old, new),
             _ => {}
         }
     }
@@ -214,6 +216,19 @@ fn keep_metadata(endpoint: Endpoint<'_>, old: &Value, new: &mut Value) {
     let metadata = metadata_mut(new);
     for field in kept {
         put_field(metadata, field, old["metadata"].get(*field).cloned());
+    }
+}
+
+fn count_templates(old: &Value, new: &mut Value) {
+    let before = old["metadata"]["annotations"][TEMPLATE_GENERATION].as_str();
+    let before: i64 = before.and_then(|text| text.parse().ok()).unwrap_or(1);
+    let is_same = old["spec"]["template"] == new["spec"]["template"];
+    let count = if is_same { before } else { before + 1 };
+    let annotations = metadata_mut(new)
+        .entry("annotations")
+        .or_insert_with(|| json!({}));
+    if annotations.is_object() {
+        annotations[TEMPLATE_GENERATION] = count.to_string().into();
     }
 }
 

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::model::schema::Step;
 use crate::model::clock::parse_timestamp;
+use crate::model::schema::{FieldSet, Step};
 use crate::sandbox::kinds::{Resource, builtin};
 use crate::sandbox::write::recorded::thing;
 
@@ -31,14 +31,14 @@ fn data() -> impl Strategy<Value = Map<String, Value>> {
 
 /// What somebody applies to lists by key, sets, maps and atomic maps.
 fn spec() -> impl Strategy<Value = Value> {
-    let item = ("[a-c]", proptest::option::of(1..3_i32), proptest::option::of(1..4_i32));
+    let item = (proptest::option::of(1..3_i64), proptest::option::of(1..4_i64));
     let items = proptest::collection::btree_map("[a-c]", item, 0..3);
     let set = proptest::collection::btree_set("[x-z]", 0..3);
     let maps = (data(), data());
-    (items, set, maps, proptest::option::of(1..9_i32)).prop_map(|(items, set, (tags, whole), count)| {
+    (items, set, maps, proptest::option::of(1..9_i64)).prop_map(|(items, set, (tags, whole), count)| {
         let items: Vec<Value> = items
             .into_iter()
-            .map(|(name, (_, port, v))| {
+            .map(|(name, (port, v))| {
                 let mut item = json!({"name": name});
                 if let Some(port) = port {
                     item["port"] = port.into();
@@ -72,7 +72,10 @@ fn kept(mut object: Value) -> Value {
 
 fn owned(object: &Value) -> Vec<(String, FieldSet)> {
     let owners = Owners::of(Some(object)).0;
-    owners.into_iter().map(|owner| (owner.manager, owner.fields)).collect()
+    owners
+        .into_iter()
+        .map(|owner| (owner.manager, owner.fields))
+        .collect()
 }
 
 proptest! {
@@ -174,7 +177,13 @@ fn old_updates_become_one_entry_when_there_are_too_many() {
     for number in 0..14_u32 {
         let old = object.clone();
         object["data"][format!("k{number}")] = "1".into();
-        update(endpoint(&resource), Some(&old), &mut object, &format!("m{number:02}"), at(number));
+        update(
+            endpoint(&resource),
+            Some(&old),
+            &mut object,
+            &format!("m{number:02}"),
+            at(number),
+        );
     }
     let managers: Vec<String> = owned(&object).into_iter().map(|(manager, _)| manager).collect();
     assert_eq!(managers.len(), 10);

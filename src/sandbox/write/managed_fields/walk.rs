@@ -3,10 +3,11 @@
 //! The semantics are those of structured-merge-diff. Null stands for an empty object or list where one may be, so
 //! that `spec: null` and no `spec` are told apart as upstream does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::step::{by_step, step_of};
 use crate::model::schema::{FieldSet, Merge, Shape, Step};
 
 /// What another value has more, has otherwise, and lacks.
@@ -281,110 +282,6 @@ pub(super) fn with_named(shape: Shape<'_>, set: &FieldSet) -> FieldSet {
     )
 }
 
-/// What keeps a value from being applied, with upstream's words.
-pub(super) fn check(shape: Shape<'_>, value: &Value) -> Vec<String> {
-    let mut problems = Vec::new();
-    look(shape, value, "", &mut problems);
-    problems
-}
-
-fn look(shape: Shape<'_>, value: &Value, place: &str, problems: &mut Vec<String>) {
-    let mut tell = |place: &str, what: &str| {
-        let point = if place.is_empty() { "" } else { ": " };
-        problems.push(format!("{place}{point}{what}"));
-    };
-    if value.is_null() {
-        return;
-    }
-    if !shape.admits(value) {
-        let what = match shape.expected() {
-            "object" => format!("expected map, got &{{{}}}", shown(value)),
-            "list" => format!("expected list, got &{{{}}}", shown(value)),
-            "integer" | "number" => format!("expected numeric (int or float), got {}", go_type(value)),
-            "string" => format!("expected string, got &value.valueUnstructured{{Value:{value}}}"),
-            "boolean" => format!("expected boolean, got &{{{}}}", shown(value)),
-            _ => format!("expected any scalar, got &{{{}}}", shown(value)),
-        };
-        return tell(place, &what);
-    }
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let below = format!("{place}.{name}");
-                match shape.field(name) {
-                    Some(of) => look(of, field, &below, problems),
-                    None => {
-                        // Upstream stops at the first of an object.
-                        problems.push(format!("{below}: field not declared in schema"));
-                        break;
-                    }
-                }
-            }
-        }
-        Value::Array(items) => {
-            let mut seen = BTreeSet::new();
-            let is_keyed = shape.merge(value) != Merge::Leaf;
-            for (index, item) in items.iter().enumerate() {
-                let below = if is_keyed {
-                    match step_of(shape, item) {
-                        Ok(step) => {
-                            let shown = shown_step(&step);
-                            if !seen.insert(step) {
-                                tell(place, &format!("duplicate entries for key {shown}"));
-                            }
-                            format!("{place}{shown}")
-                        }
-                        Err(why) => return tell(place, &format!("element {index}: {why}")),
-                    }
-                } else {
-                    format!("{place}[{index}]")
-                };
-                let mut inner = Vec::new();
-                look(shape.items(), item, &below, &mut inner);
-                for problem in inner {
-                    tell("", &problem);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::String(_) => "string",
-        Value::Bool(_) => "bool",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-        _ => "float64",
-    }
-}
-
-/// `.spec.ports[port=80,protocol="TCP"].name`
-pub(super) fn shown_place(place: &[Step]) -> String {
-    place.iter().map(shown_step).collect()
-}
-
-fn shown_step(step: &Step) -> String {
-    match step {
-        Step::Field(name) => format!(".{name}"),
-        Step::Index(index) => format!("[{index}]"),
-        Step::Value(value) => format!("[={value}]"),
-        Step::Key(keys) => {
-            let keys: BTreeMap<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            format!("[{}]", keys.join(","))
-        }
-    }
-}
-
 /// How two values are merged: as the schema says for what is there. Two empty ones are leaves, so that null, `{}`
 /// and `[]` are told apart; values of different types are leaves too.
 fn common<'s>(shape: Shape<'s>, old: Option<&Value>, new: Option<&Value>) -> Merge<'s> {
@@ -416,66 +313,6 @@ fn object(value: Option<&Value>) -> &Map<String, Value> {
 
 fn list(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
-}
-
-/// The items of a list by their step, in order. Items without one are left out: checks have refused them.
-fn by_step<'v>(shape: Shape<'_>, items: &'v [Value]) -> Vec<(Step, Vec<&'v Value>)> {
-    let mut steps: Vec<(Step, Vec<&Value>)> = Vec::new();
-    let mut places: BTreeMap<Step, usize> = BTreeMap::new();
-    for item in items {
-        let Ok(step) = step_of(shape, item) else { continue };
-        match places.get(&step) {
-            Some(at) => steps[*at].1.push(item),
-            None => {
-                places.insert(step.clone(), steps.len());
-                steps.push((step, vec![item]));
-            }
-        }
-    }
-    steps
-}
-
-/// By what a list at this place knows an item. A key that the item lacks stands at its default.
-fn step_of(shape: Shape<'_>, item: &Value) -> Result<Step, String> {
-    // Of an empty list the way is the same as of one with items.
-    match shape.merge(&Value::Array(Vec::new())) {
-        Merge::Keyed(keys) => {
-            let fields = match item {
-                Value::Object(fields) => fields,
-                Value::Null => {
-                    return Err("associative list with keys may not have a null element".to_owned());
-                }
-                _ => return Err("associative list with keys may not have non-map elements".to_owned()),
-            };
-            let found = keys.iter().filter_map(|key| {
-                let value = match fields.get(&**key) {
-                    Some(value) => value,
-                    None => shape.items().field(key)?.default()?,
-                };
-                Some((key.to_string(), value.clone()))
-            });
-            let found: Map<String, Value> = found.collect();
-            if found.is_empty() {
-                let keys: Vec<String> = keys.iter().map(|key| format!("{key:?}")).collect();
-                return Err(format!(
-                    "associative list with keys has an element that omits all key fields [{}] (and doesn't have \
-                     default values for any key fields)",
-                    keys.join(" ")
-                ));
-            }
-            Ok(Step::Key(Value::Object(found).to_string()))
-        }
-        _ => match item {
-            Value::Object(_) => {
-                Err("associative list without keys has an element that's a map type".to_owned())
-            }
-            Value::Array(_) => Err("not supported: associative list with lists as elements".to_owned()),
-            Value::Null => {
-                Err("associative list without keys has an element that's an explicit null".to_owned())
-            }
-            scalar => Ok(Step::Value(scalar.to_string())),
-        },
-    }
 }
 
 /// Equal as upstream counts: 1 and 1.0 are.

@@ -14,7 +14,9 @@ const ORDER: &str = "$setElementOrder/";
 
 /// The object with the patch merged into it.
 pub(super) fn merge(schema: Option<&str>, object: Value, patch: &Value) -> Result<Value, String> {
-    let schema = schema.and_then(|name| definitions().get(name)).unwrap_or(&Value::Null);
+    let schema = schema
+        .and_then(|name| definitions().get(name))
+        .unwrap_or(&Value::Null);
     let (Value::Object(object), Value::Object(patch)) = (object, patch) else {
         return Err("Invalid JSON document".to_owned());
     };
@@ -123,7 +125,8 @@ fn retain(original: &mut Fields, patch: &mut Fields) -> Result<(), String> {
     let malformed = || "invalid patch format of retainKeys".to_owned();
     let keys = keys.as_array().ok_or_else(malformed)?;
     let is_kept = |name: &String| keys.iter().any(|key| key == name);
-    let is_told = |(name, value): (&String, &Value)| value.is_null() || name.starts_with('$') || is_kept(name);
+    let is_told =
+        |(name, value): (&String, &Value)| value.is_null() || name.starts_with('$') || is_kept(name);
     if !patch.iter().all(is_told) {
         return Err(malformed());
     }
@@ -140,7 +143,11 @@ fn delete_from(original: &mut Fields, list: &str, gone: &Value) {
 
 /// `$setElementOrder`: merges its list and puts the items in the order given.
 fn order_lists(schema: &Value, original: &mut Fields, patch: &mut Fields) -> Result<(), String> {
-    let orders: Vec<String> = patch.keys().filter(|name| name.starts_with(ORDER)).cloned().collect();
+    let orders: Vec<String> = patch
+        .keys()
+        .filter(|name| name.starts_with(ORDER))
+        .cloned()
+        .collect();
     for name in orders {
         let order = patch.remove(&name);
         let list_name = &name[ORDER.len()..];
@@ -156,8 +163,12 @@ fn order_lists(schema: &Value, original: &mut Fields, patch: &mut Fields) -> Res
             (Some(before), None) => Some(before),
             (before, Some(patch)) => field(schema, list_name, before, patch)?,
         };
-        let Some(Value::Array(merged)) = merged else { continue };
-        let before = before.and_then(|list| list.as_array().cloned()).unwrap_or_default();
+        let Some(Value::Array(merged)) = merged else {
+            continue;
+        };
+        let before = before
+            .and_then(|list| list.as_array().cloned())
+            .unwrap_or_default();
         let key = property(schema, list_name)["x-kubernetes-patch-merge-key"].as_str();
         original.insert(list_name.to_owned(), ordered(merged, &order, &before, key).into());
     }
@@ -200,11 +211,15 @@ fn without_words(value: Value) -> Option<Value> {
                 Some(_) => return None,
                 None => {}
             }
-            let fields = fields.into_iter().filter(|(name, value)| !name.starts_with('$') && !value.is_null());
+            let fields = fields
+                .into_iter()
+                .filter(|(name, value)| !name.starts_with('$') && !value.is_null());
             let fields = fields.filter_map(|(name, value)| Some((name, without_words(value)?)));
             Some(Value::Object(fields.collect()))
         }
-        Value::Array(items) => Some(Value::Array(items.into_iter().filter_map(without_words).collect())),
+        Value::Array(items) => Some(Value::Array(
+            items.into_iter().filter_map(without_words).collect(),
+        )),
         scalar => Some(scalar),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Change, IMMUTABLE, duplicate, forbidden, invalid, required, unsupported, workload};
 use crate::model::schema::{ProblemKind, check as judge};
@@ -75,7 +75,10 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
             causes.push(required("spec.externalName", ""));
         }
         if spec.get("clusterIP").is_some_and(|address| address != "") {
-            causes.push(forbidden("spec.clusterIPs", "may not be set for ExternalName services"));
+            causes.push(forbidden(
+                "spec.clusterIPs",
+                "may not be set for ExternalName services",
+            ));
         }
     } else if ports.is_empty() && !is_headless {
         causes.push(required("spec.ports", ""));
@@ -93,12 +96,23 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
         } else if !name.is_empty() && !names.insert(name) {
             causes.push(duplicate(format!("{place}.name"), &port["name"]));
         }
-        if !port["port"].as_i64().is_some_and(|number| (1..=65535).contains(&number)) {
-            let value = if port["port"].is_null() { &Value::from(0) } else { &port["port"] };
-            causes.push(invalid(format!("{place}.port"), value, "must be between 1 and 65535, inclusive"));
+        if !port["port"]
+            .as_i64()
+            .is_some_and(|number| (1..=65535).contains(&number))
+        {
+            let value = if port["port"].is_null() {
+                &Value::from(0)
+            } else {
+                &port["port"]
+            };
+            causes.push(invalid(
+                format!("{place}.port"),
+                value,
+                "must be between 1 and 65535, inclusive",
+            ));
         }
         if !numbers.insert((port["protocol"].to_string(), port["port"].to_string())) {
-            let both = serde_json::json!({"port": port["port"], "protocol": port["protocol"]});
+            let both = json!({"port": port["port"], "protocol": port["protocol"]});
             causes.push(duplicate(place, &both));
         }
     }
@@ -106,7 +120,11 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let was = &old["spec"]["clusterIP"];
     let was_external = old["spec"]["type"] == "ExternalName";
     if kind != "ExternalName" && !was_external && was.is_string() && *was != spec["clusterIP"] {
-        causes.push(invalid("spec.clusterIPs[0]", &spec["clusterIPs"], "may not change once set"));
+        causes.push(invalid(
+            "spec.clusterIPs[0]",
+            &spec["clusterIPs"],
+            "may not change once set",
+        ));
     }
 }
 
@@ -115,7 +133,7 @@ fn balancer(change: &Change<'_>, causes: &mut Vec<Cause>) {
     if ingress.is_some_and(|ingress| !ingress.is_empty()) && change.new["spec"]["type"] != "LoadBalancer" {
         causes.push(forbidden(
             "status.loadBalancer.ingress",
-            "may only be used when `spec.type` is \"LoadBalancer\"",
+            "may only be used when `spec.type` is 'LoadBalancer'",
         ));
     }
 }
@@ -130,7 +148,11 @@ fn data(change: &Change<'_>, causes: &mut Vec<Cause>) {
             if key.is_empty() || !key.chars().all(is_key) {
                 let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. \
                     'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                causes.push(invalid(format!("{field}[{key}]"), &Value::from(key.as_str()), why));
+                causes.push(invalid(
+                    format!("{field}[{key}]"),
+                    &Value::from(key.as_str()),
+                    why,
+                ));
             }
         }
     }
@@ -160,21 +182,33 @@ fn binding(change: &Change<'_>, causes: &mut Vec<Cause>) {
     if role["name"].as_str().unwrap_or_default().is_empty() {
         causes.push(required("roleRef.name", ""));
     }
-    let kinds: &[&str] = if change.resource.namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
+    let kinds: &[&str] = if change.resource.namespaced {
+        &["Role", "ClusterRole"]
+    } else {
+        &["ClusterRole"]
+    };
     if !kinds.iter().any(|kind| role["kind"] == *kind) {
         let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
         causes.push(unsupported("roleRef.kind", &role["kind"], &kinds));
     }
-    for (index, subject) in change.new["subjects"].as_array().into_iter().flatten().enumerate() {
+    for (index, subject) in change.new["subjects"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         if subject["name"].as_str().unwrap_or_default().is_empty() {
             causes.push(required(format!("subjects[{index}].name"), ""));
         }
-        if subject["kind"] == "ServiceAccount" && subject["namespace"].as_str().unwrap_or_default().is_empty() {
+        if subject["kind"] == "ServiceAccount" && subject["namespace"].as_str().unwrap_or_default().is_empty()
+        {
             causes.push(required(format!("subjects[{index}].namespace"), ""));
         }
     }
     if change.old.is_some_and(|old| old["roleRef"] != *role) {
-        causes.push(invalid("roleRef", role, "cannot change roleRef"));
+        // Shown as Go has it.
+        let shown = json!({"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]});
+        causes.push(invalid("roleRef", &shown, IMMUTABLE));
     }
 }
 
@@ -205,12 +239,23 @@ fn claim(change: &Change<'_>, causes: &mut Vec<Cause>) {
 
 fn autoscaler(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let spec = &change.new["spec"];
-    let (least, most) = (spec["minReplicas"].as_i64().unwrap_or(1), spec["maxReplicas"].as_i64().unwrap_or(0));
+    let (least, most) = (
+        spec["minReplicas"].as_i64().unwrap_or(1),
+        spec["maxReplicas"].as_i64().unwrap_or(0),
+    );
     if least < 1 {
-        causes.push(invalid("spec.minReplicas", &spec["minReplicas"], "must be greater than or equal to 1"));
+        causes.push(invalid(
+            "spec.minReplicas",
+            &spec["minReplicas"],
+            "must be greater than or equal to 1",
+        ));
     }
     if most < 1 {
-        causes.push(invalid("spec.maxReplicas", &Value::from(most), "must be greater than 0"));
+        causes.push(invalid(
+            "spec.maxReplicas",
+            &Value::from(most),
+            "must be greater than 0",
+        ));
     }
     if most < least {
         causes.push(invalid(

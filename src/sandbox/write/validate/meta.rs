@@ -154,7 +154,12 @@ pub(super) fn labels(labels: Option<&Value>, field: &str, causes: &mut Vec<Cause
     for (key, value) in labels.and_then(Value::as_object).into_iter().flatten() {
         qualified(key, key, field, causes);
         let text = value.as_str().unwrap_or_default();
-        causes.extend(LABEL_VALUE_FORM.judge(text).iter().map(|why| invalid(field, value, why)));
+        causes.extend(
+            LABEL_VALUE_FORM
+                .judge(text)
+                .iter()
+                .map(|why| invalid(field, value, why)),
+        );
     }
 }
 
@@ -168,14 +173,24 @@ fn qualified(key: &str, shown: &str, field: &str, causes: &mut Vec<Cause>) {
     match prefix {
         Some("") => problems.push("prefix part must be non-empty".to_owned()),
         Some(prefix) => {
-            problems.extend(SUBDOMAIN_FORM.judge(prefix).iter().map(|why| format!("prefix part {why}")));
+            problems.extend(
+                SUBDOMAIN_FORM
+                    .judge(prefix)
+                    .iter()
+                    .map(|why| format!("prefix part {why}")),
+            );
         }
         None => {}
     }
     if name.is_empty() {
         problems.push("name part must be non-empty".to_owned());
     }
-    problems.extend(LABEL_NAME_FORM.judge(name).iter().map(|why| format!("name part {why}")));
+    problems.extend(
+        LABEL_NAME_FORM
+            .judge(name)
+            .iter()
+            .map(|why| format!("name part {why}")),
+    );
     let value = Value::from(shown);
     causes.extend(problems.iter().map(|why| invalid(field, &value, why)));
 }

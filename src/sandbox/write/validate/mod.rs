@@ -84,7 +84,10 @@ fn unsupported(field: impl Into<String>, value: &Value, supported: &[String]) ->
     supported.sort();
     Cause {
         reason: "FieldValueNotSupported",
-        message: format!("Unsupported value: {value}: supported values: {}", supported.join(", ")),
+        message: format!(
+            "Unsupported value: {value}: supported values: {}",
+            supported.join(", ")
+        ),
         field: field.into(),
     }
 }

@@ -25,10 +25,19 @@ const STATEFUL_FIELDS: &[&str] = &[
 /// Deployments, ReplicaSets, StatefulSets, DaemonSets.
 pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let spec = &change.new["spec"];
-    non_negative(spec, "spec", &["replicas", "minReadySeconds", "revisionHistoryLimit"], causes);
+    non_negative(
+        spec,
+        "spec",
+        &["replicas", "minReadySeconds", "revisionHistoryLimit"],
+        causes,
+    );
     if is_empty(&spec["selector"]) {
         if spec["selector"].is_object() && change.resource.kind.as_ref() == "Deployment" {
-            causes.push(invalid("spec.selector", &spec["selector"], "empty selector is invalid for deployment"));
+            causes.push(invalid(
+                "spec.selector",
+                &spec["selector"],
+                "empty selector is invalid for deployment",
+            ));
         } else if change.resource.kind.as_ref() == "StatefulSet" || !spec["selector"].is_object() {
             causes.push(required("spec.selector", ""));
         }
@@ -44,7 +53,11 @@ pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
     template(&spec["template"], "spec.template", causes);
     let restart = &spec["template"]["spec"]["restartPolicy"];
     if restart.is_string() && restart != "Always" {
-        causes.push(unsupported("spec.template.spec.restartPolicy", restart, &["Always".to_owned()]));
+        causes.push(unsupported(
+            "spec.template.spec.restartPolicy",
+            restart,
+            &["Always".to_owned()],
+        ));
     }
     let strategy = &spec["strategy"];
     if strategy["type"] == "Recreate" && strategy["rollingUpdate"].is_object() {
@@ -62,7 +75,9 @@ pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
         };
         if fixed(&old["spec"]) != fixed(spec) {
             let names: Vec<String> = STATEFUL_FIELDS.iter().map(|name| format!("'{name}'")).collect();
-            let (last, first) = names.split_last().map_or(("", &[][..]), |(last, first)| (last.as_str(), first));
+            let (last, first) = names
+                .split_last()
+                .map_or(("", &[][..]), |(last, first)| (last.as_str(), first));
             let why = format!(
                 "updates to statefulset spec for fields other than {} and {last} are forbidden",
                 first.join(", ")
@@ -76,7 +91,17 @@ pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
 
 pub(super) fn job(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let spec = &change.new["spec"];
-    non_negative(spec, "spec", &["parallelism", "completions", "backoffLimit", "activeDeadlineSeconds"], causes);
+    non_negative(
+        spec,
+        "spec",
+        &[
+            "parallelism",
+            "completions",
+            "backoffLimit",
+            "activeDeadlineSeconds",
+        ],
+        causes,
+    );
     template(&spec["template"], "spec.template", causes);
     let restart = &spec["template"]["spec"]["restartPolicy"];
     if restart != "Never" && restart != "OnFailure" {
@@ -110,7 +135,9 @@ pub(super) fn job(change: &Change<'_>, causes: &mut Vec<Cause>) {
 pub(super) fn job_status(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let has = |object: &Value, kind: &str| {
         let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
-        conditions.into_iter().any(|one| one["type"] == kind && one["status"] == "True")
+        conditions
+            .into_iter()
+            .any(|one| one["type"] == kind && one["status"] == "True")
     };
     let was_complete = change.old.is_some_and(|old| has(old, "Complete"));
     if has(change.new, "Complete") && !was_complete && !has(change.new, "SuccessCriteriaMet") {
@@ -130,7 +157,10 @@ pub(super) fn pod(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let count = |spec: &Value, list: &str| spec[list].as_array().map_or(0, Vec::len);
     for list in ["containers", "initContainers"] {
         if count(&old["spec"], list) != count(spec, list) {
-            causes.push(forbidden(format!("spec.{list}"), "pod updates may not add or remove containers"));
+            causes.push(forbidden(
+                format!("spec.{list}"),
+                "pod updates may not add or remove containers",
+            ));
             return;
         }
     }
@@ -144,7 +174,12 @@ pub(super) fn pod(change: &Change<'_>, causes: &mut Vec<Cause>) {
 fn fixed_pod(spec: &Value) -> Value {
     let mut spec = spec.clone();
     if let Some(fields) = spec.as_object_mut() {
-        for field in ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "ephemeralContainers"] {
+        for field in [
+            "activeDeadlineSeconds",
+            "tolerations",
+            "terminationGracePeriodSeconds",
+            "ephemeralContainers",
+        ] {
             fields.remove(field);
         }
         // Gates are only taken away; a node selector may become narrower meanwhile.
@@ -152,7 +187,9 @@ fn fixed_pod(spec: &Value) -> Value {
         for list in ["containers", "initContainers"] {
             let containers = fields.get_mut(list).and_then(Value::as_array_mut);
             for container in containers.into_iter().flatten() {
-                container.as_object_mut().map(|container| container.remove("image"));
+                container
+                    .as_object_mut()
+                    .map(|container| container.remove("image"));
             }
         }
     }
@@ -171,7 +208,11 @@ fn adds_tolerations(old: &Value, new: &Value) -> bool {
 }
 
 fn template(template: &Value, field: &str, causes: &mut Vec<Cause>) {
-    meta::labels(template["metadata"].get("labels"), &format!("{field}.labels"), causes);
+    meta::labels(
+        template["metadata"].get("labels"),
+        &format!("{field}.labels"),
+        causes,
+    );
     pod_spec(&template["spec"], &format!("{field}.spec"), causes);
 }
 
@@ -202,15 +243,25 @@ pub(super) fn pod_spec(spec: &Value, field: &str, causes: &mut Vec<Cause>) {
             if container["image"].as_str().unwrap_or_default().is_empty() {
                 causes.push(required(format!("{place}.image"), ""));
             }
+            ports(container, &place, causes);
+            for (index, variable) in container["env"].as_array().into_iter().flatten().enumerate() {
+                if variable["name"].as_str().unwrap_or_default().is_empty() {
+                    causes.push(required(format!("{place}.env[{index}].name"), ""));
+                }
+            }
             mounts(container, &place, &volumes, causes);
             resources(container, &place, causes);
-            ports(container, &place, causes);
         }
     }
 }
 
 fn mounts(container: &Value, place: &str, volumes: &BTreeSet<&str>, causes: &mut Vec<Cause>) {
-    for (index, mount) in container["volumeMounts"].as_array().into_iter().flatten().enumerate() {
+    for (index, mount) in container["volumeMounts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
         let name = mount["name"].as_str().unwrap_or_default();
         // A StatefulSet's claims are volumes of its pods too; only a set that names volumes itself is sure.
         if !volumes.is_empty() && !volumes.contains(name) && !name.is_empty() && !place.contains("template") {
@@ -230,11 +281,18 @@ fn resources(container: &Value, place: &str, causes: &mut Vec<Cause>) {
     use crate::model::quantity::Amount;
     let amount = |value: &Value| value.as_str().and_then(|text| text.parse::<Amount>().ok());
     let limits = &container["resources"]["limits"];
-    for (name, value) in container["resources"]["requests"].as_object().into_iter().flatten() {
+    for (name, value) in container["resources"]["requests"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
         if let (Some(request), Some(limit)) = (amount(value), amount(&limits[name]))
             && request > limit
         {
-            let why = format!("must be less than or equal to {name} limit of {}", limits[name].as_str().unwrap_or_default());
+            let why = format!(
+                "must be less than or equal to {name} limit of {}",
+                limits[name].as_str().unwrap_or_default()
+            );
             causes.push(invalid(format!("{place}.resources.requests"), value, &why));
         }
     }
@@ -246,7 +304,11 @@ fn ports(container: &Value, place: &str, causes: &mut Vec<Cause>) {
         match port["containerPort"].as_i64() {
             None | Some(0) => causes.push(required(field, "")),
             Some(1..=65535) => {}
-            Some(_) => causes.push(invalid(field, &port["containerPort"], "must be between 1 and 65535, inclusive")),
+            Some(_) => causes.push(invalid(
+                field,
+                &port["containerPort"],
+                "must be between 1 and 65535, inclusive",
+            )),
         }
     }
 }
@@ -273,21 +335,26 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Whether a label selector selects labels. One that is empty or not there is not judged here.
+/// Whether a label selector selects labels.
 fn matches(selector: &Value, labels: &Value) -> bool {
     let equal = selector["matchLabels"].as_object().into_iter().flatten();
     let mut equal = equal.map(|(key, value)| labels.get(key) == Some(value));
-    let mut expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|one| {
-        let found = labels.get(one["key"].as_str().unwrap_or_default());
-        let is_among = found.is_some_and(|found| one["values"].as_array().is_some_and(|all| all.contains(found)));
-        match one["operator"].as_str() {
-            Some("In") => is_among,
-            Some("NotIn") => !is_among,
-            Some("Exists") => found.is_some(),
-            Some("DoesNotExist") => found.is_none(),
-            _ => false,
-        }
-    });
-    let is_null = selector.is_null() || is_empty(selector);
-    is_null || (equal.all(|holds| holds) && expressions.all(|holds| holds))
+    let mut expressions = selector["matchExpressions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| {
+            let found = labels.get(one["key"].as_str().unwrap_or_default());
+            let is_among =
+                found.is_some_and(|found| one["values"].as_array().is_some_and(|all| all.contains(found)));
+            match one["operator"].as_str() {
+                Some("In") => is_among,
+                Some("NotIn") => !is_among,
+                Some("Exists") => found.is_some(),
+                Some("DoesNotExist") => found.is_none(),
+                _ => false,
+            }
+        });
+    // None selects nothing, an empty one everything.
+    !selector.is_null() && (equal.all(|holds| holds) && expressions.all(|holds| holds))
 }
