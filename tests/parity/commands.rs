@@ -21,7 +21,7 @@ pub(crate) struct Row {
     lines: Vec<String>,
 }
 
-/// `## name`, and shell lines. `k` is kubectl; lines that start with `~` are done but not compared.
+/// `## name`, and shell lines with [`FUNCTIONS`]; those that start with `~` are done but not compared.
 const STORIES: &str = include_str!("commands.txt");
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -94,9 +94,16 @@ fn all(row: &Row, kubeconfig: &Path) -> Result<Vec<String>, String> {
     Ok(row.lines.iter().map(play).collect())
 }
 
+/// What the lines may call. `make` creates what `kubectl create` would: it makes the object alone and sends it as JSON,
+/// because kubectl itself sends it as protobuf, which the sandbox doesn't read.
+const FUNCTIONS: &str = r#"
+k() { timeout 90 kubectl "$@"; }
+make() { k create "$@" --dry-run=client -o yaml > made.yaml && k create -f made.yaml; }
+"#;
+
 /// Runs a line of shell and tells its exit code and words.
 fn run(line: &str, folder: &Path, kubeconfig: &Path) -> String {
-    let script = format!("k() {{ timeout 90 kubectl \"$@\"; }}\n{line}");
+    let script = format!("{FUNCTIONS}\n{line}");
     let output = Command::new("sh")
         .args(["-c", &script])
         .current_dir(folder)
