@@ -28,6 +28,8 @@ pub(crate) enum Writer {
 const IN_FLIGHT: usize = 8;
 /// Status that trails is the burst's work too.
 const TRAIL: Duration = Duration::from_secs(2);
+/// How long the fleet is looked at before a burst.
+const REST: Duration = Duration::from_secs(2);
 const WITHIN: Duration = Duration::from_mins(5);
 
 /// What one burst took.
@@ -47,6 +49,8 @@ pub(crate) struct Burst {
     back: Option<Duration>,
     pub(crate) hub: Usage,
     pub(crate) all: Usage,
+    /// CPU seconds that all would have taken in that time without the burst.
+    at_rest: f64,
     /// Of all, until every object exists.
     all_until_there: Usage,
     own: Usage,
@@ -67,8 +71,13 @@ pub(crate) async fn run(
     let names: Vec<String> = (1..=count)
         .map(|number| format!("{}-{}-{round}-{number}", writer.name(), load.name()))
         .collect();
-    let idle = idle_percent(Duration::from_secs(2)).await?;
+    let resting = ground.usage();
+    let idle = idle_percent(REST).await?;
+    let at_rest = (ground.usage() - resting).cpu_seconds() / REST.as_secs_f64();
     let before = Measured::now(ground);
+    if load == Load::Paused {
+        ground.hold_controllers(true)?;
+    }
     let started = Instant::now();
     match writer {
         Writer::Hub => create(ground, load, &names).await?,
@@ -80,6 +89,9 @@ pub(crate) async fn run(
         .wait(&names, WITHIN, "a burst's objects", there)
         .await?;
     let all_until_there = ground.usage() - before.all;
+    if load == Load::Paused {
+        ground.hold_controllers(false)?;
+    }
     let done = |seen: &Sighting| {
         load.done(seen).iter().all(Option::is_some) && (writer == Writer::Floor || load.back(seen).is_some())
     };
@@ -89,6 +101,7 @@ pub(crate) async fn run(
         .await
         .map_err(|error| format!("{error}; the hub's last words:\n{}", ground.last_words()))?;
     tokio::time::sleep(TRAIL).await;
+    let at_rest = at_rest * started.elapsed().as_secs_f64();
     let after = Measured::now(ground);
     ground.clear().await?;
 
@@ -121,6 +134,7 @@ pub(crate) async fn run(
         back: back.filter(|_| writer == Writer::Hub),
         hub: after.hub - before.hub,
         all: after.all - before.all,
+        at_rest,
         all_until_there,
         own: after.own - before.own,
         writes: kinds(&after.writes[before.writes.len()..]),
@@ -243,6 +257,16 @@ impl Burst {
         self.objects as f64 / self.back.unwrap_or(self.done).as_secs_f64().max(f64::EPSILON)
     }
 
+    /// Of all, less what they take in the same time when nothing is asked of them.
+    pub(crate) fn cpu_beyond_rest(&self) -> f64 {
+        self.all.cpu_seconds() - self.at_rest
+    }
+
+    /// Of all, until all objects exist.
+    pub(crate) fn cpu_until_there(&self) -> f64 {
+        self.all_until_there.cpu_seconds()
+    }
+
     /// Of the hub to the hub API.
     pub(crate) fn writes_per_deployment(&self) -> f64 {
         self.writes.values().sum::<usize>() as f64 / self.count as f64
@@ -261,6 +285,7 @@ impl Burst {
             "objectClustersPerSecondWithStatus": self.rate_with_status(),
             "cpuSecondsHub": self.hub.cpu_seconds(),
             "cpuSecondsAll": self.all.cpu_seconds(),
+            "cpuSecondsAllAtRest": self.at_rest,
             "cpuSecondsAllUntilAllExist": self.all_until_there.cpu_seconds(),
             "cpuSecondsBench": self.own.cpu_seconds(),
             "residentBytesHub": self.hub.memory,
@@ -295,6 +320,10 @@ impl fmt::Display for Burst {
             )?;
         }
         let [there, all] = [self.all_until_there, self.all].map(|usage| usage.cpu_seconds());
-        write!(f, "; all {there:.1} CPU-s until all exist, {all:.1} in the end")
+        write!(
+            f,
+            "; all {there:.1} CPU-s until all exist, {all:.1} in the end, of which {:.1} at rest",
+            self.at_rest
+        )
     }
 }

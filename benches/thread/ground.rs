@@ -44,7 +44,9 @@ spec:
 /// What the members do with a Deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// It is paused and has no deadline: its controller says once that it has seen it, and does nothing else.
+    /// It is paused and has no deadline: its controller says once that it has seen it, and does nothing else. The
+    /// members' controllers stand still until all of a burst is there, for what they do costs the CPUs that hub and
+    /// API servers share with them more than the burst itself does.
     Paused,
     /// It runs: a `ReplicaSet`, a pod, a scheduler's choice and a kubelet's play for each.
     Running,
@@ -106,6 +108,18 @@ impl Ground {
         };
         ground.warm_up().await?;
         Ok(ground)
+    }
+
+    /// Freezes, or lets go on, what acts in the members by itself.
+    pub(crate) fn hold_controllers(&self, still: bool) -> Result<(), Failed> {
+        for member in self.fleet.members() {
+            if still {
+                member.stop_controllers()?;
+            } else {
+                member.cont_controllers()?;
+            }
+        }
+        Ok(())
     }
 
     async fn warm_up(&mut self) -> Result<(), Failed> {

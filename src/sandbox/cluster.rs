@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, service_fn};
 
-use super::access::{Access, Subject, bootstrap};
+use super::access::{self, Access, Subject, bootstrap};
 use super::actors::{self, Actors, Levers, NodeSize, nodes};
 use super::api::{Server, Settings};
 use super::crd;
@@ -149,6 +149,7 @@ impl Cluster {
             make(&server, &node);
         }
         tasks.spawn(crd::run(server.clone()));
+        tasks.spawn(access::aggregate(server.clone()));
         let levers = actors::run(&server, &tasks, &options.actors);
         Self(Arc::new(Inner {
             name: options.name.clone(),

@@ -2,7 +2,38 @@
 
 use serde_json::Value;
 
+use super::GROUP;
+use crate::sandbox::api::{Selection, Server};
 use crate::sandbox::object::{Object, label, name};
+use crate::sandbox::write::Writer;
+
+/// The actor that keeps them: runs for ever.
+pub(crate) async fn aggregate(server: Server) {
+    let Some(target) = server.target(GROUP, "clusterroles", "", "") else {
+        return;
+    };
+    let writer = Writer {
+        manager: "clusterrole-aggregation-controller".to_owned(),
+        ..Writer::controller("clusterrole-aggregation-controller")
+    };
+    loop {
+        let (roles, revision) = server.list(&target);
+        for role in &roles {
+            if gathered(role, &roles).is_none() {
+                continue;
+            }
+            // One that fails was changed meanwhile, and that change brings us here again.
+            let _ = server.update_with(&writer, &target.named(name(role)), |role| {
+                let mut new = role.clone();
+                new["rules"] = gathered(role, &roles)?;
+                Some(new)
+            });
+        }
+        if let Ok(mut changes) = server.watch(&target, Selection::default(), revision) {
+            let _ = changes.next().await;
+        }
+    }
+}
 
 /// The rules that a ClusterRole with an `aggregationRule` gathers among all of them, in upstream's order; None when it
 /// gathers nothing, or has them already.
@@ -25,9 +56,9 @@ pub(super) fn gathered(role: &Value, all: &[Object]) -> Option<Value> {
             }
         }
     }
-    let rules: Value = rules.into_iter().cloned().collect();
-    let had = role["rules"].as_array().cloned().unwrap_or_default();
-    (rules.as_array() != Some(&had)).then_some(rules)
+    let rules: Vec<Value> = rules.into_iter().cloned().collect();
+    let had = role["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    (rules != had).then_some(Value::Array(rules))
 }
 
 /// A `metav1.LabelSelector` against an object's labels. An empty one selects everything.
@@ -39,14 +70,11 @@ fn selects(selector: &Value, object: &Value) -> bool {
         .all(|(key, value)| label(object, key) == value.as_str())
         && expressions.into_iter().all(|one| {
             let has = label(object, one["key"].as_str().unwrap_or_default());
-            let listed = has.is_some_and(|has| {
-                one["values"]
-                    .as_array()
-                    .is_some_and(|values| values.iter().any(|value| value == has))
-            });
+            let values = one["values"].as_array().into_iter().flatten();
+            let is_listed = has.is_some_and(|has| values.into_iter().any(|value| value == has));
             match one["operator"].as_str() {
-                Some("In") => listed,
-                Some("NotIn") => !listed,
+                Some("In") => is_listed,
+                Some("NotIn") => !is_listed,
                 Some("Exists") => has.is_some(),
                 Some("DoesNotExist") => has.is_none(),
                 _ => false,

@@ -5,6 +5,7 @@
 //!            │ token          │
 //!            │ impersonation ─┴─► index: rules and bindings, kept in step with the store
 //! a role or binding is written ─admit─► nobody grants what they don't have
+//! a ClusterRole is written ─aggregate─► who gathers it by label has its rules
 //! ```
 //!
 //! The objects are the store's: every question first brings the index up to the store's revision, which costs
@@ -28,11 +29,12 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+pub(crate) use aggregate::aggregate;
 pub(crate) use bootstrap::bootstrap;
 use impersonate::Mode;
 use index::Index;
 use token::Tokens;
-pub(crate) use token::{Subject, Token};
+pub(crate) use token::Subject;
 
 use super::store::Store;
 use crate::model::clock::Clock;

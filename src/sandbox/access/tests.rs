@@ -9,9 +9,13 @@ use serde_json::{Value, json};
 use super::aggregate::gathered;
 use super::{Access, Attributes, Subject, User, bootstrap};
 use crate::model::clock::{Clock, Timestamp};
+use crate::sandbox::api::Server;
 use crate::sandbox::failure::Failure;
+use crate::sandbox::kinds;
 use crate::sandbox::object::{self, meta, name, revision};
 use crate::sandbox::store::{Expect, Key, Store};
+use crate::sandbox::task::Tasks;
+use crate::sandbox::write::Writer;
 
 const MEMBER: [&str; 4] = [
     include_str!("../../../manifests/member/10-namespaces.yaml"),
@@ -601,4 +605,44 @@ fn who_gathers_by_label_has_what_the_labelled_have() {
     }));
     world.aggregate();
     assert!(may());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_actor_gathers_and_rests() {
+    let store = Store::default();
+    let clock = Clock::system();
+    let access = Access::new(store.clone(), clock.clone());
+    let server = Server::new(store.clone(), kinds::builtin(), clock, access);
+    let tasks = Tasks::default();
+    let writer = Writer::controller("test");
+    let roles = server.target(super::GROUP, "clusterroles", "", "").unwrap();
+    let bootstrapped = bootstrap();
+    for role in bootstrapped
+        .iter()
+        .filter(|object| object["kind"] == "ClusterRole")
+    {
+        server.create(&writer, &roles, role.clone()).unwrap();
+    }
+    let revision = store.revision();
+    tasks.spawn(super::aggregate(server.clone()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(
+        store.revision(),
+        revision,
+        "what starts aggregated needs no write"
+    );
+
+    let widgets = json!({"verbs": ["get"], "apiGroups": ["example.com"], "resources": ["widgets"]});
+    let role = json!({
+        "apiVersion": super::API_VERSION, "kind": "ClusterRole",
+        "metadata": {"name": "widgets", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+        "rules": [widgets],
+    });
+    server.create(&writer, &roles, role).unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for gatherer in ["view", "edit", "admin"] {
+        let role = server.get(&roles.named(gatherer)).unwrap();
+        assert!(role["rules"].as_array().unwrap().contains(&widgets), "{gatherer}");
+    }
+    tasks.stop().await;
 }

@@ -96,9 +96,9 @@ impl Server {
         mut object: Value,
     ) -> Result<Object, Failure> {
         admit::shape(self, target, &mut object)?;
+        prepare_create(target.endpoint(version), &mut object);
         self.fill_system_fields(&mut object);
         let target = &target.named(object::name(&object));
-        prepare_create(target.endpoint(version), &mut object);
         allocate::on_create(self, target, &mut object)?;
         target.check(version, None, &object)?;
         admit::judge(self, writer, target, None, &object)?;

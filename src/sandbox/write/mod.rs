@@ -18,10 +18,11 @@ mod patch;
 mod prepare;
 mod validate;
 
+use decode::conform;
 pub(crate) use decode::{decode, decode_body};
 pub(crate) use default::default_fields;
 pub(crate) use managed_fields::apply;
-pub(crate) use patch::{Patch, patch};
+pub(crate) use patch::{Patch, decode_patched, patch};
 pub(crate) use prepare::{prepare_create, prepare_update};
 pub(crate) use validate::{Change, validate};
 
@@ -77,3 +78,6 @@ impl Endpoint<'_> {
         self.resource.api_version(&self.version.name)
     }
 }
+
+#[cfg(test)]
+mod recorded;
