@@ -5,6 +5,8 @@
 //! openapi/v3 ─► definitions  schemas without descriptions, only what those kinds reach
 //! probes.yaml ─dryRun=All─► defaults   what the server added, and under which condition
 //! ```
+//!
+//! The answers to `probes.yaml` and `sessions.yaml` are recorded too: the sandbox must give the same.
 
 #![allow(
     clippy::print_stdout,
@@ -16,14 +18,17 @@
 mod harness;
 mod kinds;
 mod learn;
+mod record;
 
 use std::process::ExitCode;
 
 use harness::{Fleet, FleetOptions};
+use http_body_util::BodyExt as _;
 use kube::Client;
 use serde_json::{Value, json};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/model/schema/builtin.json");
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/write/recorded.json");
 const PROBES: &str = include_str!("probes.yaml");
 
 type Error = Box<dyn std::error::Error>;
@@ -49,7 +54,9 @@ async fn run() -> Result<(), Error> {
     let version = ask(&client, "/version", None).await?["gitVersion"].clone();
     let resources = kinds::resources(&client).await?;
     let definitions = kinds::definitions(&client, &resources).await?;
-    let defaults = defaults(&client, &resources, &definitions).await?;
+    let (defaults, probes) = defaults(&client, &resources, &definitions).await?;
+    let sessions = record::sessions(&client, &resources).await?;
+    std::fs::write(RECORDED, rows(&json!({"probes": probes, "sessions": sessions})))?;
     let file = json!({
         "version": version,
         "resources": resources,
@@ -72,8 +79,9 @@ async fn defaults(
     client: &Client,
     resources: &[Value],
     definitions: &serde_json::Map<String, Value>,
-) -> Result<Value, Error> {
+) -> Result<(Value, Value), Error> {
     let probes: Vec<Value> = serde_saphyr::from_multiple(PROBES)?;
+    let mut recorded = Vec::new();
     let mut lessons = learn::Lessons::new(definitions);
     for probe in &probes {
         let resource = resources
@@ -83,17 +91,31 @@ async fn defaults(
             })
             .ok_or_else(|| format!("{} is not among the kinds", probe["kind"]))?;
         let path = kinds::path(resource);
-        let request = http::Request::post(format!("{path}?dryRun=All&fieldValidation=Strict"))
-            .header("Content-Type", "application/json")
-            .body(serde_json::to_vec(probe)?)?;
-        let answer: Value = client
-            .request(request)
-            .await
-            .map_err(|error| format!("{} {}: {error}", probe["kind"], probe["metadata"]["name"]))?;
+        let path = format!("{path}?dryRun=All&fieldValidation=Strict&fieldManager=probe");
+        let answer = send(client, "POST", &path, "application/json", probe).await?;
+        if answer["kind"] == "Status" {
+            return Err(format!("{} {}: {answer}", probe["kind"], probe["metadata"]["name"]).into());
+        }
         let schema = kinds::schema_of(definitions, resource).unwrap_or_default();
         lessons.see(&schema, probe, &answer);
+        recorded.push(json!({"sent": probe, "answer": record::still(&answer)}));
     }
-    Ok(lessons.rules())
+    Ok((lessons.rules(), recorded.into()))
+}
+
+/// A request, and its answer whatever its code.
+async fn send(client: &Client, method: &str, path: &str, content: &str, body: &Value) -> Result<Value, Error> {
+    let body = if body.is_null() { Vec::new() } else { serde_json::to_vec(body)? };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("Content-Type", content)
+        .body(kube::client::Body::from(body))?;
+    let response = client.send(request).await?;
+    let bytes = response.into_body().collect().await?.to_bytes();
+    // A path that is not served yet answers in plain text.
+    let text = || json!({"kind": "Status", "message": String::from_utf8_lossy(&bytes)});
+    Ok(serde_json::from_slice(&bytes).unwrap_or_else(|_| text()))
 }
 
 /// A GET, as JSON.
@@ -102,6 +124,15 @@ async fn ask(client: &Client, path: &str, accept: Option<&str>) -> Result<Value,
         .header("Accept", accept.unwrap_or("application/json"))
         .body(Vec::new())?;
     Ok(client.request(request).await?)
+}
+
+/// Each list with one entry a line.
+fn rows(file: &Value) -> String {
+    let sections = file.as_object().into_iter().flatten().map(|(name, list)| {
+        let entries: Vec<String> = list.as_array().into_iter().flatten().map(Value::to_string).collect();
+        format!("\"{name}\":[\n{}\n]", entries.join(",\n"))
+    });
+    format!("{{\n{}\n}}\n", sections.collect::<Vec<_>>().join(",\n"))
 }
 
 /// One entry a line, so that a new server's changes can be read.

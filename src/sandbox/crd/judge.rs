@@ -173,7 +173,7 @@ fn kind_of(value: &Value) -> &'static str {
 }
 
 /// `spec.items[0].name`; names with points stand in brackets.
-fn path(pointer: &str, object: &Value) -> String {
+pub(crate) fn path(pointer: &str, object: &Value) -> String {
     let mut path = String::new();
     let mut at = object;
     for step in pointer.split('/').skip(1) {

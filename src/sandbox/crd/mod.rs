@@ -21,7 +21,7 @@ mod tests;
 mod validate;
 
 pub(crate) use complete::{complete, leaving};
-pub(crate) use judge::judge;
+pub(crate) use judge::{judge, path};
 pub(crate) use resource::is_selectable;
 pub(crate) use run::run;
 pub(crate) use validate::validate;

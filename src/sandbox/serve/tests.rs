@@ -13,56 +13,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::clock::{Clock, parse_timestamp};
 use crate::sandbox::access::Subject;
-use crate::sandbox::kinds::{Origin, Registry, Resource, Scale, Version};
+use crate::sandbox::kinds::builtin;
 use crate::sandbox::store::Store;
-
-fn resource(group: &str, plural: &str, kind: &str, namespaced: bool) -> Resource {
-    let verbs = [
-        "create",
-        "delete",
-        "deletecollection",
-        "get",
-        "list",
-        "patch",
-        "update",
-        "watch",
-    ];
-    Resource {
-        group: group.into(),
-        plural: plural.into(),
-        singular: kind.to_lowercase().into(),
-        kind: kind.into(),
-        list_kind: format!("{kind}List").into(),
-        short_names: Vec::new(),
-        categories: Vec::new(),
-        namespaced,
-        versions: vec![Version {
-            name: "v1".into(),
-            schema: None,
-            verbs: verbs.map(Into::into).to_vec(),
-            status: kind != "ConfigMap",
-            scale: (kind == "Deployment").then(|| Scale {
-                replicas: "/spec/replicas".to_owned(),
-                status_replicas: "/status/replicas".to_owned(),
-                selector: Some("/spec/selector".to_owned()),
-            }),
-            others: match kind {
-                "Pod" => vec!["binding".into(), "eviction".into()],
-                _ => Vec::new(),
-            },
-            columns: Vec::new(),
-            openapi: None,
-        }],
-        storage: "v1".into(),
-        origin: if group == "shop.dev" {
-            Origin::Custom {
-                definition: "1".into(),
-            }
-        } else {
-            Origin::BuiltIn
-        },
-    }
-}
 
 struct World {
     http: Http,
@@ -70,20 +22,6 @@ struct World {
 }
 
 fn world() -> World {
-    let registry = [
-        resource("", "namespaces", "Namespace", false),
-        resource("", "pods", "Pod", true),
-        resource("", "configmaps", "ConfigMap", true),
-        resource("", "services", "Service", true),
-        resource("", "serviceaccounts", "ServiceAccount", true),
-        resource("", "nodes", "Node", false),
-        resource("", "events", "Event", true),
-        resource("events.k8s.io", "events", "Event", true),
-        resource("apps", "deployments", "Deployment", true),
-        resource("shop.dev", "carts", "Cart", true),
-    ]
-    .into_iter()
-    .fold(Registry::default(), Registry::with);
     let clock = Clock::fixed(parse_timestamp("2026-01-31T12:00:00Z").unwrap());
     let store = Store::default();
     let access = Access::new(store.clone(), clock.clone());
@@ -92,7 +30,7 @@ fn world() -> World {
         groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
     };
     let token = access.issue(&admin, &[], Duration::from_secs(3600)).text;
-    let server = Server::new(store, registry, clock, access.clone());
+    let server = Server::new(store, builtin(), clock, access.clone());
     World {
         http: Http::new(server, access),
         token,

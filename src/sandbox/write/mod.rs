@@ -78,3 +78,6 @@ impl Endpoint<'_> {
         self.resource.api_version(&self.version.name)
     }
 }
+
+#[cfg(test)]
+mod recorded;

@@ -1,0 +1,222 @@
+//! Built-in kinds other than those that make pods.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Change, IMMUTABLE, duplicate, forbidden, invalid, required, unsupported, workload};
+use crate::model::schema::{ProblemKind, check as judge};
+use crate::sandbox::crd::path;
+use crate::sandbox::failure::Cause;
+
+pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let kind = &*change.resource.qualified();
+    match (kind, change.subresource) {
+        ("services", "status") => return balancer(change, causes),
+        ("jobs.batch", "status") => return workload::job_status(change, causes),
+        (_, "") => {}
+        _ => return,
+    }
+    match kind {
+        "deployments.apps" | "replicasets.apps" | "statefulsets.apps" | "daemonsets.apps" => {
+            workload::controller(change, causes);
+        }
+        "jobs.batch" => workload::job(change, causes),
+        "pods" => workload::pod(change, causes),
+        "services" => service(change, causes),
+        "configmaps" | "secrets" => data(change, causes),
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            binding(change, causes);
+        }
+        "persistentvolumeclaims" => claim(change, causes),
+        "horizontalpodautoscalers.autoscaling" => autoscaler(change, causes),
+        "priorityclasses.scheduling.k8s.io" => {
+            if change.old.is_some_and(|old| old["value"] != change.new["value"]) {
+                causes.push(forbidden("value", "may not be changed in an update."));
+            }
+        }
+        _ => {}
+    }
+    // What no check in code has named: fields the schema requires, and words it does not know.
+    if causes.is_empty() {
+        schema(change, causes);
+    }
+}
+
+fn schema(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let Some(schema) = &change.version.schema else {
+        return;
+    };
+    for problem in judge(schema, change.new) {
+        let value = change.new.pointer(&problem.pointer).unwrap_or(&Value::Null);
+        let place = path(&problem.pointer, change.new);
+        match &problem.kind {
+            ProblemKind::Missing { field } if !place.starts_with("status") => {
+                let point = if place.is_empty() { "" } else { "." };
+                causes.push(required(format!("{place}{point}{field}"), ""));
+            }
+            ProblemKind::NotInEnum { allowed } => causes.push(unsupported(place, value, allowed)),
+            _ => {}
+        }
+    }
+}
+
+fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let spec = &change.new["spec"];
+    let kind = spec["type"].as_str().unwrap_or("ClusterIP");
+    let kinds = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].map(str::to_owned);
+    let ports = spec["ports"].as_array().map_or(&[][..], Vec::as_slice);
+    if !kinds.iter().any(|known| known == kind) {
+        causes.push(unsupported("spec.type", &spec["type"], &kinds));
+    }
+    let is_headless = spec["clusterIP"] == "None";
+    if kind == "ExternalName" {
+        if spec["externalName"].as_str().unwrap_or_default().is_empty() {
+            causes.push(required("spec.externalName", ""));
+        }
+        if spec.get("clusterIP").is_some_and(|address| address != "") {
+            causes.push(forbidden("spec.clusterIPs", "may not be set for ExternalName services"));
+        }
+    } else if ports.is_empty() && !is_headless {
+        causes.push(required("spec.ports", ""));
+    }
+    if is_headless && matches!(kind, "NodePort" | "LoadBalancer") {
+        let why = format!("may not be set to 'None' for {kind} services");
+        causes.push(invalid("spec.clusterIPs[0]", &spec["clusterIP"], &why));
+    }
+    let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
+    for (index, port) in ports.iter().enumerate() {
+        let place = format!("spec.ports[{index}]");
+        let name = port["name"].as_str().unwrap_or_default();
+        if name.is_empty() && ports.len() > 1 {
+            causes.push(required(format!("{place}.name"), ""));
+        } else if !name.is_empty() && !names.insert(name) {
+            causes.push(duplicate(format!("{place}.name"), &port["name"]));
+        }
+        if !port["port"].as_i64().is_some_and(|number| (1..=65535).contains(&number)) {
+            let value = if port["port"].is_null() { &Value::from(0) } else { &port["port"] };
+            causes.push(invalid(format!("{place}.port"), value, "must be between 1 and 65535, inclusive"));
+        }
+        if !numbers.insert((port["protocol"].to_string(), port["port"].to_string())) {
+            let both = serde_json::json!({"port": port["port"], "protocol": port["protocol"]});
+            causes.push(duplicate(place, &both));
+        }
+    }
+    let Some(old) = change.old else { return };
+    let was = &old["spec"]["clusterIP"];
+    let was_external = old["spec"]["type"] == "ExternalName";
+    if kind != "ExternalName" && !was_external && was.is_string() && *was != spec["clusterIP"] {
+        causes.push(invalid("spec.clusterIPs[0]", &spec["clusterIPs"], "may not change once set"));
+    }
+}
+
+fn balancer(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let ingress = change.new["status"]["loadBalancer"]["ingress"].as_array();
+    if ingress.is_some_and(|ingress| !ingress.is_empty()) && change.new["spec"]["type"] != "LoadBalancer" {
+        causes.push(forbidden(
+            "status.loadBalancer.ingress",
+            "may only be used when `spec.type` is \"LoadBalancer\"",
+        ));
+    }
+}
+
+fn data(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let is_secret = &*change.resource.kind == "Secret";
+    let mut size = 0;
+    for field in ["data", "binaryData"] {
+        for (key, value) in change.new[field].as_object().into_iter().flatten() {
+            size += value.as_str().map_or(0, str::len);
+            let is_key = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if key.is_empty() || !key.chars().all(is_key) {
+                let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. \
+                    'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+                causes.push(invalid(format!("{field}[{key}]"), &Value::from(key.as_str()), why));
+            }
+        }
+    }
+    if size > 1 << 20 {
+        causes.push(Cause {
+            reason: "FieldValueTooLong",
+            message: format!("Too long: may not be more than {} bytes", 1 << 20),
+            field: if is_secret { "data" } else { "" }.to_owned(),
+        });
+    }
+    let Some(old) = change.old else { return };
+    if is_secret && old["type"] != change.new["type"] {
+        causes.push(invalid("type", &change.new["type"], IMMUTABLE));
+    }
+    if old["immutable"] == true {
+        let why = "field is immutable when `immutable` is set";
+        for field in ["immutable", "data", "binaryData"] {
+            if old.get(field) != change.new.get(field) {
+                causes.push(forbidden(field, why));
+            }
+        }
+    }
+}
+
+fn binding(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let role = &change.new["roleRef"];
+    if role["name"].as_str().unwrap_or_default().is_empty() {
+        causes.push(required("roleRef.name", ""));
+    }
+    let kinds: &[&str] = if change.resource.namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
+    if !kinds.iter().any(|kind| role["kind"] == *kind) {
+        let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        causes.push(unsupported("roleRef.kind", &role["kind"], &kinds));
+    }
+    for (index, subject) in change.new["subjects"].as_array().into_iter().flatten().enumerate() {
+        if subject["name"].as_str().unwrap_or_default().is_empty() {
+            causes.push(required(format!("subjects[{index}].name"), ""));
+        }
+        if subject["kind"] == "ServiceAccount" && subject["namespace"].as_str().unwrap_or_default().is_empty() {
+            causes.push(required(format!("subjects[{index}].namespace"), ""));
+        }
+    }
+    if change.old.is_some_and(|old| old["roleRef"] != *role) {
+        causes.push(invalid("roleRef", role, "cannot change roleRef"));
+    }
+}
+
+fn claim(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let spec = &change.new["spec"];
+    if spec["accessModes"].as_array().is_none_or(Vec::is_empty) {
+        causes.push(required("spec.accessModes", "at least 1 access mode is required"));
+    }
+    if spec["resources"]["requests"]["storage"].is_null() {
+        causes.push(required("spec.resources[storage]", ""));
+    }
+    let fixed = |object: &Value| {
+        let mut spec = object["spec"].clone();
+        if let Some(fields) = spec.as_object_mut() {
+            fields.remove("resources");
+            fields.remove("volumeAttributesClassName");
+            fields.remove("volumeName");
+        }
+        spec
+    };
+    if change.old.is_some_and(|old| fixed(old) != fixed(change.new)) {
+        causes.push(forbidden(
+            "spec",
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n",
+        ));
+    }
+}
+
+fn autoscaler(change: &Change<'_>, causes: &mut Vec<Cause>) {
+    let spec = &change.new["spec"];
+    let (least, most) = (spec["minReplicas"].as_i64().unwrap_or(1), spec["maxReplicas"].as_i64().unwrap_or(0));
+    if least < 1 {
+        causes.push(invalid("spec.minReplicas", &spec["minReplicas"], "must be greater than or equal to 1"));
+    }
+    if most < 1 {
+        causes.push(invalid("spec.maxReplicas", &Value::from(most), "must be greater than 0"));
+    }
+    if most < least {
+        causes.push(invalid(
+            "spec.maxReplicas",
+            &Value::from(most),
+            "must be greater than or equal to `minReplicas`",
+        ));
+    }
+}
