@@ -188,6 +188,7 @@ fn built_in(group: &str, plural: &str) -> &'static [Computed] {
         ) => config::WEBHOOKS,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => config::ADMISSION_POLICIES,
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => config::ADMISSION_BINDINGS,
+        ("apiextensions.k8s.io", "customresourcedefinitions") => config::DEFINITIONS,
         ("", "serviceaccounts") => NAME_AND_AGE,
         _ => GENERIC,
     }
