@@ -172,7 +172,7 @@ fn built_in(group: &str, plural: &str) -> &'static [Computed] {
         ("", "namespaces") => config::NAMESPACES,
         ("", "configmaps") => config::CONFIG_MAPS,
         ("", "secrets") => config::SECRETS,
-        ("", "events") | ("events.k8s.io", "events") => config::EVENTS,
+        ("" | "events.k8s.io", "events") => config::EVENTS,
         ("", "resourcequotas") => config::QUOTAS,
         ("", "persistentvolumes") => config::VOLUMES,
         ("", "persistentvolumeclaims") => config::CLAIMS,

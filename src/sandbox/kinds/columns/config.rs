@@ -394,9 +394,12 @@ pub(super) const DEFINITIONS: &[Computed] = &[
     text("Versions", |object, _| {
         let served = items(object, "/spec/versions").filter(|version| version["served"] == true);
         let mut names: Vec<String> = served
-            .map(|version| match version["storage"] == true {
-                true => format!("{}(storage)", at(version, "/name")),
-                false => at(version, "/name").to_owned(),
+            .map(|version| {
+                if version["storage"] == true {
+                    format!("{}(storage)", at(version, "/name"))
+                } else {
+                    at(version, "/name").to_owned()
+                }
             })
             .collect();
         names.sort();
