@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
 /// In this order: what is longer and surer first.
 static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
@@ -54,7 +55,14 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 });
 
 pub(crate) fn normal(text: &str) -> String {
-    let mut text = text.to_owned();
+    // Documents of one line: the order of their fields means nothing.
+    let sorted = text
+        .lines()
+        .map(|line| match serde_json::from_str::<Value>(line) {
+            Ok(value @ Value::Object(_)) => value.to_string(),
+            _ => line.to_owned(),
+        });
+    let mut text = sorted.collect::<Vec<_>>().join("\n");
     for (pattern, with) in RULES.iter() {
         text = pattern.replace_all(&text, *with).into_owned();
     }

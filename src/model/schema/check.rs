@@ -369,6 +369,7 @@ impl<'s> Check<'s> {
             },
             reason: rule.reason.clone(),
             text: text.clone(),
+            of_scalar: !value.is_object() && !value.is_array(),
         };
         let message = format!("{}: {text}", self.place);
         self.add_with(kind, message, detail);

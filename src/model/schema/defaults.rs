@@ -31,6 +31,14 @@ pub(super) fn fill(schema: &SchemaRef, id: Id, value: &mut Value) {
                     fields.insert(name.to_string(), default.clone());
                 }
             }
+            // A null that may not stand there is nothing at all.
+            fields.retain(|name, field| {
+                let of = node.property(name).or(match node.additional {
+                    Additional::Of(of) => Some(of),
+                    _ => None,
+                });
+                !field.is_null() || of.is_none_or(|of| schema.node(of).nullable)
+            });
             for (name, field) in fields {
                 let of = node.property(name).or(match node.additional {
                     Additional::Of(of) => Some(of),

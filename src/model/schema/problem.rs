@@ -30,6 +30,8 @@ pub enum Detail {
         /// `FieldValueForbidden`, …; empty for the usual one.
         reason: Box<str>,
         text: String,
+        /// The rule is about a scalar, so its value says something.
+        of_scalar: bool,
     },
 }
 

@@ -76,10 +76,8 @@ impl Access {
             return Ok(());
         }
         let rules = self.index().role(&bound, namespace);
-        let rules = rules.map_err(|_| {
-            let kind = bound.kind.to_lowercase();
-            Failure::not_found(GROUP, &kind, &bound.name)
-        })?;
+        // The endpoint answers for what it looked up: the role goes by the binding's resource, as upstream has it.
+        let rules = rules.map_err(|_| Failure::not_found(GROUP, plural, &bound.name))?;
         self.within(user, namespace, &rules)
             .map_err(|what| refused(GROUP, plural, name(new), &what))
     }

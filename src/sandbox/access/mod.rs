@@ -33,8 +33,8 @@ pub(crate) use aggregate::aggregate;
 pub(crate) use bootstrap::bootstrap;
 use impersonate::Mode;
 use index::Index;
-use token::Tokens;
 pub(crate) use token::Subject;
+use token::Tokens;
 
 use super::store::Store;
 use crate::model::clock::Clock;

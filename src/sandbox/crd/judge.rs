@@ -7,6 +7,18 @@ use serde_json::Value;
 use crate::model::schema::{Bound, Detail, Problem, ProblemKind, SchemaRef, check_change};
 use crate::sandbox::failure::Cause;
 
+/// With one of these, rules are not looked at.
+const BLOCKING: [&str; 5] = [
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+];
+
+pub(super) const UNCHECKED: &str = "Invalid value: null: some validation rules were not checked because the object was invalid; \
+                         correct the existing errors to complete validation";
+
 /// Everything in a custom object that does not fit its schema, or breaks its rules. `old` is None for creates.
 /// Unknown fields are none of it: they were dropped before. What was wrong already and did not change is let be, as
 /// the definition may have become stricter since; not so for rules.
@@ -19,7 +31,15 @@ pub(crate) fn judge(schema: &SchemaRef, old: Option<&Value>, new: &Value) -> Vec
             && !matches!(problem.detail, Detail::Rule { .. })
     };
     let problems = problems.iter().filter(|problem| !is_old(problem));
-    problems.filter_map(|problem| cause(problem, new)).collect()
+    let mut causes: Vec<Cause> = problems.filter_map(|problem| cause(problem, new)).collect();
+    if schema.has_rules() && causes.iter().any(|cause| BLOCKING.contains(&cause.reason)) {
+        causes.push(Cause {
+            reason: "FieldValueInvalid",
+            message: UNCHECKED.to_owned(),
+            field: "<nil>".to_owned(),
+        });
+    }
+    causes
 }
 
 fn cause(problem: &Problem, object: &Value) -> Option<Cause> {
@@ -71,19 +91,16 @@ fn cause(problem: &Problem, object: &Value) -> Option<Cause> {
                 pointer,
                 reason,
                 text,
+                of_scalar,
             },
         ) => {
-            let at = object.pointer(pointer).unwrap_or(&Value::Null);
-            let value = if at.is_object() || at.is_array() {
-                format!("{:?}", kind_of(at))
-            } else {
-                shown(at)
-            };
+            let at = object.pointer(pointer).filter(|_| *of_scalar);
+            let value = at.map(|at| format!("{}: ", shown(at))).unwrap_or_default();
             let (reason, message) = match &**reason {
                 "FieldValueForbidden" => ("FieldValueForbidden", format!("Forbidden: {text}")),
                 "FieldValueRequired" => ("FieldValueRequired", format!("Required value: {text}")),
-                "FieldValueDuplicate" => ("FieldValueDuplicate", format!("Duplicate value: {value}")),
-                _ => ("FieldValueInvalid", format!("Invalid value: {value}: {text}")),
+                "FieldValueDuplicate" => ("FieldValueDuplicate", format!("Duplicate value: {value}{text}")),
+                _ => ("FieldValueInvalid", format!("Invalid value: {value}{text}")),
             };
             let field = Some(path(pointer, object)).filter(|field| !field.is_empty());
             (reason, field.unwrap_or_else(|| "<nil>".to_owned()), message)

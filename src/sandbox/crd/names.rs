@@ -13,7 +13,7 @@ pub(super) fn settle(definition: &Value, all: &[Object], now: &str) -> Option<Va
     let asked = &definition["spec"]["names"];
     let mut accepted = definition["status"]["acceptedNames"].clone();
     if !accepted.is_object() {
-        accepted = json!({});
+        accepted = json!({"plural": "", "kind": ""});
     }
     let mut refusal = None;
     let mut refuse = |reason: &'static str, names: &[&str]| {
@@ -27,32 +27,33 @@ pub(super) fn settle(definition: &Value, all: &[Object], now: &str) -> Option<Va
         };
         refusal = Some(Condition::new(NAMES_ACCEPTED, false, reason, &text));
     };
-    for (field, reason, is_kind) in [
-        ("plural", "PluralConflict", false),
-        ("singular", "SingularConflict", false),
-        ("kind", "KindConflict", true),
-        ("listKind", "ListKindConflict", true),
+    // The last refusal is the one that is told.
+    for (field, reason) in [
+        ("plural", "PluralConflict"),
+        ("singular", "SingularConflict"),
+        ("shortNames", "ShortNamesConflict"),
+        ("kind", "KindConflict"),
+        ("listKind", "ListKindConflict"),
     ] {
+        if field == "shortNames" {
+            let had = texts(&accepted[field]);
+            let new = texts(&asked[field])
+                .into_iter()
+                .filter(|name| !had.contains(name));
+            let conflicts: Vec<&str> = new.filter(|name| taken.has(name, false)).collect();
+            if conflicts.is_empty() {
+                put(&mut accepted, field, &asked[field]);
+            } else {
+                refuse(reason, &conflicts);
+            }
+            continue;
+        }
         let wanted = asked[field].as_str().unwrap_or_default();
-        if accepted[field] != wanted && taken.has(wanted, is_kind) {
+        if accepted[field] != wanted && taken.has(wanted, field.ends_with("ind")) {
             refuse(reason, &[wanted]);
         } else {
             accepted[field] = wanted.into();
         }
-    }
-    let short = |names: &Value| -> Vec<String> {
-        let names = names["shortNames"].as_array().into_iter().flatten();
-        names.filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let (had, wanted) = (short(&accepted), short(asked));
-    let conflicts = wanted
-        .iter()
-        .filter(|name| !had.contains(name) && taken.has(name, false));
-    let conflicts: Vec<&str> = conflicts.map(String::as_str).collect();
-    if conflicts.is_empty() {
-        put(&mut accepted, "shortNames", &asked["shortNames"]);
-    } else {
-        refuse("ShortNamesConflict", &conflicts);
     }
     put(&mut accepted, "categories", &asked["categories"]);
 
@@ -77,6 +78,11 @@ pub(super) fn settle(definition: &Value, all: &[Object], now: &str) -> Option<Va
         established.set(&mut new, now);
     }
     (new["status"] != definition["status"]).then_some(new)
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    let list = list.as_array().into_iter().flatten();
+    list.filter_map(Value::as_str).collect()
 }
 
 fn put(names: &mut Value, field: &str, value: &Value) {

@@ -172,7 +172,7 @@ fn built_in(group: &str, plural: &str) -> &'static [Computed] {
         ("", "namespaces") => config::NAMESPACES,
         ("", "configmaps") => config::CONFIG_MAPS,
         ("", "secrets") => config::SECRETS,
-        ("", "events") | ("events.k8s.io", "events") => config::EVENTS,
+        ("" | "events.k8s.io", "events") => config::EVENTS,
         ("", "resourcequotas") => config::QUOTAS,
         ("", "persistentvolumes") => config::VOLUMES,
         ("", "persistentvolumeclaims") => config::CLAIMS,
@@ -188,6 +188,7 @@ fn built_in(group: &str, plural: &str) -> &'static [Computed] {
         ) => config::WEBHOOKS,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => config::ADMISSION_POLICIES,
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => config::ADMISSION_BINDINGS,
+        ("apiextensions.k8s.io", "customresourcedefinitions") => config::DEFINITIONS,
         ("", "serviceaccounts") => NAME_AND_AGE,
         _ => GENERIC,
     }

@@ -56,7 +56,8 @@ struct Subresource<'a> {
 }
 
 /// One group: its name, its versions with the preferred one first, and the resources each has.
-type Group<'a> = (&'a str, Vec<(&'a str, Vec<(&'a Resource, &'a Version)>)>);
+type Group<'a> = (&'a str, Vec<(&'a str, Kinds<'a>)>);
+type Kinds<'a> = Vec<(&'a Resource, &'a Version)>;
 
 /// `GET /api`. `address` is where the client reached the server, `127.0.0.1:6443`.
 pub(crate) fn api_versions(address: &str) -> Value {
@@ -261,7 +262,7 @@ fn group_value((name, versions): &Group<'_>) -> Value {
 }
 
 fn groups(registry: &Registry, root: Root) -> Vec<Group<'_>> {
-    let mut groups: BTreeMap<&str, BTreeMap<Reverse<Rank<'_>>, Vec<(&Resource, &Version)>>> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, BTreeMap<Reverse<Rank<'_>>, Kinds<'_>>> = BTreeMap::new();
     for resource in registry.all() {
         if resource.group.is_empty() != (root == Root::Core) {
             continue;

@@ -75,12 +75,7 @@ pub(crate) struct Listening {
 }
 
 impl Listening {
-    /// Where: with the port that was found when port 0 was asked for.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// `https://127.0.0.1:40123`
+    /// `https://127.0.0.1:40123`, with the port that was found when port 0 was asked for.
     pub(crate) fn url(&self) -> String {
         format!("https://{}", self.address)
     }
@@ -177,6 +172,7 @@ impl Accepting {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        let _open = self.open;
         // Small frames of watches must not wait for more.
         let _best_effort = socket.set_nodelay(true);
         let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, self.tls.accept(socket)).await else {
@@ -319,7 +315,7 @@ mod tests {
                 .unwrap();
             assert_eq!(body.to_bytes(), expected);
         }
-        let address = listening.address();
+        let address = listening.address;
         listening.stop().await;
         assert!(TcpStream::connect(address).await.is_err());
     }
@@ -328,8 +324,8 @@ mod tests {
     async fn a_port_in_use_is_said_to_be_in_use() {
         let first = serving().await;
         let handler = |_| async { Ok(Response::new(http_body_util::Empty::<Bytes>::new())) };
-        let error = listen(handler, first.address()).await.unwrap_err();
-        let expected = format!("failed to listen on {}: the port is in use", first.address());
+        let error = listen(handler, first.address).await.unwrap_err();
+        let expected = format!("failed to listen on {}: the port is in use", first.address);
         assert_eq!(error.to_string(), expected);
     }
 }

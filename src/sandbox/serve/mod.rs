@@ -12,6 +12,8 @@ mod answer;
 mod audit;
 mod body;
 pub(crate) mod discovery;
+#[cfg(test)]
+mod documents_tests;
 mod list;
 pub(crate) mod listen;
 mod logs;

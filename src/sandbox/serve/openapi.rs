@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -31,8 +33,7 @@ pub(crate) fn index(registry: &Registry) -> Value {
                 ));
             }
         }
-        let hash = hash.finalize();
-        let hash: String = hash.iter().map(|byte| format!("{byte:02X}")).collect();
+        let hash = URL_SAFE_NO_PAD.encode(hash.finalize());
         let url = format!("/openapi/v3/{path}?hash={hash}");
         paths.insert(path, json!({"serverRelativeURL": url}));
     }

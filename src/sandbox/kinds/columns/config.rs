@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::cell::{
-    at, condition, count, is_true, items, name, none_if_empty, or, plain, selector, since, size,
+    at, condition, count, created, is_true, items, name, none_if_empty, or, plain, selector, since, size,
 };
 use super::{AGE, Computed, NAME, integer, text, typed, wide};
 use crate::model::clock::Timestamp;
@@ -386,4 +386,36 @@ pub(super) const ADMISSION_BINDINGS: &[Computed] = &[
         }
     }),
     AGE,
+];
+
+pub(super) const DEFINITIONS: &[Computed] = &[
+    NAME,
+    text("Scope", |object, _| at(object, "/spec/scope").into()),
+    text("Versions", |object, _| {
+        let served = items(object, "/spec/versions").filter(|version| version["served"] == true);
+        let mut names: Vec<String> = served
+            .map(|version| {
+                if version["storage"] == true {
+                    format!("{}(storage)", at(version, "/name"))
+                } else {
+                    at(version, "/name").to_owned()
+                }
+            })
+            .collect();
+        names.sort();
+        names.join(",").into()
+    }),
+    typed("Created At", "date", created),
+    wide("Group", |object, _| at(object, "/spec/group").into()),
+    wide("Kind", |object, _| at(object, "/spec/names/kind").into()),
+    wide("ShortNames", |object, _| {
+        let names: Vec<String> = items(object, "/spec/names/shortNames").map(plain).collect();
+        names.join(",").into()
+    }),
+    Computed {
+        name: "Established",
+        kind: "boolean",
+        wide: true,
+        cell: |object, _| is_true(object, "Established").into(),
+    },
 ];

@@ -77,9 +77,12 @@ pub(super) const ENDPOINTS: &[Computed] = &[
                 all.extend(addresses.iter().map(|ip| (*ip).to_owned()));
             }
             for port in ports {
-                all.extend(addresses.iter().map(|ip| match ip.contains(':') {
-                    true => format!("[{ip}]:{port}"),
-                    false => format!("{ip}:{port}"),
+                all.extend(addresses.iter().map(|ip| {
+                    if ip.contains(':') {
+                        format!("[{ip}]:{port}")
+                    } else {
+                        format!("{ip}:{port}")
+                    }
                 }));
             }
         }

@@ -1,4 +1,4 @@
-//! The part of Kubernetes' JSONPath that printer columns use: fields, indexes, `[*]`, `..` and filters that compare
+//! The part of Kubernetes' `JSONPath` that printer columns use: fields, indexes, `[*]`, `..` and filters that compare
 //! with a literal.
 
 use serde_json::Value;
@@ -184,12 +184,11 @@ fn closing(text: &str) -> Option<usize> {
     for (at, character) in text.char_indices() {
         match (quote, character) {
             (Some(open), _) if open == character => quote = None,
-            (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(character),
             (None, '[') => depth += 1,
             (None, ']') if depth == 0 => return Some(at),
             (None, ']') => depth -= 1,
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
     }
     None
@@ -235,10 +234,9 @@ fn outside_quotes(text: &str, sign: &str) -> Option<usize> {
     for (at, character) in text.char_indices() {
         match quote {
             Some(open) if open == character => quote = None,
-            Some(_) => {}
             None if matches!(character, '"' | '\'') => quote = Some(character),
             None if text[at..].starts_with(sign) => return Some(at),
-            None => {}
+            Some(_) | None => {}
         }
     }
     None
