@@ -303,3 +303,26 @@ async fn a_thousand_pods_run_in_under_two_seconds_of_wall_time() {
     eprintln!("1,000 pods: {took:?}, {} writes", world.server.store().revision());
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn debug_loop() {
+    let world = World::new(1);
+    world.create("apps", "deployments", deployment("web", 1));
+    for _ in 0..300 {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if world.server.store().revision() > 80 {
+            break;
+        }
+    }
+    let (changes, _) = world.server.store().since("", 0).unwrap();
+    for change in changes.iter().rev().take(4).rev() {
+        eprintln!(
+            "{} {:?} {}",
+            change.revision,
+            change.key,
+            serde_json::to_string(&change.new.as_deref()).unwrap()
+        );
+    }
+    eprintln!("{}", world.server.store().revision());
+}
