@@ -34,6 +34,7 @@ mod members;
 mod ownership;
 mod policies;
 mod restart;
+mod restored;
 mod scenario;
 mod seed;
 mod shop;
@@ -77,6 +78,7 @@ fn scenarios() -> Vec<Scenario> {
         ownership::scenarios(),
         policies::scenarios(),
         restart::scenarios(),
+        restored::scenarios(),
         soak::scenarios(),
         members::scenarios(),
     ];

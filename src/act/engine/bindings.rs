@@ -7,7 +7,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{engine::Engine, error::Error, index::version};
+use super::{engine::Engine, error::Error, index::is_decided_alike};
 use crate::{
     act::wire::{Error as WireError, HUB, Target},
     model::{
@@ -116,14 +116,11 @@ impl Engine {
         binding
     }
 
-    /// After an own write: what the watch showed meanwhile of others' was passed over, so it is looked at now.
-    pub(super) fn catch_up(&self, key: &BindingKey, kept: &WorkloadBinding) {
-        let newer = self.index.binding(key).is_none_or(|held| {
-            held.metadata.uid != kept.metadata.uid
-                || version(held.metadata.resource_version.as_ref())
-                    > version(kept.metadata.resource_version.as_ref())
-        });
-        if newer {
+    /// After an own write, however it ended: what others did meanwhile was passed over when the watch showed it, and
+    /// is looked at now if it is not what `known` says.
+    pub(super) fn catch_up(&self, key: &BindingKey, known: &WorkloadBinding) {
+        let held = self.index.binding(key);
+        if held.is_none_or(|held| !is_decided_alike(&known.metadata, &held.metadata)) {
             self.queue.add(key.clone());
             self.touch(key);
         }

@@ -7,6 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use kube::api::ObjectMeta;
 use parking_lot::RwLock;
 
 use crate::{
@@ -281,6 +282,14 @@ fn is_needed_by_others(kind: &GroupKind) -> bool {
 /// All keys of a map, with no part of it held any longer.
 pub(super) fn keys_of<K: Clone + Eq + std::hash::Hash, V>(map: &DashMap<K, V>) -> Vec<K> {
     map.iter().map(|entry| entry.key().clone()).collect()
+}
+
+/// Whether two states of a binding differ at most in its status.
+pub(super) fn is_decided_alike(one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    one.uid == other.uid
+        && one.generation == other.generation
+        && one.deletion_timestamp == other.deletion_timestamp
+        && one.finalizers == other.finalizers
 }
 
 /// Resource versions grow; one that is not a number is older than any.

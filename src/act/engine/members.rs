@@ -105,7 +105,9 @@ impl Engine {
         acts_as: &ActsAs,
     ) -> Result<(), Trouble> {
         self.enforcer
-            .ensure(member, namespace, acts_as)
+            .ensure(member, namespace, acts_as, |tenant| {
+                self.is_unclaimed(tenant, namespace)
+            })
             .await
             .map_err(|obstacle| match obstacle {
                 Obstacle::Refused { reason, message } => {

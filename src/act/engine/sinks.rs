@@ -14,7 +14,7 @@ use kube::{ResourceExt, core::PartialObjectMeta};
 use super::{
     engine::Engine,
     follow::{Sink, Synced, follow},
-    index::{Namespace, keys_of},
+    index::{Namespace, is_decided_alike, keys_of},
 };
 use crate::{
     act::wire::Error as WireError,
@@ -389,13 +389,7 @@ impl Sink<WorkloadBinding> for To<Bindings> {
             }
         }
         let before = engine.index.binding(&key);
-        let decided_alike = before.is_some_and(|before| {
-            let (before, now) = (&before.metadata, &object.metadata);
-            before.uid == now.uid
-                && before.generation == now.generation
-                && before.deletion_timestamp == now.deletion_timestamp
-                && before.finalizers == now.finalizers
-        });
+        let decided_alike = before.is_some_and(|before| is_decided_alike(&before.metadata, &object.metadata));
         let being_written = engine.index.is_being_written(&key);
         if engine.index.keep_binding(&key, &Arc::new(object)) && !being_written {
             if decided_alike {

@@ -317,16 +317,17 @@ impl Engine {
         let writing = self.index.writing(key);
         let written = api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await;
         Self::count_hub(Verb::Status, &written);
-        match written {
-            Ok(binding) => {
-                let kept = self.keep(key, binding);
-                drop(writing);
-                self.catch_up(key, &kept);
+        let outcome = match written {
+            Ok(written) => {
+                self.keep(key, written);
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(source) => Err(self.stale(key, "write the status of", source).await),
-        }
+        };
+        drop(writing);
+        self.catch_up(key, binding);
+        outcome
     }
 
     /// A template that is nowhere any more shows no counts.

@@ -180,68 +180,12 @@ fn is_unauthorized(error: &KubeError) -> bool {
 
 fn trouble_of(core: &Core, error: &KubeError) -> Trouble {
     let message = wire::brief(error);
-    if is_certificate(error) {
+    if wire::is_certificate(error) {
         Trouble::Certificate(format!(
             "{message}; if its certificate authority was changed on purpose: hub join {} --refresh --member-kubeconfig FILE",
             core.name
         ))
     } else {
         Trouble::Silent(message)
-    }
-}
-
-/// Whether the handshake failed because of the server's certificate. Connectors wrap that in I/O errors, several deep,
-/// and an I/O error names as its source what its content names, not the content.
-fn is_certificate(error: &KubeError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return matches!(tls, rustls::Error::InvalidCertificate(_));
-        }
-        cause = match error
-            .downcast_ref::<std::io::Error>()
-            .map(std::io::Error::get_ref)
-        {
-            Some(Some(inner)) => Some(inner),
-            _ => error.source(),
-        };
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case::bare(KubeError::Service(Box::new(unknown_issuer())), true)]
-    #[case::as_the_connector_wraps_it(
-        KubeError::Service(Box::new(io::Error::other(io::Error::new(
-            io::ErrorKind::InvalidData,
-            unknown_issuer()
-        )))),
-        true
-    )]
-    #[case::another_failure_of_the_handshake(
-        KubeError::Service(Box::new(io::Error::other(rustls::Error::DecryptError))),
-        false
-    )]
-    #[case::no_handshake(
-        KubeError::Service(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused))),
-        false
-    )]
-    fn a_certificate_that_is_not_accepted_is_told_from_silence(
-        #[case] error: KubeError,
-        #[case] certificate: bool,
-    ) {
-        assert_eq!(is_certificate(&error), certificate);
-    }
-
-    fn unknown_issuer() -> rustls::Error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)
     }
 }

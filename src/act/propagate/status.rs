@@ -74,7 +74,9 @@ pub fn binding_status(
         })
         .collect();
     if let Some(scheduling) = scheduling {
-        status.reasons = scheduling.reasons.iter().take(SHOWN).cloned().collect();
+        let before = std::mem::take(&mut status.reasons);
+        let shown = scheduling.reasons.iter().take(SHOWN).cloned();
+        status.reasons = shown.map(|reason| reason.steadied_by(&before)).collect();
     }
     status.placed = Some(binding.placed(&status.clusters));
     conditions(binding, &mut status, scheduling, standings, now);

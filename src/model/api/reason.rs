@@ -50,6 +50,8 @@ words! {
         Joined,
         /// Cluster: the hub writes nothing there until a person has decided.
         Held,
+        /// Cluster: a namespace that the hub made and nobody needs any more stays, since the hub can't tell whether it is empty.
+        NamespacesKept,
         /// `WorkloadBinding`: members were decided for.
         Scheduled,
         /// `WorkloadBinding`: every member decided for holds what the template says.
@@ -120,6 +122,8 @@ words! {
         KindRefused,
         /// The member does not serve the kind.
         KindUnknown,
+        /// The hub may not list objects of a kind in the member; the message has the `ClusterRole` to create.
+        KindUnreadable,
         /// The member refused the object, or does not know a field that the template sets.
         InvalidForMember,
         /// The member's policy or quota refused the object.

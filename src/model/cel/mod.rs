@@ -13,6 +13,7 @@
 mod bound;
 mod cost;
 mod functions;
+mod names;
 mod program;
 mod rewrite;
 #[cfg(test)]

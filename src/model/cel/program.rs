@@ -1,6 +1,6 @@
 //! Compiling and running one expression.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use kube_cel::KubeCelExt;
@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::bound;
 use super::cost::{self, COST_LIMIT};
+use super::names;
 use super::rewrite;
 use super::value::{from_cel, kind_of, to_cel};
 
@@ -142,6 +143,12 @@ impl Program {
     #[must_use]
     pub fn uses(&self, variable: &str) -> bool {
         self.expression.references().has_variable(variable)
+    }
+
+    /// The fields of a variable that the expression reads, as JSON pointers. Those it takes by index are left out.
+    #[must_use]
+    pub fn fields_of(&self, variable: &str) -> BTreeSet<String> {
+        names::read_of(variable, &self.expression)
     }
 
     /// The expression as it was written.

@@ -183,3 +183,13 @@ fn rules_see_real_field_names_and_no_nulls() {
     );
     assert!(Program::compile_rule("self == oldSelf").unwrap().uses("oldSelf"));
 }
+
+#[rstest]
+#[case("cluster.status.nodes.ready >= 3 && cluster.metadata.name != 'a'", &["/metadata/name", "/status/nodes/ready"])]
+#[case("quantity(cluster.status.idle.cpu).isGreaterThan(quantity('2'))", &["/status/idle/cpu"])]
+#[case("['a', cluster.spec.zone].exists(x, x == cluster.spec.region)", &["/spec/region", "/spec/zone"])]
+#[case("'cluster.status.nodes' == 'x'", &[])]
+fn an_expression_names_the_fields_it_reads(#[case] text: &str, #[case] fields: &[&str]) {
+    let program = Program::compile(text, &["cluster"]).unwrap();
+    assert_eq!(Vec::from_iter(program.fields_of("cluster")), fields);
+}

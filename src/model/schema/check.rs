@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::SchemaRef;
 use super::defaults::with_defaults;
 use super::node::{Additional, Id, Limits, ListType, Node, Rule};
-use super::problem::{Place, Problem, ProblemKind};
+use super::problem::{Bound, Detail, Place, Problem, ProblemKind};
 
 /// More problems than these of one object help nobody.
 const PROBLEM_LIMIT: usize = 50;
@@ -229,17 +229,21 @@ impl<'s> Check<'s> {
             .maximum
             .filter(|(most, excluded)| number > *most || (*excluded && number >= *most));
         let wide = limits.int32 && value.as_i64().is_none_or(|value| i32::try_from(value).is_err());
-        let message = match (below, above) {
-            (Some((least, false)), _) => format!("{} is {value}, but must be at least {least}", self.place),
-            (Some((least, true)), _) => format!("{} is {value}, but must be more than {least}", self.place),
-            (_, Some((most, false))) => format!("{} is {value}, but must be at most {most}", self.place),
-            (_, Some((most, true))) => format!("{} is {value}, but must be less than {most}", self.place),
-            _ if wide && value.is_i64() | value.is_u64() => {
-                format!("{} is {value}, which does not fit into 32 bits", self.place)
-            }
+        let bound = match (below, above) {
+            (Some((least, excluded)), _) => Bound::Least(least, excluded),
+            (_, Some((most, excluded))) => Bound::Most(most, excluded),
+            _ if wide && value.is_i64() | value.is_u64() => Bound::Bits32,
             _ => return,
         };
-        self.add(ProblemKind::OutOfRange, message);
+        let demand = match bound {
+            Bound::Least(least, false) => format!("but must be at least {least}"),
+            Bound::Least(least, true) => format!("but must be more than {least}"),
+            Bound::Most(most, false) => format!("but must be at most {most}"),
+            Bound::Most(most, true) => format!("but must be less than {most}"),
+            _ => "which does not fit into 32 bits".to_owned(),
+        };
+        let message = format!("{} is {value}, {demand}", self.place);
+        self.add_bound(bound, message);
     }
 
     fn length(&mut self, limits: &Limits, value: &Value) {
@@ -255,10 +259,10 @@ impl<'s> Check<'s> {
                 "{} has {length} {unit}, but must have at least {least}",
                 self.place
             );
-            self.add(ProblemKind::OutOfRange, message);
+            self.add_bound(Bound::AtLeast(least), message);
         } else if let Some(most) = limits.at_most.filter(|most| length > *most) {
             let message = format!("{} has {length} {unit}, but must have at most {most}", self.place);
-            self.add(ProblemKind::OutOfRange, message);
+            self.add_bound(Bound::AtMost(most), message);
         }
     }
 
@@ -353,22 +357,41 @@ impl<'s> Check<'s> {
             .iter()
             .flat_map(|field| field.split('/').skip(1))
             .collect();
+        let here = self.place.pointer();
         for field in &fields {
             self.place.enter_field(field);
         }
+        let detail = Detail::Rule {
+            pointer: if rule.names_field {
+                self.place.pointer()
+            } else {
+                here
+            },
+            reason: rule.reason.clone(),
+            text: text.clone(),
+        };
         let message = format!("{}: {text}", self.place);
-        self.add(kind, message);
+        self.add_with(kind, message, detail);
         for _ in fields {
             self.place.leave();
         }
     }
 
     fn add(&mut self, kind: ProblemKind, message: String) {
+        self.add_with(kind, message, Detail::None);
+    }
+
+    fn add_bound(&mut self, bound: Bound, message: String) {
+        self.add_with(ProblemKind::OutOfRange, message, Detail::Bound(bound));
+    }
+
+    fn add_with(&mut self, kind: ProblemKind, message: String, detail: Detail) {
         if self.problems.len() < PROBLEM_LIMIT {
             self.problems.push(Problem {
                 pointer: self.place.pointer(),
                 kind,
                 message,
+                detail,
             });
         }
     }

@@ -194,6 +194,8 @@ impl<'d> Compiler<'d> {
                 message_program: rule["messageExpression"]
                     .as_str()
                     .and_then(|text| Program::compile_rule(text).ok()),
+                names_field: rule["fieldPath"].is_string(),
+                reason: rule["reason"].as_str().unwrap_or_default().into(),
                 field: rule["fieldPath"]
                     .as_str()
                     .map(pointer_of)

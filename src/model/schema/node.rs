@@ -144,6 +144,10 @@ pub(super) struct Rule {
     pub(super) message_program: Option<Program>,
     /// The field meant, as a JSON pointer below the value.
     pub(super) field: Option<Box<str>>,
+    /// The schema names the field; else it was read from the rule.
+    pub(super) names_field: bool,
+    /// `FieldValueForbidden`, …; empty for the usual one.
+    pub(super) reason: Box<str>,
 }
 
 /// All nodes of one document.

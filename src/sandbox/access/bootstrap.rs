@@ -178,15 +178,16 @@ const BINDINGS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// ClusterRoles, with what they gather already in them, and ClusterRoleBindings.
+/// ClusterRoles, with what they gather already in them, and who has them.
 pub(crate) fn bootstrap() -> Vec<Value> {
     let mut roles: Vec<Object> = ROLES.iter().map(|of| Arc::new(role(of))).collect();
     // `admin` gathers `edit`, which gathers `view`.
     for gatherer in ["view", "edit", "admin"] {
-        let rules = roles.iter().find(|role| name(role) == gatherer);
-        let rules = rules.and_then(|role| gathered(role, &roles));
-        if let (Some(rules), Some(role)) = (rules, roles.iter_mut().find(|role| name(role) == gatherer)) {
-            Arc::make_mut(role)["rules"] = rules;
+        let Some(at) = roles.iter().position(|role| name(role) == gatherer) else {
+            continue;
+        };
+        if let Some(rules) = gathered(&roles[at], &roles) {
+            Arc::make_mut(&mut roles[at])["rules"] = rules;
         }
     }
     let roles = roles.into_iter().map(Arc::unwrap_or_clone);

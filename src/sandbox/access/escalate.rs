@@ -12,7 +12,7 @@ use crate::sandbox::object::{meta, name};
 const MORE_THAN_HELD: &str = "is attempting to grant RBAC permissions not currently held";
 
 impl Access {
-    /// Judges a write of a Role, ClusterRole, RoleBinding or ClusterRoleBinding; anything else passes. `old` is None
+    /// Judges a write of a role or a binding, of a namespace or the cluster; anything else passes. `old` is None
     /// for creates. To be called with the object that would be stored.
     pub(crate) fn admit(
         &self,
@@ -65,19 +65,20 @@ impl Access {
 
     fn admit_binding(&self, user: &User, plural: &str, new: &Value) -> Result<(), Failure> {
         let namespace = meta(new, "namespace");
-        let role = RoleRef::read(new);
-        let roles = match role.kind.as_str() {
+        let bound = RoleRef::read(new);
+        let resource = match bound.kind.as_str() {
             "Role" => "roles",
             "ClusterRole" => "clusterroles",
             _ => "",
         };
-        if !roles.is_empty() && role.group == GROUP && self.may(user, "bind", roles, namespace, &role.name) {
+        let is_known = !resource.is_empty() && bound.group == GROUP;
+        if is_known && self.may(user, "bind", resource, namespace, &bound.name) {
             return Ok(());
         }
-        let rules = self.index().role(&role, namespace);
+        let rules = self.index().role(&bound, namespace);
         let rules = rules.map_err(|_| {
-            let kind = role.kind.to_lowercase();
-            Failure::not_found(GROUP, &kind, &role.name)
+            let kind = bound.kind.to_lowercase();
+            Failure::not_found(GROUP, &kind, &bound.name)
         })?;
         self.within(user, namespace, &rules)
             .map_err(|what| refused(GROUP, plural, name(new), &what))

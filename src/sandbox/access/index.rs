@@ -16,12 +16,15 @@ const ROLES: &str = "roles.rbac.authorization.k8s.io";
 const CLUSTER_BINDINGS: &str = "clusterrolebindings.rbac.authorization.k8s.io";
 const BINDINGS: &str = "rolebindings.rbac.authorization.k8s.io";
 
+type Place = (Arc<str>, Arc<str>);
+
 /// What was compiled from the four kinds. Cluster-scoped objects have the namespace `""`.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// The revision of the store that this is in step with; none before the first look.
     seen: Option<u64>,
-    roles: HashMap<(Arc<str>, Arc<str>), Arc<[Rule]>>,
+    /// By namespace and name.
+    roles: HashMap<Place, Arc<[Rule]>>,
     bindings: HashMap<Arc<str>, BTreeMap<Arc<str>, Binding>>,
 }
 
@@ -29,7 +32,7 @@ pub(super) struct Index {
 #[derive(Debug)]
 pub(super) struct Binding {
     pub(super) name: Arc<str>,
-    /// Empty for ClusterRoleBindings.
+    /// Empty for a binding of the whole cluster.
     pub(super) namespace: Arc<str>,
     pub(super) role: RoleRef,
     subjects: Vec<BoundSubject>,

@@ -34,7 +34,7 @@ pub(crate) use bootstrap::bootstrap;
 use impersonate::Mode;
 use index::Index;
 use token::Tokens;
-pub(crate) use token::{Subject, Token};
+pub(crate) use token::Subject;
 
 use super::store::Store;
 use crate::model::clock::Clock;

@@ -19,6 +19,24 @@ use crate::sandbox::store::Key;
 const AUTHENTICATION: &str = "authentication.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 
+/// The kinds that are answered here.
+const KINDS: [(&str, &str, &str); 6] = [
+    ("selfsubjectreviews", AUTHENTICATION, "SelfSubjectReview"),
+    ("tokenreviews", AUTHENTICATION, "TokenReview"),
+    ("subjectaccessreviews", AUTHORIZATION, "SubjectAccessReview"),
+    (
+        "selfsubjectaccessreviews",
+        AUTHORIZATION,
+        "SelfSubjectAccessReview",
+    ),
+    (
+        "localsubjectaccessreviews",
+        AUTHORIZATION,
+        "LocalSubjectAccessReview",
+    ),
+    ("selfsubjectrulesreviews", AUTHORIZATION, "SelfSubjectRulesReview"),
+];
+
 const ONE_OF: &str = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
 
 impl Access {
@@ -71,6 +89,9 @@ impl Access {
             _ => return Err(Failure::not_found("", plural, "")),
         };
         field_mut(&mut body, "metadata");
+        if let Some((_, group, kind)) = KINDS.iter().find(|(of, ..)| *of == plural) {
+            name_kind(&mut body, group, kind);
+        }
         body["status"] = status;
         Ok(body)
     }
@@ -139,7 +160,7 @@ impl Access {
         })
     }
 
-    /// Answers a POST of a TokenRequest to `serviceaccounts/NAME/token`.
+    /// Answers a POST of a `TokenRequest` to `serviceaccounts/NAME/token`.
     pub(crate) fn request_token(
         &self,
         namespace: &str,
@@ -201,9 +222,16 @@ impl Access {
         spec.insert("audiences".to_owned(), json!(audiences));
         spec.insert("expirationSeconds".to_owned(), seconds.into());
         spec.entry("boundObjectRef").or_insert(Value::Null);
+        name_kind(&mut body, AUTHENTICATION, KIND);
         body["status"] = json!({"token": token.text, "expirationTimestamp": format_seconds(token.expires)});
         Ok(body)
     }
+}
+
+/// A body may leave its kind to the path; an answer says it.
+fn name_kind(body: &mut Value, group: &str, kind: &str) {
+    body["apiVersion"] = format!("{group}/v1").into();
+    body["kind"] = kind.into();
 }
 
 fn check_spec(kind: &str, body: &Value, of_oneself: bool) -> Result<(), Failure> {

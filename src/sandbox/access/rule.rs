@@ -94,7 +94,7 @@ impl Rule {
     /// The same as rules of one verb on one thing each.
     pub(super) fn parts(&self) -> Vec<Self> {
         let mut parts = Vec::new();
-        let one = |text: &Box<str>| vec![text.clone()];
+        let one = |text: &str| vec![Box::from(text)];
         for group in &self.groups {
             for resource in &self.resources {
                 for verb in &self.verbs {

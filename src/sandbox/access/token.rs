@@ -1,6 +1,7 @@
 //! Bearer tokens: shaped as the API server's own, signed with a key that lives as long as the cluster.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -94,7 +95,10 @@ impl Tokens {
     fn next_id(&self) -> String {
         let number = self.issued.fetch_add(1, Ordering::Relaxed);
         let hash = hmac(&self.key, &number.to_le_bytes());
-        let hex: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::with_capacity(32);
+        for byte in &hash[..16] {
+            let _ = write!(hex, "{byte:02x}");
+        }
         [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 

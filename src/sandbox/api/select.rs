@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Target;
+use crate::sandbox::crd;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::Origin;
 use crate::sandbox::object;
@@ -153,7 +154,7 @@ fn is_selectable(target: &Target, path: &str) -> bool {
             .iter()
             .find(|(group, plural, _)| target.is(group, plural))
             .is_some_and(|(_, _, paths)| paths.contains(&path)),
-        Origin::Custom { .. } => false,
+        Origin::Custom { .. } => crd::is_selectable(target.served(), path),
     }
 }
 

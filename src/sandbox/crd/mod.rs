@@ -4,12 +4,14 @@
 //! definition ─complete─► validate ─► stored ─► run: names free?  ─► conditions NamesAccepted, Established
 //!                                                   established? ─► registry (resource)
 //! deleted ─leaving─► waits ──────────────────► run: its objects go, then itself, then its kind
+//! its objects ─judge─► what its schema and rules refuse
 //! ```
 //!
 //! Schemas must be structural, as upstream demands; their rules and defaults are [`crate::model::schema`]'s.
 
 mod complete;
 mod condition;
+mod judge;
 mod names;
 mod resource;
 mod run;
@@ -19,6 +21,8 @@ mod tests;
 mod validate;
 
 pub(crate) use complete::{complete, leaving};
+pub(crate) use judge::{judge, path};
+pub(crate) use resource::is_selectable;
 pub(crate) use run::run;
 pub(crate) use validate::validate;
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::GROUP;
 use super::condition::{TERMINATING, is_true};
@@ -21,6 +21,9 @@ const VERBS: [&str; 8] = [
     "update",
     "watch",
 ];
+
+/// Where a published schema names the fields that objects can be selected by.
+const SELECTABLE: &str = "x-kubernetes-selectable-fields";
 
 /// While its definition is leaving, a kind takes no more objects.
 const VERBS_OF_LEAVING: [&str; 5] = ["delete", "deletecollection", "get", "list", "watch"];
@@ -71,6 +74,15 @@ fn version(described: &Value, schemas: &Schemas, group: &str, kind: &str, verbs:
     let name = described["name"].as_str()?;
     let subresources = &described["subresources"];
     let columns = described["additionalPrinterColumns"].as_array();
+    let mut openapi = described["schema"]["openAPIV3Schema"].clone();
+    let selectable = described["selectableFields"].as_array().into_iter().flatten();
+    let selectable: Vec<Value> = selectable
+        .filter_map(|field| field["jsonPath"].as_str())
+        .map(|path| json!({"fieldPath": path.trim_start_matches('.')}))
+        .collect();
+    if !selectable.is_empty() {
+        openapi[SELECTABLE] = selectable.into();
+    }
     Some(Version {
         name: name.into(),
         schema: schemas.kind(group, name, kind),
@@ -79,8 +91,15 @@ fn version(described: &Value, schemas: &Schemas, group: &str, kind: &str, verbs:
         scale: scale(&subresources["scale"]),
         others: Vec::new(),
         columns: columns.into_iter().flatten().map(column).collect(),
-        openapi: Some(Arc::new(described["schema"]["openAPIV3Schema"].clone())),
+        openapi: Some(Arc::new(openapi)),
     })
+}
+
+/// Whether objects of a custom kind can be selected by this field.
+pub(crate) fn is_selectable(version: Option<&Version>, path: &str) -> bool {
+    let schema = version.and_then(|version| version.openapi.as_deref());
+    let fields = schema.and_then(|schema| schema[SELECTABLE].as_array());
+    fields.is_some_and(|fields| fields.iter().any(|field| field["fieldPath"] == path))
 }
 
 fn scale(scale: &Value) -> Option<Scale> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::{GROUP, PLURAL, run, validate};
 use crate::model::clock::Clock;
 use crate::sandbox::access::Access;
-use crate::sandbox::api::{DeleteOptions, Server, Target};
+use crate::sandbox::api::{DeleteOptions, Selection, Server, Target};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::{self, Resource};
 use crate::sandbox::object::{Object, is_deleting, name};
@@ -118,7 +118,9 @@ async fn our_own_kinds_are_established_with_all_their_rules() {
     let world = World::new();
     for definition in OWN {
         let definition: Value = serde_saphyr::from_str(definition).unwrap();
-        assert_eq!(validate(&definition, None), []);
+        let mut complete = definition.clone();
+        super::complete(&mut complete);
+        assert_eq!(validate(&complete, None), []);
         world.define(definition).unwrap();
     }
     world.settle().await;
@@ -275,6 +277,108 @@ async fn nothing_is_written_at_rest() {
     let revision = world.server.store().revision();
     tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
     assert_eq!(world.server.store().revision(), revision);
+}
+
+/// A kind with one of everything a schema can demand.
+fn demanding() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "things.example.com"},
+        "spec": {
+            "group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                "selectableFields": [{"jsonPath": ".spec.mode"}],
+                "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                    "spec": {"type": "object", "required": ["mode"], "properties": {
+                        "mode": {"type": "string", "enum": ["A", "B"]},
+                        "size": {"type": "integer", "minimum": 1, "maximum": 9, "default": 3},
+                        "code": {"type": "string", "pattern": "^[a-z]+$", "maxLength": 3},
+                        "list": {"type": "array", "maxItems": 1, "items": {"type": "string"}},
+                        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+                      "x-kubernetes-validations": [
+                        {"rule": "!has(self.code) || self.mode == 'A'", "message": "code needs mode A",
+                         "reason": "FieldValueForbidden"},
+                        {"rule": "self.size >= oldSelf.size", "message": "size never falls", "fieldPath": ".size"}]},
+                    "status": {"type": "object", "properties": {"seen": {"type": "integer"}}}}}},
+            }],
+        },
+    })
+}
+
+fn thing(name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": name}, "spec": spec})
+}
+
+#[rstest]
+#[case(json!({}), "spec.mode: Required value")]
+#[case(json!({"mode": "C"}), r#"spec.mode: Unsupported value: "C": supported values: "A", "B""#)]
+#[case(json!({"mode": "A", "size": 0}), "spec.size: Invalid value: 0: spec.size in body should be greater than or equal to 1")]
+#[case(json!({"mode": "A", "code": "X"}), r#"spec.code: Invalid value: "X": spec.code in body should match '^[a-z]+$'"#)]
+#[case(json!({"mode": "A", "code": "abcd"}), "spec.code: Too long: may not be more than 3 bytes")]
+#[case(json!({"mode": "A", "list": ["a", "b"]}), "spec.list: Too many: 2: must have at most 1 item")]
+#[case(json!({"mode": "A", "list": [7]}), r#"spec.list[0]: Invalid value: "integer": spec.list[0] in body must be of type string: "integer""#)]
+#[case(json!({"mode": "B", "code": "abc"}), "spec: Forbidden: code needs mode A")]
+#[tokio::test(start_paused = true)]
+async fn an_object_that_does_not_fit_is_refused_in_upstreams_words(#[case] spec: Value, #[case] words: &str) {
+    let world = World::new();
+    world.define(demanding()).unwrap();
+    world.settle().await;
+    let failure = world
+        .create("example.com", "things", "shop", thing("a", spec))
+        .unwrap_err();
+    assert_eq!((failure.code, failure.reason), (422, "Invalid"));
+    assert_eq!(
+        failure.message,
+        format!("Thing.example.com \"a\" is invalid: {words}")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_is_pruned_defaulted_and_compared_with_its_past() {
+    let world = World::new();
+    world.define(demanding()).unwrap();
+    world.settle().await;
+    let spec = json!({"mode": "A", "colour": "red", "free": {"any": 1}});
+    let made = world
+        .create("example.com", "things", "shop", thing("a", spec))
+        .unwrap();
+    assert_eq!(made["spec"], json!({"mode": "A", "size": 3, "free": {"any": 1}}));
+    assert_eq!(made["metadata"]["generation"], 1);
+
+    let target = world.target("example.com", "things", "shop", "a").unwrap();
+    let change = |at: &'static str, value: Value| {
+        move |thing: &Value| {
+            let mut new = thing.clone();
+            new[at] = value.clone();
+            Some(new)
+        }
+    };
+    let smaller = change("spec", json!({"mode": "A", "size": 2}));
+    let failure = world
+        .server
+        .update_with(&world.writer, &target, smaller)
+        .unwrap_err();
+    let words = r#"Thing.example.com "a" is invalid: spec.size: Invalid value: 2: size never falls"#;
+    assert_eq!(failure.message, words);
+
+    let status = target.at("status");
+    let seen = change("status", json!({"seen": 7}));
+    let written = world.server.update_with(&world.writer, &status, seen).unwrap();
+    assert_eq!(
+        (&written["status"], &written["metadata"]["generation"]),
+        (&json!({"seen": 7}), &json!(1))
+    );
+    let ignored = change("status", json!({"seen": 8}));
+    let written = world.server.update_with(&world.writer, &target, ignored).unwrap();
+    assert_eq!(written["status"], json!({"seen": 7}));
+
+    let selected = |fields: &str| {
+        let selection = Selection::parse(&target.named(""), "", fields)?;
+        Ok::<usize, Failure>(world.server.select(&target.named(""), &selection).0.len())
+    };
+    assert_eq!(selected("spec.mode=A").unwrap(), 1);
+    assert_eq!(selected("spec.mode=B").unwrap(), 0);
+    assert_eq!(selected("spec.size=3").unwrap_err().code, 400);
 }
 
 #[rstest]

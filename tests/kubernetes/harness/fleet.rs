@@ -2,15 +2,17 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::{try_join, try_join_all};
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::commands::{self, Plan, Role};
 use super::control_plane::ControlPlane;
-use super::process::{Process, Sweeper};
+use super::process::{Process, Signal, Sweeper};
 use super::usage::Usage;
 use super::{Error, Programs, ports, sandboxed};
 
@@ -76,13 +78,20 @@ impl Default for FleetOptions {
     }
 }
 
+/// The store of all API servers.
+struct Etcd {
+    process: Mutex<Process>,
+    /// Starts it again on the same port.
+    command: Mutex<Command>,
+}
+
 /// A running fleet. Dropping it ends every process and removes its folder, unless `HANSE_KEEP` is set.
 pub struct Fleet {
     // In this order they end: readers before the store, all before their folder.
     hub: ControlPlane,
     members: Vec<ControlPlane>,
     /// None in the sandbox.
-    etcd: Option<Process>,
+    etcd: Option<Etcd>,
     folder: Folder,
     started_in: Duration,
     names: AtomicU32,
@@ -98,8 +107,8 @@ impl Fleet {
         let programs = Programs::find()?;
         let folder = Folder::make()?;
         let (clients, peers) = (ports::free()?, ports::free()?);
-        let store = commands::etcd(&programs, &folder.path().join("etcd"), clients, peers);
-        let etcd = Process::start("etcd", &store, &folder.path().join("etcd.log"))?;
+        let command = commands::etcd(&programs, &folder.path().join("etcd"), clients, peers);
+        let etcd = Process::start("etcd", &command, &folder.path().join("etcd.log"))?;
         let store = format!("http://127.0.0.1:{clients}");
 
         let plan = |role, index, name: &str| {
@@ -119,7 +128,10 @@ impl Fleet {
         let fleet = Self {
             hub,
             members,
-            etcd: Some(etcd),
+            etcd: Some(Etcd {
+                process: Mutex::new(etcd),
+                command: Mutex::new(command),
+            }),
             folder,
             started_in,
             names: AtomicU32::new(0),
@@ -185,14 +197,69 @@ impl Fleet {
 
     /// What the store uses.
     pub fn etcd_usage(&self) -> Usage {
-        self.etcd.as_ref().map(Process::usage).unwrap_or_default()
+        self.etcd.as_ref().map(|etcd| etcd.process.lock().usage()).unwrap_or_default()
+    }
+
+    fn store(&self) -> Result<&Etcd, Error> {
+        let missing = || Error::Missing("the sandbox has no store to back up".to_owned());
+        self.etcd.as_ref().ok_or_else(missing)
+    }
+
+    /// Copies the store of all API servers as it is now.
+    pub fn back_up(&self) -> Result<PathBuf, Error> {
+        let backup = self.folder().join("etcd-backup");
+        let etcd = self.store()?.process.lock();
+        etcd.signal(Signal::Stop)?;
+        let copied = copy(&self.folder().join("etcd"), &backup);
+        etcd.signal(Signal::Continue)?;
+        copied.map(|()| backup)
+    }
+
+    /// Puts every API server back to a backup, as an operator does: all are ended, the store is replaced, all start.
+    pub async fn restore(&self, backup: &Path) -> Result<(), Error> {
+        self.control_planes().for_each(ControlPlane::kill_api_server);
+        {
+            let store = self.store()?;
+            let mut etcd = store.process.lock();
+            etcd.kill();
+            let place = self.folder().join("etcd");
+            let failed = |source| Error::File {
+                path: place.clone(),
+                source,
+            };
+            std::fs::remove_dir_all(&place).map_err(failed)?;
+            copy(backup, &place)?;
+            *etcd = Process::start("etcd", &store.command.lock(), &self.folder().join("etcd.log"))?;
+        }
+        try_join_all(self.control_planes().map(ControlPlane::restart_api_server)).await?;
+        Ok(())
     }
 
     /// Every program of the fleet.
     pub fn pids(&self) -> Vec<u32> {
         let others = self.control_planes().flat_map(ControlPlane::pids);
-        self.etcd.iter().map(Process::pid).chain(others).collect()
+        let etcd = self.etcd.iter().map(|etcd| etcd.process.lock().pid());
+        etcd.chain(others).collect()
     }
+}
+
+/// Copies a folder with everything in it.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    };
+    std::fs::create_dir_all(to).map_err(failed(to))?;
+    for entry in std::fs::read_dir(from).map_err(failed(from))? {
+        let entry = entry.map_err(failed(from))?.path();
+        let into = to.join(entry.file_name().unwrap_or_default());
+        if entry.is_dir() {
+            copy(&entry, &into)?;
+        } else {
+            std::fs::copy(&entry, &into).map_err(failed(&entry))?;
+        }
+    }
+    Ok(())
 }
 
 /// The fleet's folder: removed when the fleet ends, or when we end without having ended the fleet.

@@ -31,11 +31,11 @@ fn data() -> impl Strategy<Value = Map<String, Value>> {
 
 /// What somebody applies to lists by key, sets, maps and atomic maps.
 fn spec() -> impl Strategy<Value = Value> {
-    let item = ("[a-c]", proptest::option::of(1..3), proptest::option::of(1..4));
+    let item = ("[a-c]", proptest::option::of(1..3_i32), proptest::option::of(1..4_i32));
     let items = proptest::collection::btree_map("[a-c]", item, 0..3);
     let set = proptest::collection::btree_set("[x-z]", 0..3);
     let maps = (data(), data());
-    (items, set, maps, proptest::option::of(1..9)).prop_map(|(items, set, (tags, whole), count)| {
+    (items, set, maps, proptest::option::of(1..9_i32)).prop_map(|(items, set, (tags, whole), count)| {
         let items: Vec<Value> = items
             .into_iter()
             .map(|(name, (_, port, v))| {

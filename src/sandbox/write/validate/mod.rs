@@ -7,7 +7,6 @@
 //! ```
 
 mod builtin;
-mod custom;
 mod meta;
 #[cfg(test)]
 mod tests;
@@ -15,6 +14,7 @@ mod workload;
 
 use serde_json::Value;
 
+use crate::sandbox::crd;
 use crate::sandbox::failure::Cause;
 use crate::sandbox::kinds::{Origin, Resource, Version};
 
@@ -35,7 +35,11 @@ pub(crate) fn validate(change: &Change<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
     meta::check(change, &mut causes);
     match change.resource.origin {
-        Origin::Custom { .. } => custom::check(change, &mut causes),
+        Origin::Custom { .. } => {
+            if let Some(schema) = &change.version.schema {
+                causes.extend(crd::judge(schema, change.old, change.new));
+            }
+        }
         Origin::BuiltIn => builtin::check(change, &mut causes),
         Origin::Virtual => {}
     }
