@@ -30,9 +30,10 @@ pub(super) trait Actor: Send {
     /// Under which name it writes.
     fn writer(&self) -> Writer;
 
-    /// How long it lets changes gather before it looks: many of one object are one then.
+    /// How long it lets changes gather before it looks: many of one object are one then. Never nothing: two that undo
+    /// each other's work shall not keep a paused clock from moving.
     fn reaction(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_millis(1)
     }
 
     /// Asks for what a change concerns. May be told of a change twice, and of an object that did not change.
@@ -53,12 +54,8 @@ pub(super) struct Wake<'a> {
 
 impl Wake<'_> {
     pub(super) fn add(&mut self, key: Key) {
-        if self.reaction.is_zero() {
-            self.queue.add((self.actor, key));
-        } else {
-            self.queue
-                .add_at((self.actor, key), Instant::now() + self.reaction);
-        }
+        let at = Instant::now() + self.reaction;
+        self.queue.add_at((self.actor, key), at);
     }
 }
 

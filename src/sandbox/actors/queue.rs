@@ -27,7 +27,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn add(&mut self, item: Item) {
+    fn add(&mut self, item: Item) {
         if self.waiting.insert(item.clone()) {
             self.ready.push_back(item);
         }
@@ -119,7 +119,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_wait_longer_each_time_and_success_forgets_them() {
         let (mut queue, now) = (Queue::default(), Instant::now());
-        let mut wait = |queue: &mut Queue| {
+        let wait = |queue: &mut Queue| {
             queue.retry(item("a"), now);
             let due = queue.next_due().unwrap();
             queue.pop(due);

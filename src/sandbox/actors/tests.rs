@@ -14,7 +14,7 @@ use crate::model::clock::{Clock, Timestamp};
 use crate::sandbox::access::Access;
 use crate::sandbox::api::{DeleteOptions, Propagation, Server, Settings};
 use crate::sandbox::failure::Failure;
-use crate::sandbox::kinds::{Origin, Registry, Resource, Version};
+use crate::sandbox::kinds::builtin;
 use crate::sandbox::object::Object;
 use crate::sandbox::store::{Key, Store};
 use crate::sandbox::task::Tasks;
@@ -35,55 +35,11 @@ fn clock() -> Clock {
     Clock::from_fn(move || Timestamp::from_second(START).unwrap() + start.elapsed())
 }
 
-fn resource(group: &str, plural: &str, kind: &str, namespaced: bool) -> Resource {
-    Resource {
-        group: group.into(),
-        plural: plural.into(),
-        singular: plural.into(),
-        kind: kind.into(),
-        list_kind: format!("{kind}List").into(),
-        short_names: vec![],
-        categories: vec![],
-        namespaced,
-        versions: vec![Version {
-            name: "v1".into(),
-            schema: None,
-            verbs: vec![],
-            status: true,
-            scale: None,
-            others: vec![],
-            columns: vec![],
-            openapi: None,
-        }],
-        storage: "v1".into(),
-        origin: Origin::BuiltIn,
-    }
-}
-
-/// Kinds without schemas: what is tested here is not what the server fills in.
-fn kinds() -> Registry {
-    [
-        ("", "namespaces", "Namespace", false),
-        ("", "nodes", "Node", false),
-        ("", "pods", "Pod", true),
-        ("", "configmaps", "ConfigMap", true),
-        ("", "serviceaccounts", "ServiceAccount", true),
-        ("apps", "deployments", "Deployment", true),
-        ("apps", "replicasets", "ReplicaSet", true),
-        ("batch", "jobs", "Job", true),
-        ("coordination.k8s.io", "leases", "Lease", true),
-    ]
-    .into_iter()
-    .fold(Registry::default(), |kinds, (group, plural, kind, namespaced)| {
-        kinds.with(resource(group, plural, kind, namespaced))
-    })
-}
-
 impl World {
     fn with(actors: &Actors, nodes: usize) -> Self {
         let (store, clock, tasks) = (Store::default(), clock(), Tasks::default());
         let access = Access::new(store.clone(), clock.clone());
-        let server = Server::with_settings(store, kinds(), clock.clone(), access, Settings::default());
+        let server = Server::with_settings(store, builtin(), clock.clone(), access, Settings::default());
         let levers = run(&server, &tasks, actors);
         let world = Self {
             server,

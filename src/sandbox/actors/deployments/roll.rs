@@ -66,7 +66,9 @@ fn shrink_old(spec: &Spec, sets: &mut Sets) {
             old.scale(old.size() - unhealthy, spec);
         }
     }
-    let mut spare = sets.count("availableReplicas") - least;
+    // A set that was just made smaller still counts pods that it will not keep.
+    let kept = |set: &Set| set.count("availableReplicas").min(set.size());
+    let mut spare = sets.all.iter().map(kept).sum::<i64>() - least;
     for old in sets.old_mut() {
         let fewer = old.size().min(spare);
         if fewer > 0 {

@@ -196,14 +196,14 @@ fn container(pod: &Value, list: &str, spec: &Value, moment: Moment, now: Timesta
     }
     if let Some(code) = last_exit {
         status["lastState"] = match (&old["state"]["terminated"], &old["lastState"]) {
-            (Value::Null, last) if old["restartCount"] == restarts && last.is_object() => last.clone(),
+            (Value::Null, before) if old["restartCount"] == restarts && before.is_object() => before.clone(),
             (Value::Null, _) => terminated(
                 &old["state"]["running"]["startedAt"],
                 code,
                 old["containerID"].as_str(),
                 now,
             ),
-            (last, _) => json!({"terminated": last}),
+            (ended, _) => json!({"terminated": ended}),
         };
     }
     status

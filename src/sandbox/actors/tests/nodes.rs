@@ -139,8 +139,13 @@ async fn pods_on_nodes_of_others_are_left_alone() {
 #[tokio::test(start_paused = true)]
 async fn kinds_without_an_actor_have_their_status_by_script() {
     let world = World::new(0);
-    let job =
-        json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sum", "namespace": "shop"}});
+    let template = json!({"spec": {
+        "restartPolicy": "Never", "containers": [{"name": "sum", "image": "sum:1"}],
+    }});
+    let job = json!({
+        "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sum", "namespace": "shop"},
+        "spec": {"template": template},
+    });
     world.create("batch", "jobs", job);
     world
         .levers
