@@ -1,6 +1,6 @@
 # What can be done here; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format lints architecture generated kubernetes bench soak crds docs
+.PHONY: help build demo test check format lints architecture generated kubernetes bench soak crds docs builtin
 
 CARGO ?= cargo
 # Real Kubernetes is built where Go is; elsewhere it is used if it is there already.
@@ -47,3 +47,6 @@ crds: ## write the generated files anew: manifests/crds, docs/reference
 
 docs: ## the documentation of the code: target/doc/hanse/index.html
 	$(CARGO) doc --no-deps --document-private-items
+
+builtin: kubernetes ## ask real Kubernetes for its kinds, schemas and defaults: src/model/schema/builtin.json
+	$(CARGO) run --quiet --example builtin

@@ -15,11 +15,13 @@
 //! - [`act`]: what is done. Async, clients, retries.
 //! - [`face`]: what people and machines see.
 //!
-//! [`telemetry`] stands beside them: it uses only `model`, and `act` and `face` use it.
+//! [`telemetry`] stands beside them: it uses only `model`, and `act` and `face` use it. So does [`sandbox`], a
+//! Kubernetes in this process: only the command line's demo and simulation, tests and benches use it.
 //! `tests/architecture.rs` reads every `crate::` path and fails on any other arrow.
 
 pub mod act;
 pub mod decide;
 pub mod face;
 pub mod model;
+pub mod sandbox;
 pub mod telemetry;

@@ -17,6 +17,7 @@ const WALL: usize = 800;
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("telemetry", &["model"]),
+    ("sandbox", &["model"]),
     ("decide::policy", &["model"]),
     ("decide::health", &["model"]),
     ("decide::tenancy", &["decide::policy", "decide::health"]),
@@ -30,7 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("act::engine", &["act::propagate", "act::enforce"]),
     ("act", &["act::engine"]),
     ("face::server", &["act"]),
-    ("face::cli", &["face::server"]),
+    ("face::cli", &["face::server", "sandbox"]),
     ("face", &["face::cli"]),
 ];
 

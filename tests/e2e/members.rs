@@ -7,7 +7,7 @@ use hanse::{
         fleet::{
             Change, Claim, Fleet as Members, FleetConfig, KubeconfigTransport, MemberHandle, WatchScope,
         },
-        wire::{Gate, Stack, Tasks},
+        wire::{Dial, Gate, Stack, Tasks},
     },
     model::{
         api,
@@ -154,7 +154,7 @@ async fn start(fleet: &Fleet, member: &ControlPlane) -> Hub {
         gate,
         clock: Clock::system(),
         tasks: tasks.clone(),
-        transport: Arc::new(KubeconfigTransport),
+        transport: Arc::new(KubeconfigTransport::new(Dial::sockets())),
     });
     let hub = Hub {
         members,

@@ -15,11 +15,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         nodes_per_member: 1,
         ..FleetOptions::default()
     };
-    vec![Scenario::alone(
-        "a_hub_whose_api_is_restored_from_a_backup_begins_anew",
-        small,
-        restored,
-    )]
+    vec![
+        Scenario::alone(
+            "a_hub_whose_api_is_restored_from_a_backup_begins_anew",
+            small,
+            restored,
+        )
+        .only_on_kubernetes("its store is not on a disk"),
+    ]
 }
 
 async fn restored(fleet: Fleet) {

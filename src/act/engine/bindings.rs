@@ -7,7 +7,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{engine::Engine, error::Error};
+use super::{engine::Engine, error::Error, index::version};
 use crate::{
     act::wire::{Error as WireError, HUB, Target},
     model::{
@@ -40,12 +40,16 @@ impl Engine {
             field_manager: Some(self.me.manager.clone()),
             ..PostParams::default()
         };
+        let writing = self.index.writing(key);
         let created = self.bindings(key).create(&params, &binding).await;
         Self::count_hub(Verb::Create, &created);
         match created {
             Ok(binding) => {
                 self.count_for_policy(key, &binding);
-                Ok(self.keep(key, binding))
+                let kept = self.keep(key, binding);
+                drop(writing);
+                self.catch_up(key, &kept);
+                Ok(kept)
             }
             Err(source) => Err(self.stale(key, "create", source).await),
         }
@@ -69,6 +73,7 @@ impl Engine {
             field_manager: Some(self.me.manager.clone()),
             ..PostParams::default()
         };
+        let writing = self.index.writing(key);
         let written = self.bindings(key).replace(&key.name, &params, &next).await;
         Self::count_hub(Verb::Patch, &written);
         match written {
@@ -77,7 +82,10 @@ impl Engine {
                     self.count_for_policy(key, binding);
                     self.count_for_policy(key, &written);
                 }
-                Ok(self.keep(key, written))
+                let kept = self.keep(key, written);
+                drop(writing);
+                self.catch_up(key, &kept);
+                Ok(kept)
             }
             // Without its last finalizer a binding that is being deleted is gone.
             Err(kube::Error::Api(status)) if status.code == 404 && !hold => Ok(Arc::new(next)),
@@ -106,6 +114,19 @@ impl Engine {
         let binding = Arc::new(binding);
         self.index.keep_binding(key, &binding);
         binding
+    }
+
+    /// After an own write: what the watch showed meanwhile of others' was passed over, so it is looked at now.
+    pub(super) fn catch_up(&self, key: &BindingKey, kept: &WorkloadBinding) {
+        let newer = self.index.binding(key).is_none_or(|held| {
+            held.metadata.uid != kept.metadata.uid
+                || version(held.metadata.resource_version.as_ref())
+                    > version(kept.metadata.resource_version.as_ref())
+        });
+        if newer {
+            self.queue.add(key.clone());
+            self.touch(key);
+        }
     }
 
     /// After a conflict the index is older than the hub API: read the binding before the next try.

@@ -26,7 +26,7 @@ use crate::{
         enforce::Enforcer,
         fleet::{Change, Claim, Fleet, FleetConfig, KubeconfigTransport, discover},
         propagate::{Events, Ledger},
-        wire::{Backlog, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
+        wire::{Backlog, Dial, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
     },
     model::{
         clock::Clock,
@@ -42,6 +42,8 @@ use crate::{
 pub struct Options {
     /// The hub API.
     pub hub: Config,
+    /// How it and the members are reached.
+    pub dial: Dial,
     /// How leadership is held.
     pub lease: LeaseTimes,
     /// Name of this process in the Lease and in events.
@@ -63,8 +65,9 @@ const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
 /// From a change of a custom resource definition until discovery says so; changes that come together count once.
 const DEFINED: Duration = Duration::from_millis(1500);
 
-/// Runs the hub until `stop` resolves, then drains. When the hub API is restored from a backup meanwhile everything that
-/// was known is dropped and it begins anew, as a process that has just started.
+/// Runs the hub until `stop` resolves, then drains. Dropped before, it ends at once, wherever it stands. When the hub API is
+/// restored from a backup meanwhile everything that was known is dropped and it begins anew, as a process that has just
+/// started.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let mut stop = std::pin::pin!(stop);
     let mut restored = false;
@@ -101,6 +104,7 @@ enum Ended {
 async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended, Error> {
     let Options {
         hub: config,
+        dial,
         lease,
         identity,
         clock,
@@ -108,8 +112,8 @@ async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended
     } = options.clone();
     let config = &config;
     let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
-    let ungated = Stack::connect(config, Gate::always_open())?;
-    let hub = Stack::connect(config, gate.clone())?;
+    let ungated = dial.stack(config, Gate::always_open())?;
+    let hub = dial.stack(config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
     let claim = who_am_i(&ungated).await?;
     let me = HubIdentity {
@@ -120,6 +124,8 @@ async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended
 
     let tasks = Tasks::default();
     let writers = Tasks::default();
+    // A hub that is dropped instead of stopped leaves nothing running, as if its process had been killed.
+    let _whole = (tasks.guard(), writers.guard());
     let (leading, led) = watch::channel(false);
     let (activate, active) = watch::channel(false);
     let (restore, mut restored) = watch::channel(false);
@@ -129,7 +135,7 @@ async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended
         gate: gate.clone(),
         clock: clock.clone(),
         tasks: tasks.child(),
-        transport: Arc::new(KubeconfigTransport),
+        transport: Arc::new(KubeconfigTransport::new(dial)),
     });
     let engine = Arc::new(Engine {
         events: Events::start(&hub, clock.clone(), identity.clone(), &tasks),
@@ -189,14 +195,16 @@ async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended
             .activation_loop(sources, templates, led, activate, waiting),
     );
 
-    tokio::select! {
-        () = stop => {}
-        _ = restored.wait_for(|restored| *restored) => {
-            // Nothing more is written on what is known now: the gate is closed.
-            tasks.stop();
-            let _ = tasks.join(DRAIN).await;
-            return Ok(Ended::Restored);
-        }
+    let stopped = tokio::select! {
+        () = stop => true,
+        // The election holds the sender as long as it runs.
+        answer = restored.wait_for(|restored| *restored) => answer.is_err(),
+    };
+    if !stopped {
+        // Nothing more is written on what is known now: the gate is closed.
+        tasks.stop();
+        let _ = tasks.join(DRAIN).await;
+        return Ok(Ended::Restored);
     }
     tracing::info!("stopping");
     engine.drain().await;

@@ -396,7 +396,8 @@ impl Sink<WorkloadBinding> for To<Bindings> {
                 && before.deletion_timestamp == now.deletion_timestamp
                 && before.finalizers == now.finalizers
         });
-        if engine.index.keep_binding(&key, &Arc::new(object)) {
+        let being_written = engine.index.is_being_written(&key);
+        if engine.index.keep_binding(&key, &Arc::new(object)) && !being_written {
             if decided_alike {
                 engine.touch(&key); // only its status moved
             } else {

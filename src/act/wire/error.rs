@@ -15,6 +15,12 @@ pub enum Error {
         #[source]
         source: Box<KubeError>,
     },
+    /// A host that is not among those of this process.
+    #[error("failed to find host {host}")]
+    NoSuchHost {
+        /// Of the server's address.
+        host: String,
+    },
     /// An identity that can't stand in a header. Final.
     #[error("failed to act as {user}")]
     Identity {
@@ -69,7 +75,7 @@ impl Error {
             Self::Connect { source } | Self::Request { source, .. } | Self::Call { source, .. } => {
                 Some(source)
             }
-            Self::Identity { .. } => None,
+            Self::Identity { .. } | Self::NoSuchHost { .. } => None,
         }
     }
 

@@ -9,6 +9,7 @@
 //! is the only place where tasks start. Nothing here knows what is written, or why.
 
 mod count;
+mod dial;
 mod error;
 mod gate;
 mod identity;
@@ -21,6 +22,7 @@ mod task;
 mod write;
 
 pub use count::{HUB, count};
+pub use dial::Dial;
 pub use error::{Error, brief, is_certificate};
 pub use gate::{Gate, NotLeader, TimedOut};
 pub use identity::{ActAs, HubIdentity, TENANTS_NAMESPACE};

@@ -38,6 +38,15 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// What it says, in one line.
+    pub(super) fn words(&self) -> String {
+        let messages = self
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.message.as_str());
+        messages.collect::<Vec<_>>().join("; ")
+    }
+
     /// A refusal that is not about a place in a file.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
@@ -128,7 +137,9 @@ impl From<wire::Error> for Failure {
                 format!("failed to prepare a connection: {}", wire::brief(source)),
             )
             .with_hint("the certificates or the login in the kubeconfig can't be used"),
-            wire::Error::Identity { .. } => Self::new(Code::REQUEST_REFUSED, error.to_string()),
+            wire::Error::Identity { .. } | wire::Error::NoSuchHost { .. } => {
+                Self::new(Code::REQUEST_REFUSED, error.to_string())
+            }
         }
     }
 }

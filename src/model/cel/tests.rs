@@ -40,6 +40,14 @@ fn fleet() -> Value {
 )]
 #[case::math("math.greatest(1, cluster.status.nodes.ready) == 3", true)]
 #[case::sets("sets.contains(['prod', 'dev'], [cluster.labels.env])", true)]
+#[case::optional_keys(
+    "cluster.labels[?'env'].orValue('') + cluster.labels[?'no'].orValue('-') == 'prod-'",
+    true
+)]
+#[case::optional_fields(
+    "cluster.?status.?nope.?deep.orValue(7) == 7 && cluster.?name.hasValue()",
+    true
+)]
 #[case::ternary("cluster.status.nodes.ready > 2 ? true : false", true)]
 fn conditions_on_a_cluster_hold_as_in_the_api_server(#[case] text: &str, #[case] expected: bool) {
     let program = Program::compile(text, &["cluster"]).unwrap();

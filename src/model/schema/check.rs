@@ -18,6 +18,12 @@ const PROBLEM_LIMIT: usize = 50;
 /// wrong: a rule may rely on types.
 #[must_use]
 pub fn check(schema: &SchemaRef, value: &Value) -> Vec<Problem> {
+    check_change(schema, None, value)
+}
+
+/// The same for a value that takes the place of another: rules may compare the two.
+#[must_use]
+pub fn check_change(schema: &SchemaRef, old: Option<&Value>, value: &Value) -> Vec<Problem> {
     let mut check = Check {
         schema,
         place: Place::default(),
@@ -25,7 +31,7 @@ pub fn check(schema: &SchemaRef, value: &Value) -> Vec<Problem> {
     };
     check.value(schema.id, value);
     if check.problems.is_empty() && schema.arena.structural {
-        check.rules(schema.id, &with_defaults(schema, value));
+        check.rules(schema.id, &with_defaults(schema, value), old);
     }
     check.problems
 }
@@ -268,14 +274,15 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// Runs the rules of a value and of everything in it.
-    fn rules(&mut self, id: Id, value: &Value) {
+    /// Runs the rules of a value and of everything in it. What was there before is known by its name or its keys;
+    /// items of other lists have no past.
+    fn rules(&mut self, id: Id, value: &Value, old: Option<&Value>) {
         let node: &'s Node = self.schema.node(id);
         if value.is_null() {
             return;
         }
         for rule in node.limits.iter().flat_map(|limits| &limits.rules) {
-            self.rule(rule, value);
+            self.rule(rule, value, old);
         }
         match value {
             Value::Object(fields) => {
@@ -286,16 +293,25 @@ impl<'s> Check<'s> {
                     });
                     if let Some(of) = of {
                         self.place.enter_field(name);
-                        self.rules(of, field);
+                        self.rules(of, field, old.and_then(|old| old.get(name)));
                         self.place.leave();
                     }
                 }
             }
             Value::Array(items) => {
+                let keys = match node.limits.as_ref().map(|limits| &limits.list) {
+                    Some(ListType::Map(keys)) => Some(keys),
+                    _ => None,
+                };
                 for (index, item) in items.iter().enumerate() {
                     if let Some(of) = node.items {
+                        let old = old.and_then(Value::as_array).zip(keys).and_then(|(old, keys)| {
+                            let same =
+                                |one: &&Value| keys.iter().all(|key| one.get(&**key) == item.get(&**key));
+                            old.iter().find(same)
+                        });
                         self.place.enter_item(index);
-                        self.rules(of, item);
+                        self.rules(of, item, old);
                         self.place.leave();
                     }
                 }
@@ -304,11 +320,15 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn rule(&mut self, rule: &Rule, value: &Value) {
+    fn rule(&mut self, rule: &Rule, value: &Value, old: Option<&Value>) {
         if self.problems.len() >= PROBLEM_LIMIT {
             return;
         }
-        let variables = [("self", value)];
+        let variables = match old.filter(|old| !old.is_null()) {
+            None if rule.of_change => return,
+            None => vec![("self", value)],
+            Some(old) => vec![("self", value), ("oldSelf", old)],
+        };
         let text = match rule.program.holds(&variables) {
             Ok(true) => return,
             Ok(false) => {

@@ -10,6 +10,9 @@ use crate::model::cel::Program;
 /// How deep inline schemas may nest; what is deeper is not checked.
 const DEPTH_LIMIT: usize = 100;
 
+/// Anything, merged as one leaf.
+const RAW_EXTENSION: &str = "io.k8s.apimachinery.pkg.runtime.RawExtension";
+
 const REF: &str = "#/components/schemas/";
 
 /// Compiles the schemas that are reached from some roots.
@@ -58,7 +61,10 @@ impl<'d> Compiler<'d> {
         let id = self.reserve();
         self.by_name.insert(name, id);
         if let Some(schema) = self.definitions.and_then(|all| all.get(name)) {
-            let node = self.node(schema, 0);
+            let mut node = self.node(schema, 0);
+            if name == RAW_EXTENSION {
+                node.limits.get_or_insert_default().atomic = true;
+            }
             self.arena.nodes[id as usize] = node;
         }
         id
@@ -116,7 +122,10 @@ impl<'d> Compiler<'d> {
             _ if flag("x-kubernetes-preserve-unknown-fields") => Additional::Any,
             Some(Value::Bool(true)) => Additional::Any,
             Some(of @ Value::Object(_)) => Additional::Of(self.inline(of, depth + 1)),
-            _ if node.properties.is_empty() => Additional::Any,
+            // In a CRD, who says nothing of the fields of an object has none.
+            _ if node.properties.is_empty() && !(self.arena.structural && schema["type"] == "object") => {
+                Additional::Any
+            }
             _ => Additional::Closed,
         };
         let limits = self.limits(schema, node.types);
@@ -147,6 +156,7 @@ impl<'d> Compiler<'d> {
                 Some("set") => ListType::Set,
                 _ => ListType::Atomic,
             },
+            atomic: schema["x-kubernetes-map-type"] == "atomic",
             // An OpenAPI document names defaults too; there only those of list keys matter, which are scalars.
             default: schema
                 .get("default")
@@ -166,8 +176,8 @@ impl<'d> Compiler<'d> {
                 continue;
             };
             let program = match Program::compile_rule(text) {
-                // A rule on a change has no old object to compare with.
-                Ok(program) if program.uses("oldSelf") => continue,
+                // There the old value may be absent, for which our CEL has no word.
+                Ok(_) if rule["optionalOldSelf"] == true => continue,
                 Ok(program) => program,
                 Err(error) => {
                     self.skipped.push(format!("{text}: {error}"));
@@ -175,6 +185,7 @@ impl<'d> Compiler<'d> {
                 }
             };
             compiled.push(Rule {
+                of_change: program.uses("oldSelf"),
                 program,
                 message: rule["message"]
                     .as_str()

@@ -13,7 +13,7 @@ pub(super) fn with_defaults(schema: &SchemaRef, value: &Value) -> Value {
     value
 }
 
-fn fill(schema: &SchemaRef, id: Id, value: &mut Value) {
+pub(super) fn fill(schema: &SchemaRef, id: Id, value: &mut Value) {
     let node = schema.node(id);
     match value {
         Value::Object(fields) => {

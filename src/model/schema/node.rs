@@ -128,14 +128,18 @@ pub(super) struct Limits {
     pub(super) at_least: Option<u64>,
     pub(super) at_most: Option<u64>,
     pub(super) list: ListType,
+    /// An object that is merged as one leaf.
+    pub(super) atomic: bool,
     pub(super) default: Option<Value>,
     pub(super) rules: Box<[Rule]>,
 }
 
-/// One `x-kubernetes-validations` rule that does not compare with the old object.
+/// One `x-kubernetes-validations` rule.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rule {
     pub(super) program: Program,
+    /// It compares with the old value, so it says nothing of a create.
+    pub(super) of_change: bool,
     pub(super) message: Box<str>,
     pub(super) message_program: Option<Program>,
     /// The field meant, as a JSON pointer below the value.

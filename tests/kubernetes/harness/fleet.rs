@@ -14,11 +14,32 @@ use super::commands::{self, Plan, Role};
 use super::control_plane::ControlPlane;
 use super::process::{Process, Signal, Sweeper};
 use super::usage::Usage;
-use super::{Error, Programs, ports};
+use super::{Error, Programs, ports, sandboxed};
+
+/// What the control planes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum World {
+    /// kube-apiserver, etcd and their company, as programs.
+    #[default]
+    Kubernetes,
+    /// The sandbox, in this process.
+    Sandbox,
+}
+
+impl World {
+    /// `kubernetes`, `sandbox`: how scenarios are named after it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "kubernetes",
+            Self::Sandbox => "sandbox",
+        }
+    }
+}
 
 /// How large a fleet is.
 #[derive(Clone, Debug)]
 pub struct FleetOptions {
+    pub world: World,
     /// At most 90.
     pub members: usize,
     pub nodes_per_member: usize,
@@ -48,6 +69,7 @@ impl NodeSize {
 impl Default for FleetOptions {
     fn default() -> Self {
         Self {
+            world: World::default(),
             members: 3,
             nodes_per_member: 3,
             node: NodeSize::new("16", "64Gi", 250),
@@ -61,8 +83,8 @@ pub struct Fleet {
     // In this order they end: readers before the store, all before their folder.
     hub: ControlPlane,
     members: Vec<ControlPlane>,
-    etcd: Mutex<Process>,
-    store: Mutex<Command>,
+    /// None in the sandbox.
+    etcd: Option<Mutex<Store>>,
     folder: Folder,
     started_in: Duration,
     names: AtomicU32,
@@ -71,6 +93,9 @@ pub struct Fleet {
 impl Fleet {
     /// Starts everything at once and returns when every API server and node is ready: about 10 s for three members.
     pub async fn start(options: FleetOptions) -> Result<Self, Error> {
+        if options.world == World::Sandbox {
+            return Self::start_in_process(&options).await;
+        }
         let started = Instant::now();
         let programs = Programs::find()?;
         let folder = Folder::make()?;
@@ -96,8 +121,10 @@ impl Fleet {
         let fleet = Self {
             hub,
             members,
-            etcd: Mutex::new(etcd),
-            store: Mutex::new(command),
+            etcd: Some(Mutex::new(Store {
+                process: etcd,
+                command,
+            })),
             folder,
             started_in,
             names: AtomicU32::new(0),
@@ -108,6 +135,24 @@ impl Fleet {
             options.members
         );
         Ok(fleet)
+    }
+
+    async fn start_in_process(options: &FleetOptions) -> Result<Self, Error> {
+        let started = Instant::now();
+        let folder = Folder::make()?;
+        let start = async |number: usize| {
+            let number = u8::try_from(number).unwrap_or(u8::MAX);
+            ControlPlane::sandboxed(&sandboxed::options(number, options), folder.path()).await
+        };
+        let (hub, members) = try_join(start(0), try_join_all((1..=options.members).map(start))).await?;
+        Ok(Self {
+            hub,
+            members,
+            etcd: None,
+            folder,
+            started_in: started.elapsed(),
+            names: AtomicU32::new(0),
+        })
     }
 
     pub fn hub(&self) -> &ControlPlane {
@@ -145,25 +190,29 @@ impl Fleet {
 
     /// What the store uses.
     pub fn etcd_usage(&self) -> Usage {
-        self.etcd.lock().usage()
+        self.etcd
+            .as_ref()
+            .map(|etcd| etcd.lock().process.usage())
+            .unwrap_or_default()
     }
 
-    /// Copies the store of all API servers as it is now.
+    /// Copies the store of all API servers as it is now. Only of real ones.
     pub fn back_up(&self) -> Result<PathBuf, Error> {
         let backup = self.folder().join("etcd-backup");
-        let etcd = self.etcd.lock();
-        etcd.signal(Signal::Stop)?;
+        let etcd = self.etcd.as_ref().map(Mutex::lock);
+        let signal = |signal| etcd.as_ref().map_or(Ok(()), |etcd| etcd.process.signal(signal));
+        signal(Signal::Stop)?;
         let copied = copy(&self.folder().join("etcd"), &backup);
-        etcd.signal(Signal::Continue)?;
+        signal(Signal::Continue)?;
         copied.map(|()| backup)
     }
 
     /// Puts every API server back to a backup, as an operator does: all are ended, the store is replaced, all start.
     pub async fn restore(&self, backup: &Path) -> Result<(), Error> {
         self.control_planes().for_each(ControlPlane::kill_api_server);
-        {
-            let mut etcd = self.etcd.lock();
-            etcd.kill();
+        if let Some(etcd) = &self.etcd {
+            let mut etcd = etcd.lock();
+            etcd.process.kill();
             let place = self.folder().join("etcd");
             let failed = |source| Error::File {
                 path: place.clone(),
@@ -171,7 +220,7 @@ impl Fleet {
             };
             std::fs::remove_dir_all(&place).map_err(failed)?;
             copy(backup, &place)?;
-            *etcd = Process::start("etcd", &self.store.lock(), &self.folder().join("etcd.log"))?;
+            etcd.process = Process::start("etcd", &etcd.command, &self.folder().join("etcd.log"))?;
         }
         try_join_all(self.control_planes().map(ControlPlane::restart_api_server)).await?;
         Ok(())
@@ -180,8 +229,18 @@ impl Fleet {
     /// Every program of the fleet.
     pub fn pids(&self) -> Vec<u32> {
         let others = self.control_planes().flat_map(ControlPlane::pids);
-        std::iter::once(self.etcd.lock().pid()).chain(others).collect()
+        self.etcd
+            .iter()
+            .map(|etcd| etcd.lock().process.pid())
+            .chain(others)
+            .collect()
     }
+}
+
+/// etcd, and how it is started.
+struct Store {
+    process: Process,
+    command: Command,
 }
 
 /// Copies a folder with everything in it.
