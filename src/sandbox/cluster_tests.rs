@@ -33,7 +33,11 @@ async fn deployed(client: &Client, name: &str, replicas: i32) -> Duration {
         if found.status.and_then(|status| status.ready_replicas) == Some(replicas) {
             return started.elapsed();
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "{name} is not ready: {:?}", deployments.get(name).await);
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "{name} is not ready: {:?}",
+            deployments.get(name).await
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -280,8 +280,8 @@ async fn moved_namespace(fleet: &Fleet, federation: &Federation) {
     let heir = format!("{}-heir", shop.name);
     let tenant = |name: &str, namespaces: serde_json::Value| json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": {"namespaces": namespaces}});
     // The new one first: so it belongs to somebody at each moment.
-    shop.apply(&[tenant(&heir, json!([shop.name]))]).await;
     let tenants = everywhere_kind(fleet.hub().admin(), "Tenant");
+    create(&tenants, tenant(&heir, json!([shop.name]))).await;
     merge(&tenants, &shop.name, "owner", json!({"spec": {"namespaces": []}})).await;
     for number in 0..3 {
         let namespaces = everywhere_kind(fleet.members()[number].admin(), "Namespace");

@@ -40,7 +40,10 @@ pub(super) struct Failure {
 impl Failure {
     /// What it says, in one line.
     pub(super) fn words(&self) -> String {
-        let messages = self.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str());
+        let messages = self
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.message.as_str());
         messages.collect::<Vec<_>>().join("; ")
     }
 

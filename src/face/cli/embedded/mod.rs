@@ -260,7 +260,10 @@ impl Embedded {
                     .get_opt(member.name())
                     .await
                     .map_err(|source| Error::hub("read Clusters", source))?;
-                let conditions = found.and_then(|cluster| cluster.status).unwrap_or_default().conditions;
+                let conditions = found
+                    .and_then(|cluster| cluster.status)
+                    .unwrap_or_default()
+                    .conditions;
                 let ready = conditions
                     .iter()
                     .any(|condition| condition.type_ == "Ready" && condition.status == "True");
