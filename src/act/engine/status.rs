@@ -495,6 +495,6 @@ mod tests {
         assert_eq!(buckets.take(&key(), false, Instant::now()), PASSING_AT_MOST);
         buckets.settle(&key());
         buckets.settle(&key());
-        assert_eq!(buckets.0.lock().passing, 10_000);
+        assert_eq!(buckets.state.lock().passing, 10_000);
     }
 }
