@@ -129,13 +129,6 @@ impl Schemas {
 }
 
 impl SchemaRef {
-    /// Whether there are validation rules in its document.
-    #[must_use]
-    pub fn has_rules(&self) -> bool {
-        let limits = self.arena.nodes.iter().filter_map(|node| node.limits.as_ref());
-        limits.into_iter().any(|limits| !limits.rules.is_empty())
-    }
-
     pub(super) fn node(&self, id: Id) -> &Node {
         &self.arena.nodes[id as usize]
     }
