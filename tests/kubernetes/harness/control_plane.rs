@@ -180,14 +180,12 @@ impl ControlPlane {
 
     /// Freezes its controllers, scheduler and nodes: what is written stays as it is, and nobody acts on it.
     pub fn stop_controllers(&self) -> Result<(), Error> {
-        self.others()
-            .try_for_each(|other| other.signal(Signal::Stop))
+        self.others().try_for_each(|other| other.signal(Signal::Stop))
     }
 
     /// Lets them go on.
     pub fn cont_controllers(&self) -> Result<(), Error> {
-        self.others()
-            .try_for_each(|other| other.signal(Signal::Continue))
+        self.others().try_for_each(|other| other.signal(Signal::Continue))
     }
 
     /// Kills the API server; its port is free when this returns.
@@ -383,7 +381,10 @@ fn is_ready(node: &Node) -> bool {
 
 /// One of the regions that members have.
 fn region(name: &str) -> &'static str {
-    REGIONS.into_iter().find(|region| *region == name).unwrap_or_default()
+    REGIONS
+        .into_iter()
+        .find(|region| *region == name)
+        .unwrap_or_default()
 }
 
 fn log(plan: &Plan, program: &str) -> std::path::PathBuf {

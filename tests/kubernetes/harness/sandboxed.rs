@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use hanse::sandbox::{Cluster, Faults, Listening, NodeSize as SandboxNodeSize};
 pub(super) use hanse::sandbox::Options as SandboxOptions;
+use hanse::sandbox::{Cluster, Faults, Listening, NodeSize as SandboxNodeSize};
 
 use super::commands::REGIONS;
 use super::{Error, FleetOptions, Write};
@@ -18,10 +18,10 @@ impl Sandboxed {
     pub(super) async fn start(options: &SandboxOptions) -> Result<Self, Error> {
         let cluster = Cluster::start(options);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listening = cluster
-            .listen(address)
-            .await
-            .map_err(|source| Error::Sandbox { name: options.name.clone(), source })?;
+        let listening = cluster.listen(address).await.map_err(|source| Error::Sandbox {
+            name: options.name.clone(),
+            source,
+        })?;
         Ok(Self { cluster, listening })
     }
 
