@@ -62,7 +62,12 @@ pub(crate) fn normal(text: &str) -> String {
             Ok(value @ Value::Object(_)) => value.to_string(),
             _ => line.to_owned(),
         });
-    let mut text = sorted.collect::<Vec<_>>().join("\n");
+    let mut lines: Vec<String> = sorted.collect();
+    // The real server names the wrong fields of one object in the order of a Go map.
+    for causes in lines.chunk_by_mut(|one, next| one.starts_with("* ") && next.starts_with("* ")) {
+        causes.sort();
+    }
+    let mut text = lines.join("\n");
     for (pattern, with) in RULES.iter() {
         text = pattern.replace_all(&text, *with).into_owned();
     }
