@@ -3,9 +3,10 @@
 //!
 //! ```text
 //! Ground ── fleet, hub, tenant, identities          what all passes stand on
-//!   ├─ burst   N Deployments at once, to every member   by the hub, and by the floor, in turn
-//!   ├─ pace    one Deployment a second                  how long each is on its way
-//!   └─ stall   the same, with one member frozen         how long for the others
+//!   ├─ paused   N Deployments at once, to every member   by the hub, and by the floor, in turn
+//!   ├─ pace     one Deployment a second                  how long each is on its way
+//!   ├─ stall    the same, with one member frozen         how long for the others
+//!   └─ running  as paused, but with their pods           by the hub, and by the floor, in turn
 //! Report ── table beside the aims, target/bench.json
 //! ```
 //!
@@ -40,7 +41,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use burst::Writer;
-use ground::Ground;
+use ground::{Ground, Load};
 use report::Report;
 
 /// Anything that keeps a pass from measuring.
@@ -53,6 +54,8 @@ struct Scale {
     burst: usize,
     /// Bursts of the hub, and as many of the floor.
     rounds: usize,
+    /// The same, with running pods; none leaves them out.
+    running: usize,
     /// Deployments at one a second.
     pace: usize,
     /// Times that a member is frozen; none leaves the pass out.
@@ -65,12 +68,21 @@ impl Scale {
             Ok(text) => text.parse().map_err(|_| format!("{name}={text} is not a number")),
             Err(_) => Ok(usual),
         };
+        let rounds = number("HANSE_BENCH_ROUNDS", 5)?.max(1);
         Ok(Self {
             burst: number("HANSE_BENCH_BURST", 200)?.max(1),
-            rounds: number("HANSE_BENCH_ROUNDS", 5)?.max(1),
+            rounds,
+            running: number("HANSE_BENCH_RUNNING", rounds.min(3))?,
             pace: number("HANSE_BENCH_PACE", 60)?.max(1),
             stalls: number("HANSE_BENCH_STALLS", 3)?,
         })
+    }
+
+    fn rounds(self, load: Load) -> usize {
+        match load {
+            Load::Paused => self.rounds,
+            Load::Running => self.running,
+        }
     }
 }
 
@@ -92,22 +104,34 @@ fn main() -> ExitCode {
     }
 }
 
-async fn measure() -> Result<(), Failed> {
-    let scale = Scale::from_environment()?;
-    let mut ground = Ground::prepare(scale.burst).await?;
-    let mut report = Report::new(scale, machine::Machine::read());
-    for round in 1..=scale.rounds {
+async fn bursts(ground: &mut Ground, report: &mut Report, load: Load) -> Result<(), Failed> {
+    let scale = report.scale;
+    for round in 1..=scale.rounds(load) {
         // Who begins alternates too: the second finds warmer caches and a larger store.
         let mut writers = [Writer::Hub, Writer::Floor];
         if round % 2 == 0 {
             writers.reverse();
         }
         for writer in writers {
-            let burst = burst::run(&mut ground, writer, scale.burst, round).await?;
+            let burst = burst::run(ground, load, writer, scale.burst, round).await?;
             eprintln!("round {round}, {burst}");
             report.bursts.push(burst);
         }
     }
+    Ok(())
+}
+
+async fn measure() -> Result<(), Failed> {
+    let scale = Scale::from_environment()?;
+    let audited = std::env::var("HANSE_BENCH_AUDIT").map_or(true, |audit| audit != "0");
+    let mut ground = Ground::prepare(scale.burst, audited).await?;
+    // Once for both, unmeasured: else whoever begins pays for the memory that API servers take at their first burst.
+    for writer in [Writer::Floor, Writer::Hub] {
+        let warm = burst::run(&mut ground, Load::Paused, writer, scale.burst, 0).await?;
+        eprintln!("to warm up, {warm}");
+    }
+    let mut report = Report::new(scale, machine::Machine::read());
+    bursts(&mut ground, &mut report, Load::Paused).await?;
     ground.quiet().await?;
     report.pace = Some(pace::run(&mut ground, scale.pace).await?);
     for turn in 1..=scale.stalls {
@@ -115,6 +139,7 @@ async fn measure() -> Result<(), Failed> {
         eprintln!("stall {turn}, {stall}");
         report.stalls.push(stall);
     }
+    bursts(&mut ground, &mut report, Load::Running).await?;
     println!("{}", report.table());
     let path = report.write()?;
     println!("written to {}", path.display());

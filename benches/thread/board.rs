@@ -21,6 +21,7 @@ type Slim = Object<NotUsed, Counts>;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Counts {
+    observed_generation: i64,
     ready_replicas: i64,
 }
 
@@ -29,10 +30,26 @@ struct Counts {
 pub(crate) struct Sighting {
     /// Per member: first seen there.
     pub(crate) there: Vec<Option<Instant>>,
+    /// Per member: its controller there has first observed it.
+    pub(crate) observed: Vec<Option<Instant>>,
     /// Per member: its pod first ready there.
     pub(crate) ready: Vec<Option<Instant>>,
+    /// The template at the hub first said that it was observed, which the hub says when it was in every member.
+    pub(crate) told: Option<Instant>,
     /// The template at the hub first showed as many ready replicas as there are members.
     pub(crate) back: Option<Instant>,
+}
+
+impl Sighting {
+    fn nothing(members: usize) -> Self {
+        Self {
+            there: vec![None; members],
+            observed: vec![None; members],
+            ready: vec![None; members],
+            told: None,
+            back: None,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,11 +108,7 @@ impl Board {
     /// What was seen of these Deployments so far, in their order.
     pub(crate) fn sightings(&self, names: &[String]) -> Vec<Sighting> {
         let state = self.state.lock();
-        let nothing = Sighting {
-            there: vec![None; self.members],
-            ready: vec![None; self.members],
-            back: None,
-        };
+        let nothing = Sighting::nothing(self.members);
         names
             .iter()
             .map(|name| {
@@ -172,21 +185,24 @@ fn note(state: &mut State, plane: usize, members: usize, event: watcher::Event<S
         }
         watcher::Event::Apply(object) | watcher::Event::InitApply(object) => {
             let name = object.name_any();
-            let ready = object
-                .status
-                .map(|status| status.ready_replicas)
-                .unwrap_or_default();
+            let generation = object.metadata.generation.unwrap_or_default();
+            let Counts {
+                observed_generation,
+                ready_replicas: ready,
+            } = object.status.unwrap_or_default();
+            let observed = generation > 0 && observed_generation >= generation;
             state.present[plane].insert(name.clone());
-            let sighting = state.sightings.entry(name).or_insert_with(|| Sighting {
-                there: vec![None; members],
-                ready: vec![None; members],
-                back: None,
-            });
+            let sighting = state
+                .sightings
+                .entry(name)
+                .or_insert_with(|| Sighting::nothing(members));
             if plane == members {
                 let all = usize::try_from(ready).is_ok_and(|ready| ready == members);
+                sighting.told = sighting.told.or(observed.then_some(now));
                 sighting.back = sighting.back.or(all.then_some(now));
             } else {
                 sighting.there[plane].get_or_insert(now);
+                sighting.observed[plane] = sighting.observed[plane].or(observed.then_some(now));
                 sighting.ready[plane] = sighting.ready[plane].or((ready > 0).then_some(now));
             }
         }

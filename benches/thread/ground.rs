@@ -41,6 +41,17 @@ spec:
   resourceSelectors: [{apiVersion: apps/v1, kind: Deployment}]
 ";
 
+/// What the members do with a Deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// It is paused and has no deadline: its controller says once that it has seen it, and does nothing else. The
+    /// members' controllers stand still until all of a burst is there, for what they do costs the CPUs that hub and
+    /// API servers share with them more than the burst itself does.
+    Paused,
+    /// It runs: a `ReplicaSet`, a pod, a scheduler's choice and a kubelet's play for each.
+    Running,
+}
+
 /// Everything that stands.
 pub(crate) struct Ground {
     // In this order they end.
@@ -58,14 +69,13 @@ pub(crate) struct Ground {
 
 impl Ground {
     /// Starts all of it and sends one Deployment through, so that nothing is measured cold.
-    pub(crate) async fn prepare(burst: usize) -> Result<Self, Failed> {
+    pub(crate) async fn prepare(burst: usize, audited: bool) -> Result<Self, Failed> {
         // Every member holds a whole burst, and somewhat more.
         let pods = u32::try_from(burst / 3 + 50)?.max(250);
         let options = FleetOptions {
             node: NodeSize::new("64", "256Gi", pods),
-            // Writes are counted by who wrote them, which only the audit log tells. It costs the API servers of
-            // hub and floor alike.
-            audited: true,
+            // Writes are counted by who wrote them, which only the audit log tells.
+            audited,
             ..FleetOptions::default()
         };
         let fleet = Fleet::start(options).await?;
@@ -100,11 +110,23 @@ impl Ground {
         Ok(ground)
     }
 
+    /// Freezes, or lets go on, what acts in the members by itself.
+    pub(crate) fn hold_controllers(&self, still: bool) -> Result<(), Failed> {
+        for member in self.fleet.members() {
+            if still {
+                member.stop_controllers()?;
+            } else {
+                member.cont_controllers()?;
+            }
+        }
+        Ok(())
+    }
+
     async fn warm_up(&mut self) -> Result<(), Failed> {
         let names = ["warm".to_owned()];
         let mut tries = 0;
         // The owner's rights follow the Tenant a moment later.
-        while let Err(error) = self.create("warm").await {
+        while let Err(error) = self.create("warm", Load::Running).await {
             tries += 1;
             if tries > 100 {
                 return Err(error);
@@ -120,15 +142,15 @@ impl Ground {
             .map_err(|error| format!("{error}; the hub's last words:\n{}", self.last_words()))?;
         let apply = kube::api::PatchParams::apply(FLOOR);
         for floor in &self.floors {
-            let body = kube::api::Patch::Apply(deployment("warm-floor"));
+            let body = kube::api::Patch::Apply(deployment("warm-floor", Load::Running));
             floor.patch("warm-floor", &apply, &body).await?;
         }
         self.clear().await
     }
 
     /// Creates one template, as the tenant's owner.
-    pub(crate) async fn create(&self, name: &str) -> Result<(), Failed> {
-        let body: Deployment = serde_json::from_value(deployment(name))?;
+    pub(crate) async fn create(&self, name: &str, load: Load) -> Result<(), Failed> {
+        let body: Deployment = serde_json::from_value(deployment(name, load))?;
         self.templates.create(&PostParams::default(), &body).await?;
         Ok(())
     }
@@ -256,7 +278,17 @@ async fn client(kubeconfig: &Path, who: Option<&str>) -> Result<Client, Failed> 
 }
 
 /// An ordinary small Deployment. Names of the floor begin with its own.
-pub(crate) fn deployment(name: &str) -> Value {
+pub(crate) fn deployment(name: &str, load: Load) -> Value {
+    let mut deployment = running(name);
+    if load == Load::Paused {
+        deployment["spec"]["paused"] = true.into();
+        // No deadline; else the controller would write a condition about it first.
+        deployment["spec"]["progressDeadlineSeconds"] = i32::MAX.into();
+    }
+    deployment
+}
+
+fn running(name: &str) -> Value {
     let labels = json!({"app": name, "bench": if name.contains(FLOOR) { FLOOR } else { "hub" }});
     json!({
         "apiVersion": "apps/v1",

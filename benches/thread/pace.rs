@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::Failed;
 use crate::board::Sighting;
 use crate::burst::kinds;
-use crate::ground::Ground;
+use crate::ground::{FLOOR, Ground, Load, deployment};
 use crate::machine::{idle_percent, percentile};
 
 const WITHIN: Duration = Duration::from_mins(1);
@@ -41,6 +43,8 @@ pub(crate) struct Pace {
     idle: f64,
     /// From the request that creates the template to the object seen in a member.
     pub(crate) there: Delays,
+    /// The same without a hub.
+    pub(crate) floor: Delays,
     /// The same, from the answer to that request.
     there_from_answer: Delays,
     /// From the request to the template showing the sum.
@@ -64,6 +68,7 @@ pub(crate) async fn run(ground: &mut Ground, count: usize) -> Result<Pace, Faile
     let written = kinds(&ground.hub_writes()[writes..]);
     let cpu = (ground.federation.serve.usage() - cpu).cpu_seconds();
     ground.clear().await?;
+    let floor = floor(ground, count.div_ceil(2)).await?;
 
     let pairs = || sent.iter().zip(&sightings);
     let there = pairs().flat_map(|(sent, seen)| since(&seen.there, sent.asked));
@@ -76,6 +81,7 @@ pub(crate) async fn run(ground: &mut Ground, count: usize) -> Result<Pace, Faile
     let pace = Pace {
         idle,
         there: Delays::of(there),
+        floor,
         there_from_answer: Delays::of(answered),
         back: Delays::of(back),
         back_from_ready: Delays::of(own),
@@ -85,6 +91,40 @@ pub(crate) async fn run(ground: &mut Ground, count: usize) -> Result<Pace, Faile
     };
     eprintln!("{pace}");
     Ok(pace)
+}
+
+/// The same Deployments written straight to every member at once: from the request until each is seen there.
+pub(crate) async fn floor(ground: &mut Ground, count: usize) -> Result<Delays, Failed> {
+    let params = PatchParams::apply(FLOOR);
+    let mut sent = Vec::new();
+    let mut ticks = tokio::time::interval(INTERVAL);
+    for number in 1..=count {
+        ticks.tick().await;
+        let name = format!("{FLOOR}-pace-{number}");
+        let body = Patch::Apply(deployment(&name, Load::Running));
+        let asked = Instant::now();
+        try_join_all(
+            ground
+                .floors
+                .iter()
+                .map(|floor| floor.patch(&name, &params, &body)),
+        )
+        .await?;
+        let answered = Instant::now();
+        sent.push(Sent {
+            name,
+            asked,
+            answered,
+        });
+    }
+    let names: Vec<String> = sent.iter().map(|sent| sent.name.clone()).collect();
+    let enough = |seen: &Sighting| seen.there.iter().all(Option::is_some);
+    let sightings = ground.board.wait(&names, WITHIN, "one a second", enough).await?;
+    ground.clear().await?;
+    let pairs = sent.iter().zip(&sightings);
+    Ok(Delays::of(
+        pairs.flat_map(|(sent, seen)| since(&seen.there, sent.asked)),
+    ))
 }
 
 /// A template that was created.
@@ -102,7 +142,7 @@ pub(crate) async fn send(ground: &Ground, prefix: &str, count: usize) -> Result<
         ticks.tick().await;
         let name = format!("{prefix}-{number}");
         let asked = Instant::now();
-        ground.create(&name).await?;
+        ground.create(&name, Load::Running).await?;
         let answered = Instant::now();
         sent.push(Sent {
             name,
@@ -137,6 +177,7 @@ impl Pace {
         json!({
             "idlePercentBefore": self.idle,
             "createToMemberMillis": self.there.json(),
+            "floorToMemberMillis": self.floor.json(),
             "createdToMemberMillis": self.there_from_answer.json(),
             "createToStatusMillis": self.back.json(),
             "readyToStatusMillis": self.back_from_ready.json(),
@@ -152,10 +193,11 @@ impl fmt::Display for Pace {
         let show = |delays: &Delays| format!("{:.0}/{:.0} ms", delays.at(50), delays.at(99));
         write!(
             f,
-            "one a second, p50/p99: {:.0} % idle, in a member {} ({} from the answer), status back {} ({} from ready); hub {:.0} CPU-ms each, {:?}",
+            "one a second, p50/p99: {:.0} % idle, in a member {} ({} from the answer, {} straight), status back {} ({} from ready); hub {:.0} CPU-ms each, {:?}",
             self.idle,
             show(&self.there),
             show(&self.there_from_answer),
+            show(&self.floor),
             show(&self.back),
             show(&self.back_from_ready),
             self.hub_cpu_per_deployment * 1000.0,

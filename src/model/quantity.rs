@@ -138,6 +138,12 @@ impl Amount {
         self.with(self.milli.checked_mul(i128::from(times)))
     }
 
+    /// Whether it differs from an older one so much that it is worth showing anew: by 5 % of that.
+    #[must_use]
+    pub fn has_moved_from(self, old: Self) -> bool {
+        self.milli != old.milli && (self.milli - old.milli).abs() * 20 >= old.milli.abs()
+    }
+
     /// True of exactly nothing.
     #[must_use]
     pub fn is_zero(self) -> bool {

@@ -147,6 +147,19 @@ impl Template {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
+    /// Whether its controller is told to leave it as it is (a paused Deployment, a suspended Job): once that was
+    /// seen, nothing more comes by itself.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let said = |word: &str| self.body.contains(word);
+        if !said("\"paused\":true") && !said("\"suspend\":true") {
+            return false;
+        }
+        let body = self.value();
+        let is = |pointer| body.pointer(pointer).and_then(Value::as_bool) == Some(true);
+        is("/spec/paused") || is("/spec/suspend")
+    }
+
     /// Whether a person certainly set the field at this JSON pointer into `body`, or something below it. What
     /// is not certain may be dropped for a member that does not know it.
     #[must_use]

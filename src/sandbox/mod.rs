@@ -18,10 +18,24 @@
 //! for a watch is synchronous: a request is answered whole, at one revision.
 
 pub(crate) mod access;
+pub(crate) mod actors;
+pub(crate) mod admission;
 pub(crate) mod api;
+mod cluster;
+#[cfg(test)]
+mod cluster_tests;
+pub(crate) mod crd;
 pub(crate) mod failure;
+mod faults;
 pub(crate) mod kinds;
 pub(crate) mod object;
+pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod task;
 pub(crate) mod write;
+
+pub use actors::{Actors, KubeletScript, Levers, NodeSize, Play, Rule};
+pub use cluster::{ADMIN, Cluster, Listening, Options, Service};
+pub use faults::{Body, Faults, Moment, Odds, Stop, Stopped};
+pub use serve::Write;
+pub use serve::listen::Error as ListenError;

@@ -27,7 +27,7 @@ async fn whole(fleet: Fleet) {
         .await
         .unwrap();
     silent(&fleet, &federation).await;
-    wrong_authority(&fleet).await;
+    wrong_authority(&fleet, &federation).await;
     any_order(&fleet, &federation).await;
 }
 
@@ -89,7 +89,7 @@ async fn silent(fleet: &Fleet, federation: &Federation) {
 }
 
 /// A credential that trusts another authority is noticed and said; the right one mends it.
-async fn wrong_authority(fleet: &Fleet) {
+async fn wrong_authority(fleet: &Fleet, federation: &Federation) {
     let secrets = objects(fleet.hub().admin(), "hanse-system", "Secret");
     let right = value(&secrets.get("member-member-3").await.unwrap())["data"]["kubeconfig"].clone();
     let decode = |text: &Value| {
@@ -132,15 +132,32 @@ async fn wrong_authority(fleet: &Fleet) {
                 .find(|c| c["type"] == "Ready")
                 .cloned()
                 .unwrap_or_default();
-            if ready["status"] == "True" {
-                Err(NotYet(ready.to_string()))
-            } else {
+            if ready["reason"] == "CertificateInvalid" {
                 Ok(format!("{all:?}"))
+            } else {
+                Err(NotYet(ready.to_string()))
             }
         },
     )
     .await;
     assert!(reason.contains("invalid peer certificate"), "{reason}");
+    assert!(!reason.contains("ProbeFailed"), "{reason}");
+    for verb in [&["status"][..], &["events", "-n", "default"]] {
+        let what = format!("hub {} says what to do", verb.join(" "));
+        eventually(Duration::from_secs(5), &what, async || {
+            let answer = federation
+                .hub
+                .run(verb)
+                .await
+                .map_err(|error| NotYet(error.to_string()))?;
+            if answer.stdout.contains("hub join member-3 --refresh") {
+                Ok(())
+            } else {
+                Err(NotYet(answer.stdout))
+            }
+        })
+        .await;
+    }
     write(right).await;
     cluster(fleet, Duration::from_secs(10), "member-3", "Ready", "True").await;
 }

@@ -273,16 +273,64 @@ async fn refused_kinds(fleet: &Fleet, federation: &Federation) {
     // After them, as a mark that the hub has seen all three.
     shop.apply_and_wait(&[config_map("text", "x")]).await;
     for (kind, name) in [("Role", "all"), ("ResourceQuota", "none")] {
-        shop.nowhere(&[0, 1, 2], kind, name).await;
-        if let Some(binding) = shop.binding(kind, name).await {
-            let conditions = &binding["status"]["conditions"];
-            assert!(
-                conditions.to_string().contains("KindRefused")
-                    || binding["spec"]["clusters"].as_array().is_none_or(Vec::is_empty),
-                "{binding}"
-            );
+        for condition in ["Scheduled", "Applied"] {
+            let message = shop
+                .condition(kind, name, condition, "False", "KindRefused")
+                .await;
+            assert!(message.contains(&shop.name), "the policy is named: {message}");
         }
+        let binding = shop.binding(kind, name).await.unwrap();
+        assert_eq!(
+            binding["spec"]["clusters"].as_array().map_or(0, Vec::len),
+            0,
+            "{binding}"
+        );
+        shop.nowhere(&[0, 1, 2], kind, name).await;
     }
+    // Nobody asked for those that only "*" selects, nor for those that the hub made.
+    let limits = json!({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"},
+                        "spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}});
+    shop.apply(&[limits]).await;
+    shop.apply_and_wait(&[config_map("more", "x")]).await;
+    for (kind, name) in [("LimitRange", "small"), ("RoleBinding", "hanse-owners")] {
+        assert!(shop.binding(kind, name).await.is_none(), "{kind} {name}");
+    }
+    // A kind without namespaces has no template on whose binding to say so: the policy does.
+    let add = json!([{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole"}]);
+    selectors.extend(add.as_array().unwrap().clone());
+    shop.edit(
+        "PropagationPolicy",
+        &shop.name,
+        json!({"spec": {"resourceSelectors": selectors}}),
+    )
+    .await;
+    eventually(SOON * 2, "the policy says what it selects in vain", async || {
+        let policy = value(&shop.on_hub("PropagationPolicy").get(&shop.name).await?);
+        let text = policy["status"].to_string();
+        if text.contains("KindRefused") && text.contains("ClusterRole") {
+            Ok(())
+        } else {
+            Err(NotYet(text))
+        }
+    })
+    .await;
+    // Named no more, nothing is left to be told.
+    shop.edit(
+        "PropagationPolicy",
+        &shop.name,
+        json!({"spec": {"resourceSelectors": [{"apiVersion": "*", "kind": "*"}]}}),
+    )
+    .await;
+    eventually(SOON * 2, "the bindings that refused are gone", async || {
+        match (
+            shop.binding("Role", "all").await,
+            shop.binding("ResourceQuota", "none").await,
+        ) {
+            (None, None) => Ok(()),
+            found => Err(NotYet(format!("{found:?}"))),
+        }
+    })
+    .await;
     // What privileges a pod: pod security in the member judges it, and the reason comes back.
     let mut root = deployment("root");
     root["spec"]["template"]["spec"]["hostNetwork"] = json!(true);

@@ -1,5 +1,6 @@
-//! Scenarios on real Kubernetes: `cargo test --test e2e -- [FILTER]`.
+//! Scenarios, each in two worlds: `cargo test --test e2e -- [sandbox::|kubernetes::][FILTER]`.
 //!
+//! The fleet is one in this process, or real Kubernetes; the hub is the same program, and what judges it too.
 //! A scenario is one async function that panics when something is not so, listed in its file's `scenarios()`. Those
 //! that keep to namespaces of their own share a fleet, which starts with the first of them; those that break things
 //! start their own.
@@ -33,6 +34,7 @@ mod members;
 mod ownership;
 mod policies;
 mod restart;
+mod restored;
 mod scenario;
 mod seed;
 mod shop;
@@ -40,17 +42,30 @@ mod soak;
 
 use std::process::ExitCode;
 
-use scenario::Stage;
+use harness::World;
+use scenario::{Scenario, Stage};
 
 fn main() -> ExitCode {
     if std::env::var_os(harness_scenarios::VICTIM).is_some() {
-        Stage::new().block_on(harness_scenarios::be_the_victim());
+        Stage::new(World::Kubernetes).block_on(harness_scenarios::be_the_victim());
     }
     let mut arguments = libtest_mimic::Arguments::from_args();
     // Scenarios mostly wait, so a few more run at once than there are CPUs; each costs the API servers some memory.
     arguments.test_threads.get_or_insert(4);
-    let stage = Stage::new();
-    let scenarios = [
+    let stages = [World::Sandbox, World::Kubernetes].map(Stage::new);
+    let trials = stages
+        .iter()
+        .flat_map(|stage| scenarios().into_iter().filter_map(|scenario| scenario.on(stage)))
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    for stage in stages {
+        stage.clear();
+    }
+    conclusion.exit_code()
+}
+
+fn scenarios() -> Vec<Scenario> {
+    let all = [
         harness_scenarios::scenarios(),
         custom_resources::scenarios(),
         fence::scenarios(),
@@ -63,15 +78,9 @@ fn main() -> ExitCode {
         ownership::scenarios(),
         policies::scenarios(),
         restart::scenarios(),
+        restored::scenarios(),
         soak::scenarios(),
         members::scenarios(),
     ];
-    let trials = scenarios
-        .into_iter()
-        .flatten()
-        .map(|scenario| scenario.on(&stage))
-        .collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    stage.clear();
-    conclusion.exit_code()
+    all.into_iter().flatten().collect()
 }

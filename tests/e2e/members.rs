@@ -7,7 +7,7 @@ use hanse::{
         fleet::{
             Change, Claim, Fleet as Members, FleetConfig, KubeconfigTransport, MemberHandle, WatchScope,
         },
-        wire::{Gate, Stack, Tasks},
+        wire::{Dial, Gate, Stack, Tasks},
     },
     model::{
         api,
@@ -17,10 +17,13 @@ use hanse::{
         name::{ClusterName, GroupKind, GroupVersionKind, ObjectKey},
     },
 };
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
 use kube::{
     Api, Client, Config, CustomResourceExt,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
@@ -151,7 +154,7 @@ async fn start(fleet: &Fleet, member: &ControlPlane) -> Hub {
         gate,
         clock: Clock::system(),
         tasks: tasks.clone(),
-        transport: Arc::new(KubeconfigTransport),
+        transport: Arc::new(KubeconfigTransport::new(Dial::sockets())),
     });
     let hub = Hub {
         members,
@@ -298,6 +301,38 @@ async fn rows_and_rest(fleet: Fleet) {
         } else {
             Err(NotYet("no".to_owned()))
         }
+    })
+    .await;
+
+    // An aggregated API that does not answer makes discovery incomplete; both its coming and its going are seen.
+    let api_service = "v1.extra.example.com";
+    apply(&admin, namespace("extra")).await;
+    apply(
+        &admin,
+        json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": api_service},
+            "spec": {"group": "extra.example.com", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1,
+                "insecureSkipTLSVerify": true, "service": {"namespace": "extra", "name": "nobody"}}}),
+    )
+    .await;
+    let is_complete = async |wanted: bool| {
+        let complete = handle.apis().complete;
+        if complete == wanted {
+            Ok(())
+        } else {
+            Err(NotYet(format!("complete: {complete}")))
+        }
+    };
+    eventually(second * 10, "an API that does not answer is noticed", || {
+        is_complete(false)
+    })
+    .await;
+    let api_services: Api<APIService> = Api::all(admin.clone());
+    api_services
+        .delete(api_service, &DeleteParams::default())
+        .await
+        .unwrap();
+    eventually(second * 10, "discovery is complete without it", || {
+        is_complete(true)
     })
     .await;
 

@@ -22,6 +22,10 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         Scenario::federated("what_another_hub_wrote_is_not_taken", another_hub),
         Scenario::federated("an_orphaned_object_stays_without_our_marks", orphan),
         Scenario::federated("a_template_made_again_keeps_its_objects", made_again),
+        Scenario::federated(
+            "a_namespace_that_moves_to_another_tenant_keeps_what_runs_in_it",
+            moved_namespace,
+        ),
         Scenario::federated("copied_labels_and_annotations_prove_nothing", copied_marks),
     ]
 }
@@ -265,5 +269,42 @@ async fn copied_marks(fleet: &Fleet, federation: &Federation) {
     shop.nowhere(&[0, 1, 2], "ConfigMap", "text").await;
     let copy = value(&shop.in_member(0, "ConfigMap").get("copy").await.unwrap());
     assert_eq!(copy["data"]["text"], "a copy");
+    shop.close().await;
+}
+
+async fn moved_namespace(fleet: &Fleet, federation: &Federation) {
+    let shop = Shop::open(fleet, federation, "moved").await;
+    shop.apply_and_wait(&[config_map("text", "x"), deployment("web")])
+        .await;
+    let before = shop.seen(0, "Deployment", "web").await["metadata"]["uid"].clone();
+    let heir = format!("{}-heir", shop.name);
+    let tenant = |name: &str, namespaces: serde_json::Value| json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": {"namespaces": namespaces}});
+    // The new one first: so it belongs to somebody at each moment.
+    shop.apply(&[tenant(&heir, json!([shop.name]))]).await;
+    let tenants = everywhere_kind(fleet.hub().admin(), "Tenant");
+    merge(&tenants, &shop.name, "owner", json!({"spec": {"namespaces": []}})).await;
+    for number in 0..3 {
+        let namespaces = everywhere_kind(fleet.members()[number].admin(), "Namespace");
+        eventually(SOON * 2, "the namespace is the heir's", async || {
+            let live = value(&namespaces.get(&shop.name).await?);
+            if live["metadata"]["labels"]["hanse.dev/tenant"] == heir.as_str() {
+                Ok(())
+            } else {
+                Err(NotYet(live["metadata"]["labels"].to_string()))
+            }
+        })
+        .await;
+    }
+    shop.edit("ConfigMap", "text", json!({"data": {"text": "y"}}))
+        .await;
+    shop.everywhere("ConfigMap", "text", "edits arrive under the heir", |live| {
+        live["data"]["text"] == "y" && live["metadata"]["labels"]["hanse.dev/tenant"] == heir.as_str()
+    })
+    .await;
+    shop.condition("Deployment", "web", "Applied", "True", "Applied")
+        .await;
+    let after = shop.seen(0, "Deployment", "web").await["metadata"]["uid"].clone();
+    assert_eq!(after, before, "nothing was made anew");
+    let _ = tenants.delete(&heir, &kube::api::DeleteParams::default()).await;
     shop.close().await;
 }

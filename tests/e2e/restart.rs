@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kube::api::ListParams;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::harness::{Federation, Fleet, FleetOptions, NotYet, Write, eventually};
 use crate::scenario::Scenario;
-use crate::shop::{SOON, Shop, config_map, deployment, everywhere_kind, objects, service, value};
+use crate::shop::{
+    SOON, Shop, config_map, create, deployment, everywhere_kind, hub_entry, merge, objects, service, value,
+};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let two_audited = FleetOptions {
@@ -50,7 +52,122 @@ async fn whole(fleet: Fleet) {
     nothing_at_rest(&fleet).await;
     nothing_after_a_restart(&fleet, &mut federation, &shop).await;
     one_leads(&fleet, &mut federation, &shop).await;
+    made_again_unrecorded(&fleet, &mut federation, &shop).await;
+    kept_namespace(&fleet, &federation).await;
     leave(&fleet, &federation, &shop).await;
+}
+
+/// A namespace that may hold what nobody lets the hub see stays, and the Cluster says why and what to do.
+async fn kept_namespace(fleet: &Fleet, federation: &Federation) {
+    let member = &fleet.members()[0];
+    let gadgets = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "gadgets.example.dev"},
+        "spec": {
+            "group": "example.dev", "scope": "Namespaced", "names": {"kind": "Gadget", "plural": "gadgets", "singular": "gadget"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
+        },
+    });
+    create(
+        &everywhere_kind(member.admin(), "CustomResourceDefinition"),
+        gadgets,
+    )
+    .await;
+    // As soon as the hub knows of the kind, which the API server serves a moment later.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let shop = Shop::open(fleet, federation, "kept").await;
+    let name = shop.name.clone();
+    shop.apply_and_wait(&[config_map("text", "x")]).await;
+    shop.close().await;
+    let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
+    let kept = async |status: &str| {
+        let live = value(&clusters.get(member.name()).await?);
+        let all = live["status"]["conditions"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let found = all.iter().find(|c| c["type"] == "NamespacesKept").cloned();
+        let found = found.unwrap_or_default();
+        if found["status"] == status {
+            Ok(found["message"].as_str().unwrap_or_default().to_owned())
+        } else {
+            Err(NotYet(format!("{all:?}")))
+        }
+    };
+    let message = eventually(SOON * 2, "the namespace is kept, and the Cluster says so", || {
+        kept("True")
+    })
+    .await;
+    assert!(
+        message.contains(&name) && message.contains("gadgets.example.dev"),
+        "{message}"
+    );
+    let status = federation.hub.run(&["status"]).await.unwrap();
+    assert!(
+        status.stdout.contains("kubectl create clusterrole"),
+        "{}",
+        status.stdout
+    );
+    let looking = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "gadgets-view", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+        "rules": [{"apiGroups": ["example.dev"], "resources": ["gadgets"], "verbs": ["get", "list", "watch"]}],
+    });
+    create(&everywhere_kind(member.admin(), "ClusterRole"), looking).await;
+    // The hub looks again once a minute, or when a tenant comes or goes.
+    Shop::open(fleet, federation, "sweep").await.close().await;
+    let bound = Duration::from_secs(90);
+    eventually(
+        bound,
+        "the namespace is gone, and the Cluster says that none is kept",
+        || kept("False"),
+    )
+    .await;
+    let namespaces = everywhere_kind(member.admin(), "Namespace");
+    assert!(
+        namespaces
+            .get_opt(&name)
+            .await
+            .unwrap()
+            .is_none_or(|live| live.metadata.deletion_timestamp.is_some())
+    );
+}
+
+/// The hub dies between making a deleted object again and recording it, and then the template goes: the record names
+/// an object that is gone. The new one is the hub's and goes too; what somebody else put in its place stays.
+async fn made_again_unrecorded(fleet: &Fleet, federation: &mut Federation, shop: &Shop<'_>) {
+    shop.apply_and_wait(&[config_map("remade", "x"), config_map("replaced", "x")])
+        .await;
+    let (old, _) = leader(fleet).await;
+    federation.serve.kill();
+    let objects = shop.in_member(0, "ConfigMap");
+    for name in ["remade", "replaced"] {
+        let live = shop.seen(0, "ConfigMap", name).await;
+        let manager = hub_entry(&live).unwrap()["manager"].as_str().unwrap().to_owned();
+        objects.delete(name, &DeleteParams::default()).await.unwrap();
+        let same = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": live["data"],
+            "metadata": {"name": name, "labels": live["metadata"]["labels"], "annotations": live["metadata"]["annotations"]},
+        });
+        if name == "remade" {
+            let params = PatchParams::apply(&manager);
+            objects.patch(name, &params, &Patch::Apply(&same)).await.unwrap();
+        } else {
+            create(&objects, same).await;
+        }
+        shop.delete("ConfigMap", name).await;
+    }
+    federation.serve.restart().await.unwrap();
+    another_leads(fleet, Duration::from_secs(12), "the hub leads again", &old).await;
+    shop.nowhere(&[0, 1], "ConfigMap", "remade").await;
+    shop.nowhere(&[1], "ConfigMap", "replaced").await;
+    eventually(SOON, "nothing is left to remove", async || {
+        match shop.binding("ConfigMap", "replaced").await {
+            None => Ok(()),
+            Some(binding) => Err(NotYet(binding.to_string())),
+        }
+    })
+    .await;
+    assert_eq!(shop.seen(0, "ConfigMap", "replaced").await["data"]["text"], "x");
 }
 
 /// How far the audit log of each control plane was read.
@@ -242,6 +359,31 @@ async fn leave(fleet: &Fleet, federation: &Federation, shop: &Shop<'_>) {
         "--timeout",
         "60s",
     ];
+    // Something that Kubernetes waits for keeps a namespace from ending for a while.
+    let namespaces = everywhere_kind(member.admin(), "Namespace");
+    let hold = async |finalizers: Value| {
+        let patch = json!({"metadata": {"finalizers": finalizers}});
+        merge(&namespaces, "hanse-system", "owner", patch).await;
+    };
+    hold(json!(["example.dev/hold"])).await;
+    federation.hub.run(&arguments).await.unwrap().success();
+    let (joined, ()) = tokio::join!(federation.join(member), async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        hold(json!(null)).await;
+    });
+    let words = joined.unwrap().stderr;
+    let waited = "waiting until namespace hanse-system of the member has ended";
+    assert_eq!(words.matches(waited).count(), 1, "{words}");
+    federation.wait_until_all_are_ready(fleet).await.unwrap();
+    shop.within(
+        Duration::from_secs(30),
+        &[1],
+        "Deployment",
+        "web",
+        "it is back at once",
+        |_| true,
+    )
+    .await;
     federation.hub.run(&arguments).await.unwrap().success();
     let ours = |live: &Value| {
         let name = live["metadata"]["name"].as_str().unwrap_or_default();

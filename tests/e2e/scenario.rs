@@ -7,10 +7,11 @@ use libtest_mimic::{Completion, Failed, Trial};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Federation, Fleet, FleetOptions, Need, skips_are_failures};
+use crate::harness::{Federation, Fleet, FleetOptions, Need, World, skips_are_failures};
 
-/// What all scenarios stand on: one runtime, and one shared fleet once somebody asks for it.
+/// What all scenarios of one world stand on: one runtime, and one shared fleet once somebody asks for it.
 pub(crate) struct Stage {
+    world: World,
     runtime: Runtime,
     /// Held while the fleet starts, so that the others wait for it instead of starting a second one.
     shared: Mutex<Option<Result<Arc<Fleet>, String>>>,
@@ -20,9 +21,10 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(world: World) -> Arc<Self> {
         let runtime = Runtime::new().expect("a tokio runtime starts");
         Arc::new(Self {
+            world,
             runtime,
             shared: Mutex::new(None),
             federation: Mutex::new(None),
@@ -36,6 +38,7 @@ impl Stage {
 
     fn shared_fleet(&self) -> Result<Arc<Fleet>, String> {
         let options = FleetOptions {
+            world: self.world,
             audited: true,
             ..FleetOptions::default()
         };
@@ -73,6 +76,8 @@ pub(crate) struct Scenario {
     name: &'static str,
     needs: Vec<Need>,
     soak: bool,
+    /// Where it can be played: everywhere, unless it says so.
+    only: Option<World>,
     run: Run,
 }
 
@@ -91,6 +96,7 @@ impl Scenario {
             name,
             needs: vec![Need::Kubernetes],
             soak: false,
+            only: None,
             run: Box::new(run),
         }
     }
@@ -102,6 +108,10 @@ impl Scenario {
     {
         let run = move |stage: &Stage| {
             let _turn = stage.alone.lock();
+            let options = FleetOptions {
+                world: stage.world,
+                ..options
+            };
             stage.runtime.block_on(async {
                 let fleet = Fleet::start(options).await.map_err(|error| error_chain(&error))?;
                 scenario(fleet).await;
@@ -112,6 +122,7 @@ impl Scenario {
             name,
             needs: vec![Need::Kubernetes],
             soak: false,
+            only: None,
             run: Box::new(run),
         }
     }
@@ -129,6 +140,8 @@ impl Scenario {
             name,
             needs: Vec::new(),
             soak: false,
+            // Once is enough.
+            only: Some(World::Kubernetes),
             run: Box::new(run),
         }
     }
@@ -150,6 +163,7 @@ impl Scenario {
             name,
             needs: vec![Need::Kubernetes],
             soak: false,
+            only: None,
             run: Box::new(run),
         }
     }
@@ -168,11 +182,24 @@ impl Scenario {
         self
     }
 
-    /// As a trial. What is missing skips it, with the reason; with `HANSE_REQUIRE=all` it fails it.
-    pub(crate) fn on(self, stage: &Arc<Stage>) -> Trial {
+    /// It needs real Kubernetes: `why` says what the sandbox is not.
+    pub(crate) fn only_on_kubernetes(mut self, _why: &'static str) -> Self {
+        self.only = Some(World::Kubernetes);
+        self
+    }
+
+    /// As a trial of the stage's world, if it is played there. What is missing skips it, with the reason; with `HANSE_REQUIRE=all` it fails it.
+    pub(crate) fn on(mut self, stage: &Arc<Stage>) -> Option<Trial> {
+        if self.only.is_some_and(|only| only != stage.world) {
+            return None;
+        }
+        if stage.world == World::Sandbox {
+            self.needs.retain(|need| *need != Need::Kubernetes);
+        }
         let stage = Arc::clone(stage);
         let soak = self.soak;
-        let trial = Trial::ignorable_test(self.name, move || {
+        let name = format!("{}::{}", stage.world.word(), self.name);
+        let trial = Trial::ignorable_test(name, move || {
             let missing: Vec<String> = self.needs.into_iter().filter_map(Need::missing).collect();
             if missing.is_empty() {
                 return (self.run)(&stage).map(|()| Completion::Completed);
@@ -184,7 +211,7 @@ impl Scenario {
                 Ok(Completion::ignored_with(reason))
             }
         });
-        trial.with_ignored_flag(soak)
+        Some(trial.with_ignored_flag(soak))
     }
 }
 

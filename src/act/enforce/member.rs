@@ -72,12 +72,14 @@ impl Enforcer {
         self.ready.retain(|(member, _), _| member != cluster);
     }
 
-    /// Makes the namespace exist, ours, and with the tenant's rights. Cheap once it is so.
+    /// Makes the namespace exist, ours, and with the tenant's rights. Cheap once it is so. `released` says whether
+    /// nobody acts under a tenant's name there any more: its namespace goes over to another one as it is.
     pub async fn ensure(
         &self,
         member: &MemberHandle,
         namespace: &NamespaceName,
         acts_as: &ActsAs,
+        released: impl Fn(&str) -> bool,
     ) -> Result<(), Obstacle> {
         let gate = self
             .ready
@@ -99,7 +101,7 @@ impl Enforcer {
             ActsAs::Tenant(tenant) => tenant.clone(),
         };
         let wanted = tenancy::member_namespace(namespace, &tenant);
-        self.make_namespace(member, namespace, &tenant.name, &wanted)
+        self.make_namespace(member, namespace, &tenant.name, &wanted, released)
             .await?;
         // Administrators' rights are bound by join.
         if !tenancy::is_admin(&tenant) {
@@ -111,12 +113,22 @@ impl Enforcer {
         Ok(())
     }
 
+    /// Whether this hub made the namespace.
+    fn made(&self, live: &Observed) -> bool {
+        let labels = live.metadata.labels.as_ref();
+        let by = labels.and_then(|labels| labels.get(mark::MANAGED_BY));
+        by.map(String::as_str) == Some(mark::HANSE)
+            && live.managers.hubs.contains_key(&self.hub.manager)
+            && annotation(live, mark::ADOPT).is_none()
+    }
+
     async fn make_namespace(
         &self,
         member: &MemberHandle,
         namespace: &NamespaceName,
         tenant: &str,
         wanted: &Value,
+        released: impl Fn(&str) -> bool,
     ) -> Result<(), Obstacle> {
         let key = key("", "Namespace", None, namespace);
         let client = member.stack().client();
@@ -145,34 +157,17 @@ impl Enforcer {
                 ),
             });
         }
-        let label = |name: &str| {
-            live.metadata
-                .labels
-                .as_ref()
-                .and_then(|all| all.get(name))
-                .cloned()
-        };
-        match label(mark::TENANT) {
-            Some(owner) if owner == tenant => {}
-            Some(owner) => {
-                return Err(Obstacle::Refused {
-                    reason: Reason::NamespaceClaimed,
-                    message: format!("namespace {namespace} belongs to tenant {owner} in this member"),
-                });
-            }
-            None if annotation(&live, mark::ADOPT).as_deref() == Some(tenant) => {}
-            None => {
-                return Err(Obstacle::Refused {
-                    reason: Reason::NamespaceNotOurs,
-                    message: format!(
-                        "namespace {namespace} is there already and was not made by this hub; its owner can hand it over: kubectl annotate namespace {namespace} {}={}",
-                        mark::ADOPT,
-                        tenant
-                    ),
-                });
-            }
-        }
         let found = live.metadata.labels.clone().unwrap_or_default();
+        let adopted = annotation(&live, mark::ADOPT);
+        let owner = found.get(mark::TENANT).map(String::as_str);
+        whose(
+            namespace,
+            tenant,
+            owner,
+            adopted.as_deref(),
+            self.made(&live),
+            released,
+        )?;
         let wanted = as_found(wanted, &found);
         let labels = wanted["metadata"]["labels"].as_object();
         let as_wanted = labels.is_some_and(|labels| {
@@ -222,13 +217,15 @@ impl Enforcer {
     }
 
     /// Takes back what [`Self::ensure`] made, once nothing of the tenant is left there: the namespace if the
-    /// hub made it and it is empty, else only the rights. Whether there is nothing more to do.
+    /// hub made it and it is empty, else only the rights. Of a namespace that stays only because it can't be seen
+    /// whether it is empty the rights stay too, unless the member is leaving: they are what one looks with.
     pub async fn withdraw(
         &self,
         member: &MemberHandle,
         namespace: &NamespaceName,
         tenant: &str,
-    ) -> Result<bool, Error> {
+        leaving: bool,
+    ) -> Result<Withdrawn, Error> {
         self.doubt(member.name(), namespace);
         let client = member.stack().client();
         let resource = namespaces();
@@ -239,30 +236,37 @@ impl Enforcer {
             key: &key,
         };
         let Some(live) = target.get().await? else {
-            return Ok(true);
+            return Ok(Withdrawn::Done);
         };
         let labels = live.metadata.labels.clone().unwrap_or_default();
         if labels.get(mark::TENANT).map(String::as_str) != Some(tenant) {
-            return Ok(true);
+            return Ok(Withdrawn::Done);
         }
         if live.metadata.deletion_timestamp.is_some() {
-            return Ok(false);
+            return Ok(Withdrawn::NotYet);
         }
-        let made_by_us = labels.get(mark::MANAGED_BY).map(String::as_str) == Some(mark::HANSE)
-            && live.managers.hubs.contains_key(&self.hub.manager)
-            && annotation(&live, mark::ADOPT).is_none();
+        let made_by_us = self.made(&live);
         let contents = self.contents(member, namespace).await?;
         if matches!(contents, Contents::Ending | Contents::Unknown) {
-            return Ok(false);
+            return Ok(Withdrawn::NotYet);
         }
         if made_by_us && contents == Contents::Nothing {
             let uid = live.metadata.uid.unwrap_or_default();
             let version = live.metadata.resource_version.unwrap_or_default();
             return match target.delete_exactly(&uid, &version).await {
-                Err(error) if error.code() == Some(409) => Ok(false),
+                Err(error) if error.code() == Some(409) => Ok(Withdrawn::NotYet),
                 Err(error) => Err(error),
-                Ok(()) => Ok(target.get().await?.is_none()),
+                Ok(()) => Ok(match target.get().await? {
+                    None => Withdrawn::Done,
+                    Some(_) => Withdrawn::NotYet,
+                }),
             };
+        }
+        if let Contents::Unreadable(kind) = &contents
+            && made_by_us
+            && !leaving
+        {
+            return Ok(Withdrawn::Kept(kind.clone()));
         }
         let key = self::key(RBAC, "RoleBinding", Some(namespace), tenancy::MEMBER_BINDING);
         let resource = role_bindings();
@@ -278,25 +282,25 @@ impl Enforcer {
             let version = binding.metadata.resource_version.unwrap_or_default();
             target.delete_exactly(&uid, &version).await?;
         }
-        Ok(true)
+        Ok(Withdrawn::Done)
     }
 
-    /// What a namespace holds besides what Kubernetes and the hub put there. What can't be listed counts as
-    /// somebody's.
+    /// What a namespace holds besides what Kubernetes and the hub put there.
     async fn contents(&self, member: &MemberHandle, namespace: &NamespaceName) -> Result<Contents, Error> {
         let apis = member.apis();
         if !apis.complete {
             return Ok(Contents::Unknown);
         }
         let mut contents = Contents::Nothing;
+        let mut unreadable = None;
         for (kind, api) in &apis.kinds {
             let listed = api.namespaced && api.verbs.iter().any(|verb| verb == "list") && !is_noise(kind);
             let Some(version) = api.versions.first().filter(|_| listed) else {
                 continue;
             };
             let Some(items) = list(member, namespace, &resource(kind, version, &api.plural)).await? else {
-                tracing::debug!(%namespace, cluster = %member.name(), %kind, "the namespace stays: the hub may not look for objects of this kind");
-                return Ok(Contents::Somebodys);
+                unreadable.get_or_insert_with(|| kind.clone());
+                continue;
             };
             for item in items
                 .iter()
@@ -318,14 +322,76 @@ impl Enforcer {
                 contents = Contents::Ending;
             }
         }
-        Ok(contents)
+        Ok(match unreadable {
+            // What is ending may be all there is; then this is asked again.
+            Some(kind) if contents == Contents::Nothing => Contents::Unreadable(kind),
+            _ => contents,
+        })
     }
 }
 
+/// Whether a namespace that is there already may be used for a tenant: `owner` is whose it is by its label, `adopted` to
+/// whom its owner in the member gave it, `ours` whether the hub made it.
+fn whose(
+    namespace: &NamespaceName,
+    tenant: &str,
+    owner: Option<&str>,
+    adopted: Option<&str>,
+    ours: bool,
+    released: impl Fn(&str) -> bool,
+) -> Result<(), Obstacle> {
+    let given = adopted == Some(tenant);
+    let refused = |reason, message| Err(Obstacle::Refused { reason, message });
+    let hint = |overwrite: &str| {
+        format!(
+            "kubectl annotate {overwrite}namespace {namespace} {}={tenant}",
+            mark::ADOPT
+        )
+    };
+    match owner {
+        Some(owner) if owner == tenant => Ok(()),
+        None if given => Ok(()),
+        None => refused(
+            Reason::NamespaceNotOurs,
+            format!(
+                "namespace {namespace} is there already and was not made by this hub; its owner can hand it over: {}",
+                hint("")
+            ),
+        ),
+        Some(owner) if !released(owner) => refused(
+            Reason::NamespaceClaimed,
+            format!("namespace {namespace} belongs to tenant {owner} in this member"),
+        ),
+        // An administrator took it from one tenant and gave it to another: at the hub it moved with all it holds.
+        Some(_) if ours || given => Ok(()),
+        // Of an adopted one that is not for the hub to decide.
+        Some(owner) => refused(
+            Reason::NamespaceClaimed,
+            format!(
+                "namespace {namespace} was given to tenant {owner} in this member; its owner can hand it over: {}",
+                hint("--overwrite ")
+            ),
+        ),
+    }
+}
+
+/// How far a namespace is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// There is nothing more to do.
+    Done,
+    /// Something there is still ending: look again.
+    NotYet,
+    /// The namespace that the hub made stays, since nobody may look there for objects of this kind.
+    Kept(GroupKind),
+}
+
 /// What is left in a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Contents {
     Nothing,
+    /// Nothing that can be seen; of this kind it can't be told.
+    Unreadable(GroupKind),
     /// Only what is on its way out.
     Ending,
     /// At least one object that is not ours to delete.
@@ -438,6 +504,44 @@ mod tests {
 
     fn wanted() -> Value {
         tenancy::member_namespace(&"shop".parse().unwrap(), &tenancy::admin())
+    }
+
+    #[rstest]
+    #[case::its_own(Some("shop"), None, false, false, None)]
+    #[case::somebodys(None, None, false, false, Some(Reason::NamespaceNotOurs))]
+    #[case::given_by_its_owner(None, Some("shop"), false, false, None)]
+    #[case::of_another_tenant(Some("bank"), None, true, false, Some(Reason::NamespaceClaimed))]
+    #[case::moved_from_another_tenant(Some("bank"), None, true, true, None)]
+    #[case::moved_but_given_to_the_other_one(
+        Some("bank"),
+        Some("bank"),
+        false,
+        true,
+        Some(Reason::NamespaceClaimed)
+    )]
+    #[case::moved_and_given_anew(Some("bank"), Some("shop"), false, true, None)]
+    #[case::given_while_the_other_one_has_it(
+        Some("bank"),
+        Some("shop"),
+        false,
+        false,
+        Some(Reason::NamespaceClaimed)
+    )]
+    #[case::labelled_by_somebody_else(Some("bank"), None, false, true, Some(Reason::NamespaceClaimed))]
+    fn a_namespace_goes_over_only_when_its_tenant_has_let_it_go(
+        #[case] owner: Option<&str>,
+        #[case] adopted: Option<&str>,
+        #[case] ours: bool,
+        #[case] released: bool,
+        #[case] refused: Option<Reason>,
+    ) {
+        let namespace = "shop".parse().unwrap();
+        let found = match whose(&namespace, "shop", owner, adopted, ours, |_| released) {
+            Ok(()) => None,
+            Err(Obstacle::Refused { reason, .. }) => Some(reason),
+            Err(Obstacle::Wire(error)) => panic!("{error}"),
+        };
+        assert_eq!(found, refused);
     }
 
     #[test]

@@ -11,4 +11,4 @@ mod hub;
 mod member;
 
 pub use hub::{enforce_tenant, release_namespace};
-pub use member::{Enforcer, Obstacle};
+pub use member::{Enforcer, Obstacle, Withdrawn};

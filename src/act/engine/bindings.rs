@@ -7,7 +7,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{engine::Engine, error::Error};
+use super::{engine::Engine, error::Error, index::is_decided_alike};
 use crate::{
     act::wire::{Error as WireError, HUB, Target},
     model::{
@@ -40,12 +40,16 @@ impl Engine {
             field_manager: Some(self.me.manager.clone()),
             ..PostParams::default()
         };
+        let writing = self.index.writing(key);
         let created = self.bindings(key).create(&params, &binding).await;
         Self::count_hub(Verb::Create, &created);
         match created {
             Ok(binding) => {
                 self.count_for_policy(key, &binding);
-                Ok(self.keep(key, binding))
+                let kept = self.keep(key, binding);
+                drop(writing);
+                self.catch_up(key, &kept);
+                Ok(kept)
             }
             Err(source) => Err(self.stale(key, "create", source).await),
         }
@@ -69,6 +73,7 @@ impl Engine {
             field_manager: Some(self.me.manager.clone()),
             ..PostParams::default()
         };
+        let writing = self.index.writing(key);
         let written = self.bindings(key).replace(&key.name, &params, &next).await;
         Self::count_hub(Verb::Patch, &written);
         match written {
@@ -77,7 +82,10 @@ impl Engine {
                     self.count_for_policy(key, binding);
                     self.count_for_policy(key, &written);
                 }
-                Ok(self.keep(key, written))
+                let kept = self.keep(key, written);
+                drop(writing);
+                self.catch_up(key, &kept);
+                Ok(kept)
             }
             // Without its last finalizer a binding that is being deleted is gone.
             Err(kube::Error::Api(status)) if status.code == 404 && !hold => Ok(Arc::new(next)),
@@ -106,6 +114,16 @@ impl Engine {
         let binding = Arc::new(binding);
         self.index.keep_binding(key, &binding);
         binding
+    }
+
+    /// After an own write, however it ended: what others did meanwhile was passed over when the watch showed it, and
+    /// is looked at now if it is not what `known` says.
+    pub(super) fn catch_up(&self, key: &BindingKey, known: &WorkloadBinding) {
+        let held = self.index.binding(key);
+        if held.is_none_or(|held| !is_decided_alike(&known.metadata, &held.metadata)) {
+            self.queue.add(key.clone());
+            self.touch(key);
+        }
     }
 
     /// After a conflict the index is older than the hub API: read the binding before the next try.

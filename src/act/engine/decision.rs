@@ -6,7 +6,7 @@ use crate::{
     act::propagate::Scheduling,
     decide::{
         placement::{self, Plan, Request},
-        policy::{Governed, Policies},
+        policy::{Governed, Policies, Policy, Refused},
         tenancy::{ActsAs, Tenants},
     },
     model::{
@@ -63,6 +63,17 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
     let governed = facts.policies.govern(template, claim);
     let acts_as = acts_as(facts, governed.as_ref());
     let needed = !facts.required.is_empty() && template.never_selected(true).is_none();
+    let bare = facts
+        .current
+        .is_none_or(|binding| binding.spec.clusters.is_empty());
+    // What already lies in members is dealt with as what no policy selects any more.
+    if governed.is_none()
+        && !needed
+        && bare
+        && let Some(refused) = facts.policies.refuse(template)
+    {
+        return refuse(facts, template, &refused);
+    }
     match (&governed, needed, facts.current) {
         (None, false, None) => Decision::Ignore,
         (None, false, Some(binding)) => ungoverned(binding),
@@ -89,9 +100,29 @@ pub(super) fn acts_as(facts: &Facts<'_>, governed: Option<&Governed>) -> ActsAs 
     facts.tenants.acts_as(&facts.key.namespace, facts.labels, kind)
 }
 
+/// A binding that names no member and says why.
+fn refuse(facts: &Facts<'_>, template: &Template, refused: &Refused) -> Decision {
+    let kind = refused.policy.id.kind;
+    match facts.tenants.acts_as(&facts.key.namespace, facts.labels, kind) {
+        ActsAs::Nobody { .. } if facts.current.is_none() => Decision::Ignore,
+        ActsAs::Nobody { reason } => {
+            Decision::Remove(saying(ConditionStatus::False, Reason::TenantUnknown, &reason))
+        }
+        acts_as => {
+            let spec = binding_spec(template, Some(&refused.policy), &acts_as);
+            let scheduling = saying(ConditionStatus::False, Reason::KindRefused, &refused.why);
+            Decision::Want(Box::new(spec), scheduling)
+        }
+    }
+}
+
 fn ungoverned(binding: &WorkloadBinding) -> Decision {
     let message = "no policy selects the template any more";
     match (&binding.spec.policy, binding.spec.deletion.policy) {
+        // It put nothing anywhere, so there is nothing to keep.
+        (Some(_), _) if binding.spec.clusters.is_empty() => {
+            Decision::Remove(saying(ConditionStatus::False, Reason::PolicyGone, message))
+        }
         // It was here only because others needed it.
         (None, _) => Decision::Remove(saying(
             ConditionStatus::False,
@@ -123,8 +154,24 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
     let revision = template
         .generation
         .map_or_else(|| template.hash.short(10), |generation| generation.to_string());
-    let spec = governed.map(|governed| &governed.policy.spec);
     let wanted = WorkloadBindingSpec {
+        clusters: clusters(&plan, current, &revision),
+        required_by: facts.required.to_vec(),
+        inputs_hash: Some(placement::inputs_hash(&request)),
+        ..binding_spec(template, governed.map(|governed| &*governed.policy), acts_as)
+    };
+    let why = governed.map_or_else(
+        || "needed by other templates".to_owned(),
+        |governed| governed.why.clone(),
+    );
+    let scheduling = scheduling(&plan, facts.fleet.members.len(), &why);
+    Decision::Want(Box::new(wanted), scheduling)
+}
+
+/// A binding without members: the template, and the copy of everything that pruning needs.
+fn binding_spec(template: &Template, policy: Option<&Policy>, acts_as: &ActsAs) -> WorkloadBindingSpec {
+    let spec = policy.map(|policy| &policy.spec);
+    WorkloadBindingSpec {
         template: TemplateRef {
             api_version: template.gvk.api_version(),
             kind: template.key.kind.to_string(),
@@ -135,21 +182,15 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
             ActsAs::Tenant(tenant) => Some(tenant.clone()),
             _ => None,
         },
-        policy: governed.map(|governed| governed.policy.reference()),
-        clusters: clusters(&plan, current, &revision),
-        required_by: facts.required.to_vec(),
+        policy: policy.map(Policy::reference),
+        clusters: Vec::new(),
+        required_by: Vec::new(),
         deletion: spec.map_or_else(Deletion::default, |spec| spec.deletion),
         conflict: spec.map(|spec| spec.conflict).unwrap_or_default(),
         drift: spec.map_or_else(Drift::default, |spec| spec.drift),
         ignore_fields: spec.map(|spec| spec.ignore_fields.clone()).unwrap_or_default(),
-        inputs_hash: Some(placement::inputs_hash(&request)),
-    };
-    let why = governed.map_or_else(
-        || "needed by other templates".to_owned(),
-        |governed| governed.why.clone(),
-    );
-    let scheduling = scheduling(&plan, facts.fleet.members.len(), &why);
-    Decision::Want(Box::new(wanted), scheduling)
+        inputs_hash: None,
+    }
 }
 
 /// The plan's members, and those that are being left until they are confirmed empty.

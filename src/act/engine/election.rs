@@ -1,5 +1,8 @@
 //! One leader: a Lease in the hub API, and the write gate that follows it.
 //!
+//! The Lease is also where a hub API that was restored from a backup shows: everything is numbered by one counter that
+//! never goes back, and the Lease is read every second or two.
+//!
 //! No API server checks an epoch. So a leader stops by its *own* monotonic clock, `renew_deadline` after its
 //! last renewal was *sent*; a new leader waits until every write the old one may have started is over.
 
@@ -12,6 +15,7 @@ use k8s_openapi::{
 use kube::{Api, Error as KubeError, api::PostParams};
 use tokio::{sync::watch, time::Instant};
 
+use super::index::version;
 use crate::{
     act::wire::{Gate, Stack, Tasks},
     model::{clock::Clock, mark},
@@ -45,6 +49,20 @@ struct Observer {
     times: LeaseTimes,
     /// The Lease as last seen, and when it last *changed* by our own clock.
     seen: Option<(String, Instant)>,
+    /// The highest version of it that was ever seen.
+    highest: u64,
+}
+
+/// The hub API is older than it was: what is known of it is not to be believed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Restored;
+
+/// How a look at the Lease ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Ours,
+    Theirs,
+    Restored,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +76,16 @@ enum Verdict {
 }
 
 impl Observer {
+    /// Takes in a version of the Lease that is read or was written just now.
+    fn count(&mut self, lease: &Lease) -> Result<(), Restored> {
+        let version = version(lease.metadata.resource_version.as_ref());
+        if version < self.highest {
+            return Err(Restored);
+        }
+        self.highest = version;
+        Ok(())
+    }
+
     fn look(&mut self, lease: Option<&Lease>, now: Instant) -> Verdict {
         let Some(lease) = lease else { return Verdict::Take };
         let spec = lease.spec.clone().unwrap_or_default();
@@ -90,7 +118,8 @@ impl Observer {
 }
 
 /// Runs for leadership until stopped; `leading` says whether this process leads. The gate opens only once
-/// writes that an earlier leader may have started are over.
+/// writes that an earlier leader may have started are over. Closes it, says so and ends when the hub API turns out to
+/// be restored from a backup.
 pub(super) async fn run(
     hub: Stack,
     gate: Gate,
@@ -99,26 +128,34 @@ pub(super) async fn run(
     clock: Clock,
     tasks: Tasks,
     leading: watch::Sender<bool>,
+    restored: watch::Sender<bool>,
 ) {
     let leases: Api<Lease> = Api::namespaced(hub.client(), mark::SYSTEM_NAMESPACE);
     let mut observer = Observer {
         me: me.clone(),
         times: times.clone(),
         seen: None,
+        highest: 0,
     };
     // Leadership: until when writes may start, and from when.
     let mut hold: Option<(Instant, Instant)> = None;
     while !tasks.is_stopping() {
         let asked = Instant::now();
         match attempt(&leases, &mut observer, &clock, asked, times.renew_deadline).await {
-            Ok(true) => {
+            Ok(Turn::Restored) => {
+                gate.close();
+                leading.send_replace(false);
+                restored.send_replace(true);
+                return;
+            }
+            Ok(Turn::Ours) => {
                 let from = hold.map_or_else(
                     || asked + (times.duration.saturating_sub(times.renew_deadline)),
                     |(_, from)| from,
                 );
                 hold = Some((asked + times.renew_deadline, from));
             }
-            Ok(false) => hold = None,
+            Ok(Turn::Theirs) => hold = None,
             Err(error) => {
                 tracing::warn!(error = %crate::act::wire::brief(&error), "failed to renew the leader lease");
             }
@@ -173,11 +210,17 @@ async fn attempt(
     clock: &Clock,
     now: Instant,
     limit: Duration,
-) -> Result<bool, KubeError> {
+) -> Result<Turn, KubeError> {
     let turn = async {
         let current = leases.get_opt(mark::HUB_LEADER).await?;
+        if current
+            .as_ref()
+            .is_some_and(|lease| observer.count(lease).is_err())
+        {
+            return Ok(Turn::Restored);
+        }
         if observer.look(current.as_ref(), now) == Verdict::Wait {
-            return Ok(false);
+            return Ok(Turn::Theirs);
         }
         let stamp = MicroTime(clock.now());
         let previous = current
@@ -217,8 +260,9 @@ async fn attempt(
             None => leases.create(&PostParams::default(), &lease).await,
         };
         match written {
-            Ok(_) => Ok(true),
-            Err(KubeError::Api(status)) if status.code == 409 => Ok(false),
+            Ok(lease) if observer.count(&lease).is_err() => Ok(Turn::Restored),
+            Ok(_) => Ok(Turn::Ours),
+            Err(KubeError::Api(status)) if status.code == 409 => Ok(Turn::Theirs),
             Err(error) => Err(error),
         }
     };
@@ -252,6 +296,7 @@ mod tests {
             me: "b".into(),
             times: LeaseTimes::default(),
             seen: None,
+            highest: 0,
         };
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
@@ -262,5 +307,23 @@ mod tests {
         assert_eq!(observer.look(Some(&lease("a", "2")), at(17)), Verdict::Take);
         assert_eq!(observer.look(Some(&lease("", "3")), at(17)), Verdict::Take);
         assert_eq!(observer.look(Some(&lease("b", "4")), at(17)), Verdict::Renew);
+    }
+
+    #[test]
+    fn a_lease_that_counts_from_an_older_version_tells_of_a_restored_hub_api() {
+        let mut observer = Observer {
+            me: "a".into(),
+            times: LeaseTimes::default(),
+            seen: None,
+            highest: 0,
+        };
+        assert_eq!(observer.count(&lease("a", "1000")), Ok(()));
+        assert_eq!(
+            observer.count(&lease("a", "1000")),
+            Ok(()),
+            "a standby reads the same one many times"
+        );
+        assert_eq!(observer.count(&lease("b", "1020")), Ok(()));
+        assert_eq!(observer.count(&lease("b", "400")), Err(Restored));
     }
 }

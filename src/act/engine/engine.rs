@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dashmap::DashMap;
 use tokio::sync::watch;
 
-use super::{index::Index, lanes::Lanes};
+use super::{index::Index, lanes::Lanes, removals::Removing};
 use crate::{
     act::{
         enforce::Enforcer,
@@ -45,6 +45,8 @@ pub(super) struct Engine {
     /// Members to look through for what is no longer wanted.
     pub(super) sweeps: Queue<ClusterName>,
     pub(super) lanes: Lanes,
+    /// Removals that waited for a member and are being done now: nothing is made there meanwhile.
+    pub(super) removing: Removing,
     pub(super) scheduling: DashMap<BindingKey, Scheduling>,
     /// Whether this process leads and every first list is complete.
     pub(super) active: watch::Receiver<bool>,

@@ -7,6 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
+use kube::api::ObjectMeta;
 use parking_lot::RwLock;
 
 use crate::{
@@ -31,6 +32,8 @@ pub(super) struct Index {
     pub(super) policies: ArcSwap<Policies>,
     pub(super) tenants: ArcSwap<Tenants>,
     sources: RwLock<Sources>,
+    /// Bindings that are being written now, and by how many.
+    writing: DashMap<BindingKey, u32>,
     /// Which bindings need which others. Seeded from the bindings at start.
     needs: RwLock<Needs>,
     /// What templates scale: namespace → template → workload.
@@ -45,6 +48,22 @@ pub(super) struct Held {
     pub(super) status: Option<Arc<str>>,
     /// When it last changed in what goes to members, by our clock.
     pub(super) since: tokio::time::Instant,
+}
+
+/// One write of a binding that is in flight.
+#[derive(Debug)]
+pub(super) struct Writing<'a> {
+    index: &'a Index,
+    key: BindingKey,
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.index.writing.remove_if_mut(&self.key, |_, writers| {
+            *writers -= 1;
+            *writers == 0
+        });
+    }
 }
 
 /// What counts of a hub namespace.
@@ -110,6 +129,29 @@ impl Index {
             })
             .or_insert_with(|| binding.clone());
         news
+    }
+
+    /// Says that this binding is being written, until the answer is dropped: the watch may show the write before
+    /// its answer comes, and that is no news. Who wrote calls [`super::engine::Engine::catch_up`] afterwards.
+    pub(super) fn writing(&self, key: &BindingKey) -> Writing<'_> {
+        *self.writing.entry(key.clone()).or_default() += 1;
+        Writing {
+            index: self,
+            key: key.clone(),
+        }
+    }
+
+    pub(super) fn is_being_written(&self, key: &BindingKey) -> bool {
+        self.writing.contains_key(key)
+    }
+
+    /// Takes up what a write of a template's status answered; the watch says the same a moment later.
+    pub(super) fn keep_status(&self, key: &BindingKey, uid: &str, status: Option<Arc<str>>) {
+        if let Some(mut held) = self.templates.get_mut(key)
+            && held.template.uid == uid
+        {
+            held.status = status;
+        }
     }
 
     pub(super) fn template(&self, key: &BindingKey) -> Option<Held> {
@@ -212,10 +254,15 @@ impl Index {
             .collect();
         apis.kinds
             .iter()
-            .filter(|(kind, api)| api.namespaced && api.is_manageable() && !kind::is_never_selected(kind))
+            .filter(|(kind, api)| {
+                api.namespaced
+                    && api.is_manageable()
+                    && (!kind::is_never_selected(kind) || kind::is_told_of_each(kind))
+            })
             .filter(|(kind, _)| {
                 placed.contains(kind)
-                    || policies.may_select(kind)
+                    || policies.names(kind)
+                    || (policies.may_select(kind) && !kind::is_never_selected(kind))
                     || (is_needed_by_others(kind) && policies.follow_dependencies())
             })
             .map(|(kind, api)| (kind.clone(), api.clone()))
@@ -235,6 +282,14 @@ fn is_needed_by_others(kind: &GroupKind) -> bool {
 /// All keys of a map, with no part of it held any longer.
 pub(super) fn keys_of<K: Clone + Eq + std::hash::Hash, V>(map: &DashMap<K, V>) -> Vec<K> {
     map.iter().map(|entry| entry.key().clone()).collect()
+}
+
+/// Whether two states of a binding differ at most in its status.
+pub(super) fn is_decided_alike(one: &ObjectMeta, other: &ObjectMeta) -> bool {
+    one.uid == other.uid
+        && one.generation == other.generation
+        && one.deletion_timestamp == other.deletion_timestamp
+        && one.finalizers == other.finalizers
 }
 
 /// Resource versions grow; one that is not a number is older than any.

@@ -41,6 +41,10 @@ impl Engine {
         let Some(entry) = binding.spec.clusters.iter().find(|entry| entry.name == *cluster) else {
             return self.lanes.forget(cluster, key);
         };
+        // Looked at only now that the binding is read: the removal looks the other way round.
+        if self.removing.has(cluster, key) {
+            return self.lanes.add_after(cluster, key, ENDING);
+        }
         let snapshot = self.fleet.snapshot();
         let seen = snapshot.members.get(cluster).cloned();
         let (Some(seen), Some(member)) = (seen, self.fleet.member(cluster)) else {
@@ -101,7 +105,9 @@ impl Engine {
         acts_as: &ActsAs,
     ) -> Result<(), Trouble> {
         self.enforcer
-            .ensure(member, namespace, acts_as)
+            .ensure(member, namespace, acts_as, |tenant| {
+                self.is_unclaimed(tenant, namespace)
+            })
             .await
             .map_err(|obstacle| match obstacle {
                 Obstacle::Refused { reason, message } => {

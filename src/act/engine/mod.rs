@@ -13,6 +13,7 @@
 //! is decided before every watch of the hub API has shown its first list.
 
 mod bindings;
+mod clusters;
 mod decision;
 mod election;
 #[expect(

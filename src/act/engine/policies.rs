@@ -18,7 +18,8 @@ use crate::{
             ClusterPropagationPolicy, ConditionStatus, ConditionType, PolicyStatus, PropagationPolicy,
             Reason, WorkloadBinding, set_condition,
         },
-        fleet::BindingKey,
+        fleet::{Apis, BindingKey},
+        kind,
     },
 };
 
@@ -94,14 +95,15 @@ impl Engine {
         let Some(live) = live else { return Ok(()) };
         let before = status(live).unwrap_or_default();
         let mut after = before.clone();
-        let (holds, reason, message) = if policy.problems.is_empty() {
-            (ConditionStatus::True, Reason::AsDesired, String::new())
-        } else {
-            (
+        let vain = in_vain(policy, &self.index.apis.load());
+        let (holds, reason, message) = match (policy.problems.is_empty(), vain.is_empty()) {
+            (true, true) => (ConditionStatus::True, Reason::AsDesired, String::new()),
+            (false, _) => (
                 ConditionStatus::False,
                 Reason::PolicyInvalid,
                 policy.problems.join("; "),
-            )
+            ),
+            (true, false) => (ConditionStatus::False, Reason::KindRefused, vain.join("; ")),
         };
         let (generation, now) = (Some(policy.generation), self.clock.now());
         set_condition(
@@ -127,5 +129,88 @@ impl Engine {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(source) => Err(failed("write", source).into()),
         }
+    }
+}
+
+/// The selectors that name a kind of which no object can be a template: there is no binding on which to say so.
+fn in_vain(policy: &Policy, apis: &Apis) -> Vec<String> {
+    let why = |group: Option<&str>, name: &str| {
+        let mut named = apis
+            .kinds
+            .iter()
+            .filter(|(kind, _)| &*kind.kind == name && group.is_none_or(|group| group == &*kind.group))
+            .peekable();
+        // One that is not served yet may be tomorrow.
+        let (first, api) = *named.peek()?;
+        let reason = if !api.namespaced {
+            format!("{first} is cluster-scoped, and templates are in namespaces")
+        } else if !api.is_manageable() {
+            format!("{first} objects can't be listed, watched and created")
+        } else {
+            format!("{first} objects are never propagated")
+        };
+        named
+            .all(|(kind, api)| !api.namespaced || !api.is_manageable() || kind::is_never_selected(kind))
+            .then_some(reason)
+    };
+    policy
+        .named_kinds()
+        .filter_map(|(at, group, kind)| Some(format!("spec.resourceSelectors[{at}]: {}", why(group, kind)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{fleet::ApiKind, name::GroupKind};
+
+    #[rstest]
+    #[case::plain("apps/v1", "Deployment", None)]
+    #[case::anything("*", "*", None)]
+    #[case::not_served("example.dev/v1", "Widget", None)]
+    #[case::cluster_scoped("*", "ClusterRole", Some("cluster-scoped"))]
+    #[case::never("v1", "ResourceQuota", Some("never propagated"))]
+    #[case::only_asked("v1", "Binding", Some("can't be listed"))]
+    fn a_policy_is_told_of_kinds_that_no_template_can_have(
+        #[case] api_version: &str,
+        #[case] kind: &str,
+        #[case] told: Option<&str>,
+    ) {
+        let served = |namespaced, verbs: &[&str]| ApiKind {
+            versions: vec!["v1".to_owned()],
+            plural: String::new(),
+            namespaced,
+            verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+            status: false,
+        };
+        let all = ["list", "watch", "create"];
+        let apis = Apis {
+            kinds: [
+                (GroupKind::new("apps", "Deployment"), served(true, &all)),
+                (GroupKind::new("", "ResourceQuota"), served(true, &all)),
+                (GroupKind::new("", "Binding"), served(true, &["create"])),
+                (
+                    GroupKind::new("rbac.authorization.k8s.io", "ClusterRole"),
+                    served(false, &all),
+                ),
+            ]
+            .into(),
+            complete: true,
+        };
+        let policy: PropagationPolicy = serde_json::from_value(json!({
+            "apiVersion": "hanse.dev/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "p", "namespace": "shop"},
+            "spec": {"resourceSelectors": [{"apiVersion": api_version, "kind": kind}]},
+        }))
+        .unwrap();
+        let vain = in_vain(&Policy::of(&policy).unwrap(), &apis);
+        assert_eq!(vain.len(), usize::from(told.is_some()), "{vain:?}");
+        assert!(
+            vain.iter()
+                .all(|message| message.contains(told.unwrap_or_default())),
+            "{vain:?}"
+        );
     }
 }

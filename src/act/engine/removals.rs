@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use dashmap::DashSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, ResourceExt,
@@ -40,6 +41,39 @@ struct Removal {
     /// Whether the objects stay without our signs.
     orphan: bool,
     objects: Vec<PlacedObject>,
+}
+
+/// What is being removed by a kept removal, per member. A pass that makes objects reads its binding and then looks
+/// here; a removal enters here and then looks whether a binding wants the object again. So one of the two sees the
+/// other, and nothing is removed that was just made anew.
+#[derive(Debug, Default)]
+pub(super) struct Removing(DashSet<(ClusterName, BindingKey)>);
+
+/// Ends with the removal.
+struct Turn<'a> {
+    removing: &'a Removing,
+    place: (ClusterName, BindingKey),
+}
+
+impl Removing {
+    pub(super) fn has(&self, cluster: &ClusterName, key: &BindingKey) -> bool {
+        !self.0.is_empty() && self.0.contains(&(cluster.clone(), key.clone()))
+    }
+
+    fn begin(&self, cluster: &ClusterName, key: &BindingKey) -> Turn<'_> {
+        let place = (cluster.clone(), key.clone());
+        self.0.insert(place.clone());
+        Turn {
+            removing: self,
+            place,
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.removing.0.remove(&self.place);
+    }
 }
 
 impl Engine {
@@ -183,7 +217,12 @@ impl Engine {
             what: format!("a removal that waits for {cluster}"),
             why: error.to_string(),
         })?;
-        Ok(self.is_wanted_again(cluster, &removal) || self.remove_kept(cluster, &removal).await?)
+        let key = BindingKey {
+            namespace: removal.namespace.clone(),
+            name: removal.binding.clone(),
+        };
+        let _turn = self.removing.begin(cluster, &key);
+        Ok(self.is_wanted_again(cluster, &key) || self.remove_kept(cluster, &removal).await?)
     }
 
     /// Writes down what is left of a map.
@@ -213,13 +252,9 @@ impl Engine {
     }
 
     /// The template was made again meanwhile: its binding takes the object over.
-    fn is_wanted_again(&self, cluster: &ClusterName, removal: &Removal) -> bool {
-        let key = BindingKey {
-            namespace: removal.namespace.clone(),
-            name: removal.binding.clone(),
-        };
+    fn is_wanted_again(&self, cluster: &ClusterName, key: &BindingKey) -> bool {
         self.index
-            .binding(&key)
+            .binding(key)
             .is_some_and(|binding| binding.spec.clusters.iter().any(|entry| entry.name == *cluster))
     }
 
@@ -299,6 +334,19 @@ fn namespace_of(entry: &str) -> Option<NamespaceName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_made_where_a_removal_is_under_way_until_it_ends() {
+        let (removing, cluster) = (Removing::default(), "paris".parse().unwrap());
+        let key = BindingKey {
+            namespace: "shop".parse().unwrap(),
+            name: "configmap-web-0123456789".parse().unwrap(),
+        };
+        let turn = removing.begin(&cluster, &key);
+        assert!(removing.has(&cluster, &key) && !removing.has(&"rome".parse().unwrap(), &key));
+        drop(turn);
+        assert!(!removing.has(&cluster, &key));
+    }
 
     #[test]
     fn a_new_map_takes_no_name_that_another_has() {

@@ -17,6 +17,7 @@ use super::{
     index::Index,
     lanes::Lanes,
     reconcile,
+    removals::Removing,
     status::{self, Buckets},
     templates::TemplateWatches,
 };
@@ -25,7 +26,7 @@ use crate::{
         enforce::Enforcer,
         fleet::{Change, Claim, Fleet, FleetConfig, KubeconfigTransport, discover},
         propagate::{Events, Ledger},
-        wire::{Backlog, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
+        wire::{Backlog, Dial, Error as WireError, Gate, HubIdentity, Queue, Stack, Tasks},
     },
     model::{
         clock::Clock,
@@ -37,10 +38,12 @@ use crate::{
 };
 
 /// How the hub is run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The hub API.
     pub hub: Config,
+    /// How it and the members are reached.
+    pub dial: Dial,
     /// How leadership is held.
     pub lease: LeaseTimes,
     /// Name of this process in the Lease and in events.
@@ -53,6 +56,8 @@ pub struct Options {
 
 /// Shutting down takes no longer than this.
 const DRAIN: Duration = Duration::from_secs(8);
+/// Between two tries to begin anew.
+const BEGIN_AGAIN: Duration = Duration::from_secs(2);
 /// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
 /// The hub API's kinds are looked at again this often, besides when a CRD changes.
@@ -60,19 +65,55 @@ const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
 /// From a change of a custom resource definition until discovery says so; changes that come together count once.
 const DEFINED: Duration = Duration::from_millis(1500);
 
-/// Runs the hub until `stop` resolves, then drains.
+/// Runs the hub until `stop` resolves, then drains. When the hub API is restored from a backup meanwhile everything that
+/// was known is dropped and it begins anew, as a process that has just started. Dropped before, it ends at once,
+/// wherever it stands.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
+    let mut stop = std::pin::pin!(stop);
+    let mut restored = false;
+    loop {
+        match live(&options, stop.as_mut()).await {
+            Ok(Ended::Asked) => return Ok(()),
+            Ok(Ended::Restored) => {
+                restored = true;
+                tracing::warn!(
+                    "the hub API was restored from a backup: it counts from an older version; beginning anew"
+                );
+            }
+            // It may not be all there yet; who runs the hub was told of mistakes when it first started.
+            Err(error) if restored => {
+                tracing::warn!(%error, "failed to begin anew; trying again");
+                tokio::select! {
+                    () = stop.as_mut() => return Ok(()),
+                    () = tokio::time::sleep(BEGIN_AGAIN) => {}
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Why a hub ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    Asked,
+    Restored,
+}
+
+/// One life of the hub: from what the hub API says to the end.
+async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended, Error> {
     let Options {
         hub: config,
+        dial,
         lease,
         identity,
         clock,
         waiting,
-        ..
-    } = options;
+    } = options.clone();
+    let config = &config;
     let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
-    let ungated = Stack::connect(&config, Gate::always_open())?;
-    let hub = Stack::connect(&config, gate.clone())?;
+    let ungated = dial.stack(config, Gate::always_open())?;
+    let hub = dial.stack(config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
     let claim = who_am_i(&ungated).await?;
     let me = HubIdentity {
@@ -83,15 +124,18 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
 
     let tasks = Tasks::default();
     let writers = Tasks::default();
+    // A hub that is dropped instead of stopped leaves nothing running, as if its process had been killed.
+    let _whole = (tasks.guard(), writers.guard());
     let (leading, led) = watch::channel(false);
     let (activate, active) = watch::channel(false);
+    let (restore, mut restored) = watch::channel(false);
     let (fleet, changes) = Fleet::new(FleetConfig {
         claim,
         hub: hub.clone(),
         gate: gate.clone(),
         clock: clock.clone(),
         tasks: tasks.child(),
-        transport: Arc::new(KubeconfigTransport),
+        transport: Arc::new(KubeconfigTransport::new(dial)),
     });
     let engine = Arc::new(Engine {
         events: Events::start(&hub, clock.clone(), identity.clone(), &tasks),
@@ -110,6 +154,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
+        removing: Removing::default(),
         scheduling: DashMap::new(),
         active,
         kinds: Arc::default(),
@@ -124,6 +169,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
         clock,
         writers.clone(),
         leading,
+        restore,
     );
     writers.spawn("election", campaign);
     tasks.spawn("changes", engine.clone().changes_loop(changes));
@@ -149,7 +195,16 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
             .activation_loop(sources, templates, led, activate, waiting),
     );
 
-    stop.await;
+    let asked = tokio::select! {
+        () = stop => true,
+        () = async { drop(restored.wait_for(|restored| *restored).await) } => false,
+    };
+    if !asked {
+        // Nothing more is written on what is known now: the gate is closed.
+        tasks.stop();
+        let _ = tasks.join(DRAIN).await;
+        return Ok(Ended::Restored);
+    }
     tracing::info!("stopping");
     engine.drain().await;
     tasks.stop();
@@ -161,7 +216,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
     if !ended {
         tracing::warn!("some work was cut off; the next leader repeats it");
     }
-    Ok(())
+    Ok(Ended::Asked)
 }
 
 /// The hub id travels with the hub API's backup; the uid of its kube-system does not.
@@ -268,7 +323,13 @@ impl Engine {
     async fn kinds_loop(self: Arc<Self>, templates: Arc<TemplateWatches>) {
         loop {
             match discover(&self.hub.client(), &self.index.apis.load()).await {
-                Ok(apis) => self.index.apis.store(Arc::new(apis)),
+                Ok(apis) => {
+                    self.index.apis.store(Arc::new(apis));
+                    // What they name may be served now, or in another scope.
+                    for policy in self.index.policies.load().iter() {
+                        self.policies.add(policy.id.clone());
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "failed to discover the kinds of the hub API; trying again");
                     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -5,13 +5,16 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
 use kube::{ResourceExt, core::PartialObjectMeta};
 
 use super::{
     engine::Engine,
     follow::{Sink, Synced, follow},
-    index::{Namespace, keys_of},
+    index::{Namespace, is_decided_alike, keys_of},
 };
 use crate::{
     act::wire::Error as WireError,
@@ -41,6 +44,8 @@ impl Engine {
             })
         }
         let (hub, tasks) = (&self.hub, &self.tasks);
+        // Not waited for: not every API server that can be a hub API aggregates others.
+        follow::<PartialObjectMeta<APIService>, _>(hub, tasks, kube::Api::all, to(self, Definitions))?;
         Ok(vec![
             (
                 "namespaces",
@@ -68,7 +73,12 @@ impl Engine {
             ),
             (
                 "custom resource definitions",
-                follow(hub, tasks, kube::Api::all, to(self, Definitions))?,
+                follow::<PartialObjectMeta<CustomResourceDefinition>, _>(
+                    hub,
+                    tasks,
+                    kube::Api::all,
+                    to(self, Definitions),
+                )?,
             ),
         ])
     }
@@ -159,6 +169,9 @@ impl Sink<Cluster> for To<Clusters> {
         {
             // Made anew while nobody watched: it may be another cluster, in which nothing was made ready.
             engine.enforcer.doubt_member(&name);
+        }
+        if let Some(before) = &before {
+            engine.tell_of_cluster(before, &cluster);
         }
         let news = before.is_none_or(|before| {
             before.metadata.deletion_timestamp.is_some() != leaving
@@ -376,14 +389,9 @@ impl Sink<WorkloadBinding> for To<Bindings> {
             }
         }
         let before = engine.index.binding(&key);
-        let decided_alike = before.is_some_and(|before| {
-            let (before, now) = (&before.metadata, &object.metadata);
-            before.uid == now.uid
-                && before.generation == now.generation
-                && before.deletion_timestamp == now.deletion_timestamp
-                && before.finalizers == now.finalizers
-        });
-        if engine.index.keep_binding(&key, &Arc::new(object)) {
+        let decided_alike = before.is_some_and(|before| is_decided_alike(&before.metadata, &object.metadata));
+        let being_written = engine.index.is_being_written(&key);
+        if engine.index.keep_binding(&key, &Arc::new(object)) && !being_written {
             if decided_alike {
                 engine.touch(&key); // only its status moved
             } else {
@@ -442,19 +450,22 @@ fn binding_key(binding: &WorkloadBinding) -> Option<BindingKey> {
     })
 }
 
-/// Custom resources come and go: then the hub API is asked again what it serves.
+/// Custom resources and aggregated APIs come and go: then the hub API is asked again what it serves.
 #[derive(Debug)]
 struct Definitions;
 
-impl Sink<PartialObjectMeta<CustomResourceDefinition>> for To<Definitions> {
+impl<K> Sink<PartialObjectMeta<K>> for To<Definitions>
+where
+    PartialObjectMeta<K>: ResourceExt,
+{
     type Key = String;
 
-    fn seen(&self, object: PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
+    fn seen(&self, object: PartialObjectMeta<K>) -> Option<String> {
         self.changed();
         Some(object.name_any())
     }
 
-    fn key(&self, object: &PartialObjectMeta<CustomResourceDefinition>) -> Option<String> {
+    fn key(&self, object: &PartialObjectMeta<K>) -> Option<String> {
         Some(object.name_any())
     }
 

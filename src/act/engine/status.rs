@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use kube::{
     Api,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{Patch, PatchParams},
 };
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use super::{engine::Engine, error::Error, index::Held};
 use crate::{
     act::{
         propagate::{Standings, binding_status, is_settled, is_summed, template_status},
-        wire::Error as WireError,
+        wire::{Error as WireError, Lane, Observed},
     },
     model::{
         api::{WorkloadBinding, WorkloadBindingStatus},
@@ -23,17 +23,19 @@ use crate::{
     telemetry::Verb,
 };
 
-/// Writers at a time.
-pub(super) const WORKERS: usize = 8;
+/// Looks at a time. Most of them wait: for applies to be done, or for a place among the writes.
+pub(super) const WORKERS: usize = 64;
 /// Changes that come together are written together.
 pub(super) const DEBOUNCE: Duration = Duration::from_millis(25);
 /// A state that is only passing is written when it has lasted this long,
 const PASSING: Duration = Duration::from_millis(700);
 /// and so much longer for each object that is on its way at the same time: in a burst, writing what will not be
 /// true a moment later takes the CPU that would end it. It doubles with each time that it is written,
-const PASSING_EACH: Duration = Duration::from_millis(100);
+const PASSING_EACH: Duration = Duration::from_millis(150);
 /// but is never longer than this.
 const PASSING_AT_MOST: Duration = Duration::from_secs(30);
+/// What was worked out so lately still holds.
+const MOMENT: Duration = Duration::from_millis(2);
 /// Between two looks at what was not heard of yet.
 const UNKNOWN: Duration = Duration::from_millis(500);
 /// A token bucket per object: one write a second, three in a row.
@@ -41,7 +43,11 @@ const BURST: f64 = 3.0;
 
 /// When each object was written, so that none is written too often.
 #[derive(Debug, Default)]
-pub(super) struct Buckets(Mutex<State>);
+pub(super) struct Buckets {
+    state: Mutex<State>,
+    /// Writes at a time.
+    lane: Lane,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -72,7 +78,7 @@ struct Due {
 impl Buckets {
     /// How long the next write must wait; zero takes a token.
     fn take(&self, key: &BindingKey, settled: bool, now: Instant) -> Duration {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let State { buckets, passing } = &mut *state;
         let bucket = buckets.entry(key.clone()).or_insert(Bucket {
             tokens: BURST,
@@ -89,9 +95,7 @@ impl Buckets {
             *passing += u32::from(bucket.passing.is_none());
             let since = *bucket.passing.get_or_insert(now);
             let lasted = now.duration_since(since);
-            let others = passing.saturating_sub(1);
-            let due = (PASSING + PASSING_EACH.saturating_mul(others)) * (1 << bucket.told.min(4));
-            let due = due.min(PASSING_AT_MOST);
+            let due = bucket.patience(*passing);
             if lasted < due {
                 return due.saturating_sub(lasted);
             }
@@ -107,9 +111,19 @@ impl Buckets {
         Duration::ZERO
     }
 
+    /// How long what passes must still wait, if it was passing when it was last looked at.
+    fn passes(&self, key: &BindingKey, now: Instant) -> Option<Duration> {
+        let state = self.state.lock();
+        let bucket = state.buckets.get(key)?;
+        let left = bucket
+            .patience(state.passing)
+            .saturating_sub(now.duration_since(bucket.passing?));
+        (!left.is_zero()).then_some(left)
+    }
+
     /// What was passing when it was last looked at is as it should be, or gone.
     fn settle(&self, key: &BindingKey) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let State { buckets, passing } = &mut *state;
         if let Some(bucket) = buckets.get_mut(key) {
             *passing -= u32::from(bucket.passing.take().is_some());
@@ -118,12 +132,21 @@ impl Buckets {
 
     /// Forgets what has been quiet.
     fn tidy(&self, now: Instant) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if state.buckets.len() > 1000 {
             state.buckets.retain(|_, bucket| {
                 bucket.passing.is_some() || now.duration_since(bucket.at) < Duration::from_secs(10)
             });
         }
+    }
+}
+
+impl Bucket {
+    /// How long a passing state must last before it is told, when so many are passing.
+    fn patience(&self, passing: u32) -> Duration {
+        let others = passing.saturating_sub(1);
+        let patience = (PASSING + PASSING_EACH.saturating_mul(others)) * (1 << self.told.min(4));
+        patience.min(PASSING_AT_MOST)
     }
 }
 
@@ -151,19 +174,31 @@ impl Engine {
         if !self.is_known(key) {
             return Ok(Some(UNKNOWN));
         }
+        let now = Instant::now();
+        // Most looks at what is on its way end here: nothing is worked out that is not told yet.
+        if let Some(wait) = buckets.passes(key, now)
+            && self.is_passing(key)
+        {
+            return Ok(Some(wait));
+        }
         let Some(due) = self.due(key) else {
             buckets.settle(key);
             return Ok(None);
         };
-        let now = Instant::now();
         buckets.tidy(now);
         let wait = buckets.take(key, due.settled, now);
         if !wait.is_zero() {
             return Ok(Some(wait));
         }
         self.backlog.calm().await;
-        // It may have moved on while this waited.
-        let Some(due) = self.due(key) else { return Ok(None) };
+        let _place = buckets.lane.enter().await;
+        let due = if now.elapsed() < MOMENT {
+            due
+        } else {
+            // It may have moved on while this waited.
+            let Some(due) = self.due(key) else { return Ok(None) };
+            due
+        };
         let of_binding = async {
             match &due.status {
                 Some(status) => self.write_binding_status(key, &due.binding, status).await,
@@ -181,19 +216,29 @@ impl Engine {
         Ok(None)
     }
 
+    /// Whether more is still on its way. Cheap beside [`Self::due`].
+    fn is_passing(&self, key: &BindingKey) -> bool {
+        self.index.binding(key).is_some_and(|binding| {
+            let held = self.index.template(key);
+            let template = held.as_ref().map(|held| &*held.template);
+            !is_settled(&binding, &self.standings(key, &binding), template)
+        })
+    }
+
     /// What differs from what is shown; `None` when nothing does.
     fn due(&self, key: &BindingKey) -> Option<Due> {
         let binding = self.index.binding(key)?;
         let standings = self.standings(key, &binding);
         let scheduling = self.scheduling.get(key).map(|scheduling| scheduling.clone());
         let wanted = binding_status(&binding, scheduling.as_ref(), &standings, self.clock.now());
-        let template = self.index.template(key).and_then(|held| {
+        let held = self.index.template(key);
+        let settled = is_settled(&binding, &standings, held.as_ref().map(|held| &*held.template));
+        let template = held.and_then(|held| {
             let read = |status: &str| serde_json::from_str::<Value>(status).ok();
             let previous = held.status.as_deref().and_then(read);
             let status = template_status(&held.template, previous.as_ref(), &binding, &standings)?;
             (previous.as_ref().unwrap_or(&json!({})) != &status).then_some((held, status))
         });
-        let settled = is_settled(&wanted, &standings);
         let status = (binding.status.as_ref() != Some(&wanted)).then_some(wanted);
         (status.is_some() || template.is_some()).then_some(Due {
             binding,
@@ -269,16 +314,20 @@ impl Engine {
             field_manager: Some(self.me.manager.clone()),
             ..PatchParams::default()
         };
+        let writing = self.index.writing(key);
         let written = api.patch_status(&key.name, &params, &Patch::Merge(&patch)).await;
         Self::count_hub(Verb::Status, &written);
-        match written {
-            Ok(binding) => {
-                self.keep(key, binding);
+        let outcome = match written {
+            Ok(written) => {
+                self.keep(key, written);
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             Err(source) => Err(self.stale(key, "write the status of", source).await),
-        }
+        };
+        drop(writing);
+        self.catch_up(key, binding);
+        outcome
     }
 
     /// A template that is nowhere any more shows no counts.
@@ -306,7 +355,7 @@ impl Engine {
         let gvk =
             kube::core::GroupVersionKind::gvk(&template.gvk.group, &template.gvk.version, &template.gvk.kind);
         let resource = kube::api::ApiResource::from_gvk_with_plural(&gvk, &api.plural);
-        let objects: Api<DynamicObject> = Api::namespaced_with(self.hub.client(), namespace, &resource);
+        let objects: Api<Observed> = Api::namespaced_with(self.hub.client(), namespace, &resource);
         let before: Value = held
             .status
             .as_deref()
@@ -322,7 +371,13 @@ impl Engine {
             .await;
         Self::count_hub(Verb::Status, &written);
         match written {
-            Ok(_) => Ok(()),
+            Ok(written) => {
+                if let Some(key) = BindingKey::of(&template.key) {
+                    let status = written.status.map(|status| status.get().into());
+                    self.index.keep_status(&key, &template.uid, status);
+                }
+                Ok(())
+            }
             // Gone, or another one of that name: its own events say so.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             Err(source) => {
@@ -440,6 +495,6 @@ mod tests {
         assert_eq!(buckets.take(&key(), false, Instant::now()), PASSING_AT_MOST);
         buckets.settle(&key());
         buckets.settle(&key());
-        assert_eq!(buckets.0.lock().passing, 10_000);
+        assert_eq!(buckets.state.lock().passing, 10_000);
     }
 }

@@ -8,7 +8,8 @@ use kube::{Api, ResourceExt, api::ListParams};
 use super::{engine::Engine, error::Error};
 use crate::{
     act::{
-        fleet::WatchScope,
+        enforce::Withdrawn,
+        fleet::{MemberHandle, WatchScope},
         wire::{ActAs, Error as WireError},
     },
     model::{
@@ -18,6 +19,7 @@ use crate::{
 };
 
 const AGAIN: Duration = Duration::from_secs(2);
+const KEPT_AGAIN: Duration = Duration::from_mins(1);
 
 impl Engine {
     /// Handles members until stopped.
@@ -98,6 +100,7 @@ impl Engine {
         // Read only now that the member answers: it may have come back since removals were last tried.
         let waiting = self.namespaces_of_removals(name).await?;
         let mut clean = waiting.is_empty();
+        let mut kept = BTreeMap::new();
         for namespace in listed.items {
             let Ok(key) = NamespaceName::parse(&namespace.name_any()) else {
                 continue;
@@ -112,8 +115,48 @@ impl Engine {
             if in_use || waiting.contains(&key) || !(seen.leaving || self.is_unclaimed(tenant, &key)) {
                 continue;
             }
-            clean &= self.enforcer.withdraw(&member, &key, tenant).await?;
+            match self
+                .enforcer
+                .withdraw(&member, &key, tenant, seen.leaving)
+                .await?
+            {
+                Withdrawn::Done => {}
+                Withdrawn::NotYet => clean = false,
+                Withdrawn::Kept(kind) => {
+                    let help = how_to_see(&member, &key, &kind);
+                    kept.insert(key, help);
+                }
+            }
         }
+        if !kept.is_empty() {
+            // Nobody tells the hub that it may look now.
+            self.sweeps.add_after(name.clone(), KEPT_AGAIN);
+        }
+        member.note_kept(kept);
         Ok(clean)
     }
+}
+
+/// What keeps a namespace, and what its member's owner can do about it.
+fn how_to_see(member: &MemberHandle, namespace: &NamespaceName, kind: &GroupKind) -> String {
+    if kind.group.is_empty() && &*kind.kind == "Secret" {
+        // The hub itself must not see them, and who may has no rights there any more.
+        return format!(
+            "nobody may look there for Secrets any more; if it is empty: kubectl delete namespace {namespace}"
+        );
+    }
+    let apis = member.apis();
+    let plural = apis
+        .kind(kind)
+        .map_or_else(|| kind.kind.to_lowercase(), |api| api.plural.clone());
+    let resource = if kind.group.is_empty() {
+        plural
+    } else {
+        format!("{plural}.{}", kind.group)
+    };
+    format!(
+        "the hub may not list {resource}, so it can't tell whether it is empty; let it: kubectl create clusterrole \
+         hanse:view:{resource} --verb=get,list,watch --resource={resource} && kubectl label clusterrole \
+         hanse:view:{resource} rbac.authorization.k8s.io/aggregate-to-view=true"
+    )
 }

@@ -1,6 +1,6 @@
 //! What the conditions of a Cluster say. Pure: from what is known to a status, and nothing when too little is.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     footprint::JOIN_VERSION,
@@ -11,6 +11,7 @@ use crate::model::{
     api::{self, ClusterStatus, ConditionStatus, ConditionType, Reason, Time, find_condition, set_condition},
     clock::{GoDuration, Timestamp, whole_seconds},
     fleet::{Held, Member, Reach},
+    name::NamespaceName,
 };
 
 /// How long a member that answers may take to show whose it is before that is reported.
@@ -58,6 +59,10 @@ pub(super) fn judge(
     if verified {
         verdicts.push((ConditionType::Joined, joined(known, member)));
         verdicts.push((ConditionType::Held, held(member)));
+        // Of no interest until a namespace stays, and then until it is gone.
+        let shown = find_condition(&status.conditions, ConditionType::NamespacesKept).is_some();
+        let told = known.kept.as_ref().filter(|kept| shown || !kept.is_empty());
+        verdicts.extend(told.map(|all| (ConditionType::NamespacesKept, kept(all))));
         if let (None, None) = (&status.uid, &member.held) {
             status.uid.clone_from(&member.identity);
         }
@@ -110,16 +115,25 @@ fn reachable(known: &Known) -> Verdict {
         }
         (Reach::Unknown, _) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
         (Reach::Reachable, _) => verdict(true, Reason::ProbeSucceeded, ""),
+        // Asking again would not change a certificate.
+        (Reach::Suspect, _) if is_certificate(trouble.as_ref()) => {
+            verdict(false, Reason::CertificateInvalid, message)
+        }
         (Reach::Suspect, _) => verdict(false, Reason::ProbeFailed, message),
         (Reach::Unreachable, _) => verdict(false, silence(trouble.as_ref()), message),
     }
 }
 
 fn silence(trouble: Option<&Trouble>) -> Reason {
-    match trouble {
-        Some(Trouble::Certificate(_)) => Reason::CertificateInvalid,
-        _ => Reason::Unreachable,
+    if is_certificate(trouble) {
+        Reason::CertificateInvalid
+    } else {
+        Reason::Unreachable
     }
+}
+
+fn is_certificate(trouble: Option<&Trouble>) -> bool {
+    matches!(trouble, Some(Trouble::Certificate(_)))
 }
 
 fn credential(trouble: &Trouble) -> Reason {
@@ -139,6 +153,9 @@ fn ready(known: &Known, member: &Member) -> Verdict {
     match (known.probe.reach, &member.held) {
         (Reach::Unknown, _) => verdict(ConditionStatus::Unknown, Reason::Connecting, ""),
         (Reach::Unreachable, _) => verdict(ConditionStatus::Unknown, silence(trouble), message),
+        (Reach::Suspect, Some(Held::Unverified)) if is_certificate(trouble) => {
+            verdict(ConditionStatus::Unknown, Reason::CertificateInvalid, message)
+        }
         (_, Some(held)) => {
             let (reason, message) = why(held);
             let status = if *held == Held::Unverified {
@@ -166,6 +183,24 @@ fn held(member: &Member) -> Verdict {
             verdict(true, reason, message)
         },
     )
+}
+
+/// Most namespaces that a message names.
+const SHOWN: usize = 5;
+
+fn kept(kept: &BTreeMap<NamespaceName, String>) -> Verdict {
+    if kept.is_empty() {
+        return verdict(false, Reason::AsDesired, "");
+    }
+    let mut all: Vec<String> = kept
+        .iter()
+        .take(SHOWN)
+        .map(|(namespace, why)| format!("namespace {namespace} stays: {why}"))
+        .collect();
+    if kept.len() > SHOWN {
+        all.push(format!("and {} more", kept.len() - SHOWN));
+    }
+    verdict(true, Reason::KindUnreadable, all.join("; "))
 }
 
 fn joined(known: &Known, member: &Member) -> Verdict {
@@ -282,6 +317,7 @@ mod tests {
     #[case::well(Reach::Reachable, None, None, ("True", "AsDesired"), ("True", "ProbeSucceeded"))]
     #[case::one_probe_failed(Reach::Suspect, Some(silent()), None, ("True", "AsDesired"), ("False", "ProbeFailed"))]
     #[case::gone(Reach::Unreachable, Some(silent()), Some(Held::Unverified), ("Unknown", "Unreachable"), ("False", "Unreachable"))]
+    #[case::wrong_authority_from_the_start(Reach::Suspect, Some(Trouble::Certificate("x".into())), Some(Held::Unverified), ("Unknown", "CertificateInvalid"), ("False", "CertificateInvalid"))]
     #[case::wrong_authority(Reach::Unreachable, Some(Trouble::Certificate("x".into())), None, ("Unknown", "CertificateInvalid"), ("False", "CertificateInvalid"))]
     #[case::not_joined(Reach::Reachable, None, Some(Held::Unclaimed), ("False", "NotJoined"), ("True", "ProbeSucceeded"))]
     #[case::expired(Reach::Reachable, None, Some(Held::Unauthorized), ("False", "CredentialExpired"), ("True", "ProbeSucceeded"))]
@@ -312,6 +348,27 @@ mod tests {
             None
         );
         assert!(judge(&cluster(), &unverified, &member(Some(Held::Unverified)), at(60)).is_some());
+    }
+
+    #[test]
+    fn a_namespace_that_stays_is_said_until_it_is_gone_and_not_before_all_were_looked_through() {
+        let mut known = known(Reach::Reachable, None);
+        let mut cluster = cluster();
+        let said = |cluster: &mut api::Cluster, known: &Known| {
+            cluster.status = judge(cluster, known, &member(None), at(1));
+            let conditions = &cluster.status.as_ref().unwrap().conditions;
+            find_condition(conditions, ConditionType::NamespacesKept).map(|kept| kept.status.clone())
+        };
+        assert_eq!(said(&mut cluster, &known), None);
+        known.kept = Some(BTreeMap::new());
+        assert_eq!(said(&mut cluster, &known), None);
+        known.kept = Some([("shop".parse().unwrap(), "why".to_owned())].into());
+        assert_eq!(said(&mut cluster, &known).as_deref(), Some("True"));
+        // Another process that has not looked yet leaves it as it is.
+        known.kept = None;
+        assert_eq!(said(&mut cluster, &known).as_deref(), Some("True"));
+        known.kept = Some(BTreeMap::new());
+        assert_eq!(said(&mut cluster, &known).as_deref(), Some("False"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Registering a member, with its owner's credential, once.
 //!
 //! ```text
-//! is it ours? ─► namespaces ─► claim ─► fence ─► fence stands? ─► roles, identity ─► rights ─► token ─► Secret, Cluster
+//! is it ours? has it ended? ─► namespaces ─► claim ─► fence ─► fence stands? ─► roles, identity ─► rights ─► token ─► Secret, Cluster
 //!  (nothing written)                                                              └ nothing is granted before
 //! ```
 //!
@@ -17,7 +17,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Allow, JoinError,
+    Allow, JoinError, ending,
     footprint::{JOIN_VERSION, MANAGER, Part, describe, put},
     grant::{secret_name, store_token},
     join_error::{hub, member},
@@ -94,6 +94,8 @@ pub async fn join(
     if let Some(by) = claimed_by_other(joiner.member, &claim).await? {
         return Err(JoinError::Claimed { by });
     }
+    ending::cluster(joiner.hub, joiner.name, &mut report).await?;
+    ending::namespaces(joiner.member, &mut report).await?;
     report("making the hub's namespaces");
     make(joiner.member, Part::Namespaces).await?;
     report("claiming the member");

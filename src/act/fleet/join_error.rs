@@ -60,6 +60,14 @@ pub enum JoinError {
         /// The name that was asked for.
         name: ClusterName,
     },
+    /// What is in the way is being deleted, and does not end.
+    #[error("failed to join: {what} is still being deleted after {} s", waited.as_secs())]
+    Ending {
+        /// What it is.
+        what: String,
+        /// How long it was waited for.
+        waited: std::time::Duration,
+    },
     /// The fence was applied but does not refuse what it must refuse.
     #[error("failed to see the fence of the member stand within 30 s: {seen}")]
     FenceSilent {

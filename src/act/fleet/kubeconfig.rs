@@ -4,14 +4,13 @@
 //! metadata service of a cloud. Each of these is refused unless whoever hands it over allows it; the last one
 //! always.
 
-use std::net::IpAddr;
-
 use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
 
 use super::Error;
+use crate::act::wire::is_link_local;
 
 /// Annotation on the Secret of a member: what was allowed at join, as in [`Allow::annotation`].
 pub const ALLOW: &str = "hanse.dev/allow";
@@ -190,13 +189,6 @@ fn vet_address(url: &str) -> Result<(), Error> {
     match host.trim_matches(['[', ']']).parse() {
         Ok(address) if is_link_local(address) => Err(refused()),
         _ => Ok(()),
-    }
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::{
     Api, Client, Discovery, Error as KubeError,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams},
@@ -188,6 +188,19 @@ pub async fn remove_footprint(
     }
     report("taking the fence down");
     remove(client, Part::Fence, &mut kept).await?;
+    let tenants = Api::<Namespace>::all(client.clone())
+        .list_metadata(&ListParams::default().labels(mark::TENANT))
+        .await
+        .map_err(member("list the namespaces of tenants"))?;
+    for namespace in tenants.items {
+        if namespace.metadata.deletion_timestamp.is_some() {
+            continue;
+        }
+        let name = namespace.metadata.name.unwrap_or_default();
+        kept.push(format!(
+            "namespace {name}: it holds what the hub did not make, or may not look for"
+        ));
+    }
     Ok(kept)
 }
 

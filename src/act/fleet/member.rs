@@ -76,6 +76,8 @@ pub(super) struct Known {
     /// Both lists have been complete once: the sums mean something.
     pub(super) nodes_listed: bool,
     pub(super) pods_listed: bool,
+    /// Namespaces that the hub made, nobody needs, and that stay; and why. `None` until they were looked through.
+    pub(super) kept: Option<BTreeMap<NamespaceName, String>>,
 }
 
 /// One connection and what lives and dies with it.
@@ -300,6 +302,13 @@ impl MemberHandle {
     pub fn for_each_row(&self, mut visit: impl FnMut(&ObjectKey, &ObjectRow)) {
         for (key, row) in self.core.objects.rows(|_, _| true) {
             visit(&key, &row);
+        }
+    }
+
+    /// Takes up which namespaces that the hub made stay though nobody needs them, and why: the Cluster says so.
+    pub fn note_kept(&self, kept: BTreeMap<NamespaceName, String>) {
+        if self.core.known.lock().kept.as_ref() != Some(&kept) {
+            self.core.learn(|known| known.kept = Some(kept));
         }
     }
 

@@ -15,6 +15,7 @@ mod conditions;
 mod context;
 mod credentials;
 mod discovery;
+mod ending;
 mod error;
 mod facts;
 #[expect(

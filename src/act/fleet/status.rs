@@ -152,12 +152,9 @@ fn amounts(resources: Resources, with_pods: bool) -> api::Resources {
 /// Whether any amount differs by 5 % of what is shown.
 fn have_moved(old: &api::Resources, new: &api::Resources) -> bool {
     old.len() != new.len()
-        || new.iter().any(|(name, new)| {
-            let milli = |amount: &Amount| amount.milli().map_or(i128::from(i64::MAX), i128::from);
-            let old = old.get(name).map_or(0, milli);
-            let new = milli(new);
-            old != new && (new - old).abs() * 20 >= old.abs()
-        })
+        || new
+            .iter()
+            .any(|(name, new)| new.has_moved_from(old.get(name).copied().unwrap_or_default()))
 }
 
 async fn write(

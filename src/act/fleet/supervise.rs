@@ -8,7 +8,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
+};
 use kube::{Api, Client, core::PartialObjectMeta, runtime::watcher::Event};
 use tokio::sync::Notify;
 
@@ -30,7 +33,7 @@ use crate::{act::wire::Tasks, model::fleet::Held};
 const AGAIN: Duration = Duration::from_secs(10);
 /// Kinds are asked for again this often, also when nothing hinted at a change.
 const REDISCOVER: Duration = Duration::from_mins(10);
-/// A new CRD shows in discovery a little after it is established.
+/// A new CRD or API service shows in discovery a little after it is established.
 const SETTLE: [Duration; 3] = [
     Duration::from_millis(300),
     Duration::from_millis(1500),
@@ -112,10 +115,14 @@ fn attend(core: &Arc<Core>, wire: &Arc<Wire>) {
         "discovery",
         keep_apis(core.clone(), wire.clone(), rediscover.clone()),
     );
-    let crds = CrdFold {
+    let crds = KindsFold {
         core: core.clone(),
         changed: rediscover,
     };
+    tasks.spawn(
+        "api-services",
+        watch_api_services(core.clone(), wire.clone(), crds.clone()),
+    );
     tasks.spawn(
         "crds",
         keep::<PartialObjectMeta<CustomResourceDefinition>, _>(
@@ -207,13 +214,33 @@ async fn keep_apis(core: Arc<Core>, wire: Arc<Wire>, changed: Arc<Notify>) {
     }
 }
 
-/// Definitions came or went: kinds and schemas are other ones now.
-struct CrdFold {
+/// Aggregated APIs come, go and fail by their `APIService`. A member joined before the hub asked for that right does
+/// not show them; there [`REDISCOVER`] has to do.
+async fn watch_api_services(core: Arc<Core>, wire: Arc<Wire>, mut fold: KindsFold) {
+    let subject = Subject {
+        what: "APIService".to_owned(),
+        metadata_only: true,
+        ..Subject::default()
+    };
+    let all = Api::<PartialObjectMeta<APIService>>::all;
+    loop {
+        let ended = follow(&core, &wire, &subject, all, &mut fold).await;
+        if ended == Ended::Stopped {
+            return;
+        }
+        tracing::debug!(cluster = %core.name, ?ended, "API services can't be watched");
+        tokio::time::sleep(REDISCOVER).await;
+    }
+}
+
+/// Definitions or API services came or went: kinds and schemas are other ones now.
+#[derive(Clone)]
+struct KindsFold {
     core: Arc<Core>,
     changed: Arc<Notify>,
 }
 
-impl<K: Send> Fold<K> for CrdFold {
+impl<K: Send> Fold<K> for KindsFold {
     async fn fold(&mut self, event: Event<K>) {
         if matches!(event, Event::Apply(_) | Event::Delete(_) | Event::InitDone) {
             self.core.documents.invalidate();

@@ -18,7 +18,7 @@ use super::{
     token::{self, TokenTimes},
 };
 use crate::{
-    act::wire::{self, Gate, Stack},
+    act::wire::{self, Dial, Gate, Stack},
     model::{
         api::{self, KubeconfigSecret},
         name::ClusterName,
@@ -57,8 +57,16 @@ pub struct Link {
 }
 
 /// Kubeconfigs in Secrets of the hub API, and the cluster the hub itself runs in.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct KubeconfigTransport;
+#[derive(Debug, Clone)]
+pub struct KubeconfigTransport(Dial);
+
+impl KubeconfigTransport {
+    /// Reaches the servers that kubeconfigs name in this way.
+    #[must_use]
+    pub fn new(dial: Dial) -> Self {
+        Self(dial)
+    }
+}
 
 impl Transport for KubeconfigTransport {
     fn connect<'a>(
@@ -73,7 +81,7 @@ impl Transport for KubeconfigTransport {
                     reason: source.to_string(),
                 })?;
                 return Ok(Link {
-                    stack: Stack::connect(&config, gate.clone())?,
+                    stack: self.0.stack(&config, gate.clone())?,
                     token: None,
                     credential: None,
                 });
@@ -81,7 +89,7 @@ impl Transport for KubeconfigTransport {
             let stored = Stored::read(cluster, hub).await?;
             let config = vet_kubeconfig(&stored.text, None, stored.allow).await?;
             Ok(Link {
-                stack: Stack::connect(&config, gate.clone())?,
+                stack: self.0.stack(&config, gate.clone())?,
                 token: token::times_of(&config),
                 credential: Some(stored.version),
             })

@@ -53,7 +53,7 @@ pub(super) async fn watch_over(core: Arc<Core>, at: Arc<Wire>) {
                 looked = None;
                 Outcome::Answered
             }
-            Ok(Err(error)) => Outcome::Failed(trouble_of(&error)),
+            Ok(Err(error)) => Outcome::Failed(trouble_of(&core, &error)),
             // This process was stopped or starved itself: that says nothing of the member.
             Err(_) if asked.elapsed() > TIMEOUT + LATE && excuses < EXCUSES => {
                 excuses += 1;
@@ -178,28 +178,14 @@ fn is_unauthorized(error: &KubeError) -> bool {
     matches!(error, KubeError::Api(status) if status.code == 401)
 }
 
-fn trouble_of(error: &KubeError) -> Trouble {
+fn trouble_of(core: &Core, error: &KubeError) -> Trouble {
     let message = wire::brief(error);
-    if is_certificate(error) {
-        Trouble::Certificate(message)
+    if wire::is_certificate(error) {
+        Trouble::Certificate(format!(
+            "{message}; if its certificate authority was changed on purpose: hub join {} --refresh --member-kubeconfig FILE",
+            core.name
+        ))
     } else {
         Trouble::Silent(message)
     }
-}
-
-fn is_certificate(error: &KubeError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        let tls = error
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        if matches!(tls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

@@ -101,9 +101,7 @@ async fn look(hub: &HubIdentity, target: Target<'_>, recorded_uid: Option<&str>)
     let Some(live) = target.get().await? else {
         return Ok(Looked::Gone);
     };
-    // A recorded uid that is not the live one: ours was deleted and somebody made another, or we did and died.
-    let ours = is_ours(hub, target.key, recorded_uid, &live) || is_ours(hub, target.key, None, &live);
-    if !ours {
+    if !is_ours(hub, target.key, recorded_uid, &live) {
         let editor = live.managers.last_editor.map(|editor| editor.manager);
         let owner = editor.or_else(|| {
             live.managers

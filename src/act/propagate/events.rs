@@ -1,4 +1,4 @@
-//! Kubernetes events about templates, for `kubectl describe` and `hub events`.
+//! Kubernetes events about templates and members, for `kubectl describe` and `hub events`.
 //!
 //! A bounded channel in front: under a flood events are dropped and counted, never waited for.
 
@@ -28,10 +28,10 @@ const CAPACITY: usize = 1000;
 /// The same words about the same object are said once in this time.
 const REPEAT_AFTER: Duration = Duration::from_mins(5);
 
-/// A thing to say about a template.
+/// A thing to say about a template or a Cluster.
 #[derive(Debug)]
 pub struct Note {
-    /// What it is about, in its namespace.
+    /// What it is about.
     pub about: ObjectKey,
     /// `apps/v1`
     pub api_version: String,
@@ -85,15 +85,17 @@ async fn write(mut notes: mpsc::Receiver<Note>, hub: Stack, clock: Clock, instan
         if said.insert(words, now).is_some() {
             continue;
         }
-        let Some(namespace) = note.about.namespace.clone() else {
-            continue;
-        };
         let event = event(&note, &clock, &instance);
-        let api: Api<Event> = Api::namespaced(hub.client(), &namespace);
+        let api: Api<Event> = Api::namespaced(hub.client(), place(&note.about));
         if let Err(error) = api.create(&PostParams::default(), &event).await {
             tracing::debug!(error = %crate::act::wire::brief(&error), about = %note.about, "failed to write an event");
         }
     }
+}
+
+/// Where events about an object are; of those without a namespace Kubernetes takes them in `default` only.
+fn place(about: &ObjectKey) -> &str {
+    about.namespace.as_deref().unwrap_or("default")
 }
 
 fn event(note: &Note, clock: &Clock, instance: &str) -> Event {
@@ -110,7 +112,7 @@ fn event(note: &Note, clock: &Clock, instance: &str) -> Event {
                     .trim_end_matches(['.', '-']),
                 clock.now().as_nanosecond()
             )),
-            namespace: note.about.namespace.as_ref().map(ToString::to_string),
+            namespace: Some(place(&note.about).to_owned()),
             ..ObjectMeta::default()
         },
         action: Some(note.reason.to_string()),

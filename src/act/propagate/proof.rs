@@ -5,8 +5,11 @@ use crate::{
     model::{mark, name::ObjectKey},
 };
 
-/// Whether the live object is the one that the hub made (PROTOCOL §2.3): the recorded uid, or, when none was
-/// recorded (the hub died between a write and its record), our stamp *and* our entry in managedFields.
+/// Whether the live object is one that the hub made (PROTOCOL §2.3): it has the recorded uid, or our stamp *and* our
+/// entry in managedFields. The second is asked for where the hub died between a write and its record: no uid was
+/// recorded, or one of an object that is gone, as its name with another uid shows, and that the hub had made again.
+/// Nobody else comes by both: what copies annotations copies another object's key, and only an apply as our manager
+/// makes the entry.
 #[must_use]
 pub(super) fn is_ours(
     hub: &HubIdentity,
@@ -14,15 +17,13 @@ pub(super) fn is_ours(
     recorded_uid: Option<&str>,
     live: &Observed,
 ) -> bool {
-    match recorded_uid {
-        Some(uid) => live.metadata.uid.as_deref() == Some(uid),
-        None => bears_proof(hub, key, live),
-    }
+    let is_recorded = recorded_uid.is_some() && live.metadata.uid.as_deref() == recorded_uid;
+    is_recorded || bears_proof(hub, key, live)
 }
 
 /// Our stamp with the object's own key, our hub id, and an Apply entry of our manager.
 #[must_use]
-pub(super) fn bears_proof(hub: &HubIdentity, key: &ObjectKey, live: &Observed) -> bool {
+fn bears_proof(hub: &HubIdentity, key: &ObjectKey, live: &Observed) -> bool {
     let annotation = |name| live.metadata.annotations.as_ref().and_then(|all| all.get(name));
     annotation(mark::OBJECT).is_some_and(|stamp| *stamp == key.annotation())
         && annotation(mark::HUB).is_some_and(|id| *id == hub.id)
@@ -39,7 +40,10 @@ mod tests {
 
     #[rstest]
     #[case::recorded_uid(Some("u1"), "core/x", "other", false, true)]
-    #[case::another_uid(Some("u2"), "/ConfigMap/shop/web", "hub-0001", true, false)]
+    #[case::made_again_and_not_recorded(Some("u2"), "/ConfigMap/shop/web", "hub-0001", true, true)]
+    #[case::made_again_by_another_hub(Some("u2"), "/ConfigMap/shop/web", "hub-0002", true, false)]
+    #[case::made_again_by_somebody_else(Some("u2"), "/ConfigMap/shop/web", "hub-0001", false, false)]
+    #[case::another_uid_and_a_copied_stamp(Some("u2"), "/ConfigMap/shop/origin", "hub-0001", true, false)]
     #[case::stamp_and_entry(None, "/ConfigMap/shop/web", "hub-0001", true, true)]
     #[case::stamp_without_entry(None, "/ConfigMap/shop/web", "hub-0001", false, false)]
     #[case::copied_stamp(None, "/ConfigMap/shop/origin", "hub-0001", true, false)]

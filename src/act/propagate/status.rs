@@ -74,7 +74,9 @@ pub fn binding_status(
         })
         .collect();
     if let Some(scheduling) = scheduling {
-        status.reasons = scheduling.reasons.iter().take(SHOWN).cloned().collect();
+        let before = std::mem::take(&mut status.reasons);
+        let shown = scheduling.reasons.iter().take(SHOWN).cloned();
+        status.reasons = shown.map(|reason| reason.steadied_by(&before)).collect();
     }
     status.placed = Some(binding.placed(&status.clusters));
     conditions(binding, &mut status, scheduling, standings, now);
@@ -165,7 +167,7 @@ fn conditions(
     });
     let told: Vec<Told> = scheduled
         .into_iter()
-        .chain([applied(&wanted, standings)])
+        .chain([applied(&wanted, scheduling, standings)])
         .chain(available(&wanted))
         .chain([drifted(standings)])
         .collect();
@@ -186,7 +188,7 @@ fn conditions(
 /// A condition as it should be.
 type Told = (ConditionType, ConditionStatus, Reason, String);
 
-fn applied(wanted: &[&BindingClusterStatus], standings: &Standings) -> Told {
+fn applied(wanted: &[&BindingClusterStatus], scheduling: Option<&Scheduling>, standings: &Standings) -> Told {
     let all = wanted.len();
     let missing: Vec<_> = wanted.iter().filter(|cluster| !cluster.applied).collect();
     let problem = missing.iter().find_map(|cluster| {
@@ -197,6 +199,15 @@ fn applied(wanted: &[&BindingClusterStatus], standings: &Standings) -> Told {
         "{} of {all} members hold what the template says",
         all - missing.len()
     );
+    if let Some(refused) = scheduling.filter(|scheduling| scheduling.reason == Reason::KindRefused) {
+        let message = refused.message.clone();
+        return (
+            ConditionType::Applied,
+            ConditionStatus::False,
+            refused.reason,
+            message,
+        );
+    }
     let (holds, reason, message) = match (all, missing.is_empty(), problem) {
         (0, ..) => (
             false,
@@ -264,15 +275,33 @@ fn drifted(standings: &Standings) -> Told {
 }
 
 /// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait. What
-/// only a person can solve stands too.
+/// only a person can solve stands too, and what is paused, once its controllers have seen it.
 #[must_use]
-pub fn is_settled(status: &WorkloadBindingStatus, standings: &Standings) -> bool {
-    status.clusters.iter().all(|cluster| {
-        let problem = standings
-            .get(&cluster.name)
-            .and_then(|(standing, ..)| standing.problem.as_ref());
-        problem.is_some_and(|problem| problem.terminal)
-            || (cluster.applied && cluster.health != Health::Progressing)
+pub fn is_settled(binding: &WorkloadBinding, standings: &Standings, template: Option<&Template>) -> bool {
+    let kind = binding
+        .spec
+        .template
+        .group_version_kind()
+        .ok()
+        .map(|gvk| gvk.group_kind());
+    let rests = |kind: &GroupKind, row: &ObjectRow| {
+        has_observed(kind, row) && template.is_some_and(Template::is_paused)
+    };
+    binding.spec.clusters.iter().all(|cluster| {
+        let Some((standing, reach, row)) = standings.get(&cluster.name) else {
+            return false;
+        };
+        if standing.problem.as_ref().is_some_and(|problem| problem.terminal) {
+            return true;
+        }
+        let heard = matches!(reach, Reach::Reachable | Reach::Suspect);
+        standing.applied
+            && match (&kind, row) {
+                (Some(kind), Some(row)) if heard => {
+                    health::health(kind, row).health != Health::Progressing || rests(kind, row)
+                }
+                _ => true,
+            }
     })
 }
 
@@ -296,7 +325,7 @@ pub fn template_status(
                 applied_generation: found
                     .filter(|(standing, ..)| standing.applied)
                     .and_then(|(standing, ..)| standing.generation),
-                observed: row.is_some_and(has_observed),
+                observed: row.is_some_and(|row| has_observed(&kind, row)),
                 status: row.filter(|_| heard).and_then(|row| row.status.as_deref()),
             }
         })
@@ -322,8 +351,9 @@ pub fn is_summed(kind: &GroupKind) -> bool {
     )
 }
 
-/// Whether the member's controller has seen the object as it is now.
-fn has_observed(row: &ObjectRow) -> bool {
+/// Whether the member's controller has seen the object as it is now. Controllers of workloads always say what
+/// they have seen; of other kinds many never do.
+fn has_observed(kind: &GroupKind, row: &ObjectRow) -> bool {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Seen {
@@ -335,12 +365,82 @@ fn has_observed(row: &ObjectRow) -> bool {
         .and_then(|status| serde_json::from_str::<Seen>(status).ok());
     status
         .and_then(|seen| seen.observed_generation)
-        .is_none_or(|seen| seen >= row.generation)
+        .map_or(*kind.group != *"apps", |seen| seen >= row.generation)
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
     use super::*;
+
+    /// A template, and what its one member says of it.
+    fn told(spec: &Value, status: &Value) -> (Template, WorkloadBinding, Standings) {
+        let object = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "spec": spec,
+            "metadata": {"name": "web", "namespace": "shop", "uid": "t", "generation": 1},
+        });
+        let template = Template::from_object(&object, &|_| false).unwrap();
+        let binding = serde_json::from_value(json!({
+            "apiVersion": "hanse.dev/v1alpha1", "kind": "WorkloadBinding",
+            "metadata": {"name": "deployment-web-0123456789", "namespace": "shop"},
+            "spec": {
+                "template": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "t"},
+                "clusters": [{"name": "m"}],
+            },
+        }))
+        .unwrap();
+        let standing = Standing {
+            applied: true,
+            generation: Some(1),
+            ..Standing::default()
+        };
+        let row = ObjectRow {
+            uid: "u".to_owned(),
+            resource_version: "7".to_owned(),
+            generation: 1,
+            intent: None,
+            binding: None,
+            stamp: None,
+            owned: None,
+            last_editor: None,
+            replicas: Some(1),
+            cluster_ip: None,
+            service_type: None,
+            status: Some(status.to_string().into()),
+            deleting: false,
+        };
+        let all = (standing, Reach::Reachable, Some(std::sync::Arc::new(row)));
+        (template, binding, [("m".parse().unwrap(), all)].into())
+    }
+
+    #[rstest]
+    #[case::not_seen_yet(json!({"paused": true}), json!({}), false)]
+    #[case::paused_and_seen(json!({"paused": true}), json!({"observedGeneration": 1}), true)]
+    #[case::on_its_way(json!({}), json!({"observedGeneration": 1}), false)]
+    #[case::ready(json!({}), json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}), true)]
+    fn a_paused_workload_rests_once_its_controllers_have_seen_it(
+        #[case] spec: Value,
+        #[case] status: Value,
+        #[case] settled: bool,
+    ) {
+        let (template, binding, standings) = told(&spec, &status);
+        assert_eq!(is_settled(&binding, &standings, Some(&template)), settled);
+    }
+
+    #[rstest]
+    #[case::nothing(json!({}), None)]
+    #[case::an_older_one(json!({"observedGeneration": 0}), None)]
+    #[case::this_one(json!({"observedGeneration": 1}), Some(1))]
+    fn a_template_is_observed_only_when_the_members_controller_says_so(
+        #[case] status: Value,
+        #[case] observed: Option<i64>,
+    ) {
+        let (template, binding, standings) = told(&json!({}), &status);
+        let shown = template_status(&template, None, &binding, &standings).unwrap();
+        assert_eq!(shown.get("observedGeneration").and_then(Value::as_i64), observed);
+    }
 
     #[test]
     fn a_message_of_any_length_fits_into_the_status() {

@@ -15,6 +15,12 @@ pub enum Error {
         #[source]
         source: Box<KubeError>,
     },
+    /// A host that is not among those of this process.
+    #[error("failed to find host {host}")]
+    NoSuchHost {
+        /// Of the server's address.
+        host: String,
+    },
     /// An identity that can't stand in a header. Final.
     #[error("failed to act as {user}")]
     Identity {
@@ -69,7 +75,7 @@ impl Error {
             Self::Connect { source } | Self::Request { source, .. } | Self::Call { source, .. } => {
                 Some(source)
             }
-            Self::Identity { .. } => None,
+            Self::Identity { .. } | Self::NoSuchHost { .. } => None,
         }
     }
 
@@ -180,6 +186,26 @@ pub fn brief(source: &KubeError) -> String {
     deepest.to_string()
 }
 
+/// Whether the handshake failed because of the server's certificate. Connectors wrap that in I/O errors, several deep,
+/// and an I/O error names as its source what its content names, not the content.
+#[must_use]
+pub fn is_certificate(error: &KubeError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return matches!(tls, rustls::Error::InvalidCertificate(_));
+        }
+        cause = match error
+            .downcast_ref::<std::io::Error>()
+            .map(std::io::Error::get_ref)
+        {
+            Some(Some(inner)) => Some(inner),
+            _ => error.source(),
+        };
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -237,5 +263,33 @@ mod tests {
                 .to_string()
                 .contains(message)
         );
+    }
+
+    #[rstest]
+    #[case::bare(KubeError::Service(Box::new(unknown_issuer())), true)]
+    #[case::as_the_connector_wraps_it(
+        KubeError::Service(Box::new(std::io::Error::other(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            unknown_issuer()
+        )))),
+        true
+    )]
+    #[case::another_failure_of_the_handshake(
+        KubeError::Service(Box::new(std::io::Error::other(rustls::Error::DecryptError))),
+        false
+    )]
+    #[case::no_handshake(
+        KubeError::Service(Box::new(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))),
+        false
+    )]
+    fn a_certificate_that_is_not_accepted_is_told_from_silence(
+        #[case] error: KubeError,
+        #[case] certificate: bool,
+    ) {
+        assert_eq!(is_certificate(&error), certificate);
+    }
+
+    fn unknown_issuer() -> rustls::Error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)
     }
 }

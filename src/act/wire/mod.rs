@@ -9,23 +9,27 @@
 //! is the only place where tasks start. Nothing here knows what is written, or why.
 
 mod count;
+mod dial;
 mod error;
 mod gate;
 mod identity;
 mod lane;
 mod observed;
 mod queue;
+mod resolve;
 mod stack;
 mod task;
 mod write;
 
 pub use count::{HUB, count};
-pub use error::{Error, brief};
+pub use dial::Dial;
+pub use error::{Error, brief, is_certificate};
 pub use gate::{Gate, NotLeader, TimedOut};
 pub use identity::{ActAs, HubIdentity, TENANTS_NAMESPACE};
 pub use lane::{Backlog, Lane, Outstanding};
 pub use observed::{Editor, Managers, Observed, ScaleTarget, Spec};
 pub use queue::{Queue, Work};
+pub use resolve::is_link_local;
 pub use stack::{HttpService, ResponseBody, Seat, Stack};
 pub use task::Tasks;
 pub use write::{Created, Target};

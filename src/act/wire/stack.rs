@@ -30,6 +30,7 @@ use super::{
     Error,
     gate::{Gate, GateLayer},
     identity::{ActAs, impersonate},
+    resolve::Resolver,
 };
 
 /// The body of an answer, whatever transport brought it.
@@ -181,7 +182,7 @@ fn hyper_service(config: &Config) -> Result<HttpService, Error> {
     };
     let tls = config.rustls_client_config().map_err(prepare)?;
     let auth = config.auth_layer().map_err(prepare)?;
-    let mut tcp = HttpConnector::new();
+    let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));

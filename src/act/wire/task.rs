@@ -50,6 +50,12 @@ impl Tasks {
         self.stop.cancel();
     }
 
+    /// Stops the group when it is dropped: with a future that holds it, all it has started ends.
+    #[must_use]
+    pub fn guard(&self) -> tokio_util::sync::DropGuard {
+        self.stop.clone().drop_guard()
+    }
+
     /// Resolves once the group was asked to stop.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;

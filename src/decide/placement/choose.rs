@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::model::api::ClusterSelector;
+use crate::model::api::{self, ClusterSelector};
 use std::sync::Arc;
 
 use crate::model::cel::Program;
@@ -42,6 +42,27 @@ impl<'a> Choice<'a> {
                 (text, program.map_err(|error| error.to_string()))
             }),
         }
+    }
+
+    /// The numbers of the member that the expression reads: what a person needs to see why it says no.
+    pub(super) fn numbers(&self, member: &Member) -> api::Resources {
+        let Some((_, Ok(program))) = &self.cel else {
+            return api::Resources::new();
+        };
+        let object = as_object(member);
+        let number = |pointer: String| {
+            let amount = match object.pointer(&pointer)? {
+                Value::Number(number) => number.to_string().parse().ok()?,
+                Value::String(text) => text.parse().ok()?,
+                _ => return None,
+            };
+            Some((pointer.trim_start_matches('/').replace('/', "."), amount))
+        };
+        program
+            .fields_of("cluster")
+            .into_iter()
+            .filter_map(number)
+            .collect()
     }
 
     pub(super) fn contains(&self, member: &Member) -> Answer {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::choose::{Answer, Choice, is_known};
 use super::{Filter, Reason};
-use crate::model::api::{BindingCluster, ClusterSelector, Placement, RequiredBy};
+use crate::model::api::{BindingCluster, ClusterSelector, Placement, RequiredBy, Resources};
 use crate::model::fleet::{Member, Reach, Snapshot};
 use crate::model::hash::Hash;
 use crate::model::name::{ClusterName, GroupKind, GroupVersionKind};
@@ -67,6 +67,7 @@ pub fn place(fleet: &Snapshot, request: &Request<'_>) -> Plan {
                 cluster: member.name.clone(),
                 filter,
                 message,
+                numbers: planner.numbers(filter, member),
             }),
         }
     }
@@ -75,6 +76,7 @@ pub fn place(fleet: &Snapshot, request: &Request<'_>) -> Plan {
         cluster: name.clone(),
         filter: Filter::ClusterExists,
         message: format!("no Cluster named {name}"),
+        numbers: Resources::new(),
     }));
     plan.reasons.sort_by(|one, other| one.cluster.cmp(&other.cluster));
     plan.reasons.dedup_by(|one, other| one.cluster == other.cluster);
@@ -127,6 +129,19 @@ impl<'a> Planner<'a> {
             (Filter::ApiEnabled, self.api_enabled(member)),
             (Filter::Held, held(member)),
         ]
+    }
+
+    /// The numbers that a filter compared.
+    fn numbers(&self, filter: Filter, member: &Member) -> Resources {
+        match filter {
+            Filter::Tenant => self.tenant.numbers(member),
+            Filter::ClusterSelection => self
+                .chosen
+                .as_ref()
+                .map(|chosen| chosen.numbers(member))
+                .unwrap_or_default(),
+            _ => Resources::new(),
+        }
     }
 
     fn selection(&self, member: &Member) -> Answer {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::api::PlacementReason;
+use crate::model::api::{PlacementReason, Resources};
 use crate::model::name::ClusterName;
 
 /// The filters, in the order in which they are asked.
@@ -47,10 +47,14 @@ pub struct Reason {
     pub filter: Filter,
     /// The names and numbers it used, for people.
     pub message: String,
+    /// The numbers of the member that it compared.
+    pub numbers: Resources,
 }
 
 /// The longest message that a binding's status takes.
 const MESSAGE_MAX: usize = 1024;
+/// The most numbers that it takes.
+const NUMBERS_MAX: usize = 32;
 
 impl From<Reason> for PlacementReason {
     fn from(reason: Reason) -> Self {
@@ -58,6 +62,7 @@ impl From<Reason> for PlacementReason {
             cluster: reason.cluster,
             filter: reason.filter.to_string(),
             message: reason.message.chars().take(MESSAGE_MAX).collect(),
+            numbers: reason.numbers.into_iter().take(NUMBERS_MAX).collect(),
         }
     }
 }

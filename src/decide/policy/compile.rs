@@ -9,6 +9,8 @@ use kube::Resource as _;
 use crate::model::api::{
     self, ClusterPropagationPolicy, PolicyKind, PropagationPolicy, PropagationPolicySpec, ResourceSelector,
 };
+use crate::model::kind;
+use crate::model::mark;
 use crate::model::name::{self, GroupVersionKind, NamespaceName, ObjectName};
 use crate::model::pod::LabelMatcher;
 use crate::model::template::Template;
@@ -171,6 +173,13 @@ impl Policy {
         }
     }
 
+    /// The kinds that its selectors name, with the place of each selector. `None` as group stands for any.
+    pub fn named_kinds(&self) -> impl Iterator<Item = (usize, Option<&str>, &str)> {
+        let selectors = self.selectors.iter().enumerate();
+        selectors
+            .filter_map(|(at, selector)| Some((at, selector.group.as_deref(), selector.kind.as_deref()?)))
+    }
+
     /// The kinds it names, None for any.
     pub(super) fn kinds(&self) -> impl Iterator<Item = Option<&str>> {
         self.selectors.iter().map(|selector| selector.kind.as_deref())
@@ -188,6 +197,15 @@ impl Policy {
             }
         }
         best
+    }
+
+    /// The most exact way in which it names the template, though that is never propagated.
+    pub(super) fn asks_for(&self, template: &Template) -> Option<Exactness> {
+        let asking = self
+            .selectors
+            .iter()
+            .filter(|selector| selector.asks_for(template));
+        asking.map(Selector::exactness).min()
     }
 }
 
@@ -232,25 +250,46 @@ impl Selector {
         })
     }
 
-    fn selects(&self, template: &Template) -> Selection {
+    /// Whether group, kind and name are the template's.
+    fn is_of(&self, template: &Template) -> bool {
         let key = &template.key;
-        if self.group.as_ref().is_some_and(|group| *group != key.group)
-            || self.kind.as_ref().is_some_and(|kind| *kind != key.kind)
-            || self.name.as_ref().is_some_and(|name| *name != key.name)
-            || template.never_selected(self.kind.is_some()).is_some()
-        {
-            return Selection::No;
-        }
-        let exactness = match (&self.name, &self.labels, &self.kind) {
+        self.group.as_ref().is_none_or(|group| *group == key.group)
+            && self.kind.as_ref().is_none_or(|kind| *kind == key.kind)
+            && self.name.as_ref().is_none_or(|name| *name == key.name)
+    }
+
+    fn exactness(&self) -> Exactness {
+        match (&self.name, &self.labels, &self.kind) {
             (Some(_), _, _) => Exactness::Name,
             (None, Labels::Matching(_), _) => Exactness::Labels,
             (None, _, Some(_)) => Exactness::Kind,
             (None, _, None) => Exactness::Any,
-        };
+        }
+    }
+
+    fn selects(&self, template: &Template) -> Selection {
+        if !self.is_of(template) || template.never_selected(self.kind.is_some()).is_some() {
+            return Selection::No;
+        }
         match &self.labels {
             Labels::Broken => Selection::Unclear,
             Labels::Matching(labels) if !labels.matches(&template.labels) => Selection::No,
-            _ => Selection::Yes(exactness),
+            _ => Selection::Yes(self.exactness()),
         }
+    }
+
+    /// Whether somebody meant this very template: its name is given, or its kind where people write all of that
+    /// kind. A `"*"` asks for nothing in particular.
+    fn asks_for(&self, template: &Template) -> bool {
+        let meant = self.name.is_some()
+            || (kind::is_told_of_each(&template.key.group_kind())
+                && !template.controlled
+                && !template.labels.contains_key(mark::SYSTEM));
+        let labelled = match &self.labels {
+            Labels::Any => true,
+            Labels::Matching(labels) => labels.matches(&template.labels),
+            Labels::Broken => false,
+        };
+        self.kind.is_some() && meant && labelled && self.is_of(template)
     }
 }

@@ -17,6 +17,15 @@ pub struct Governed {
     pub why: String,
 }
 
+/// The policy that asked for something that is never propagated.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Why nothing of it goes anywhere, for people.
+    pub why: String,
+}
+
 impl Policies {
     /// The policy that governs the template; None when none selects it, which only means that it is not
     /// propagated: what becomes of objects that are there is for the binding's `deletion.policy` to say.
@@ -62,6 +71,25 @@ impl Policies {
             "and keeps its claim"
         };
         Some(winner.governs(stands))
+    }
+
+    /// The policy that names the template though it is never propagated, and why it is not. Of several that one
+    /// which comes first. What only `"*"` selects is passed over in silence.
+    #[must_use]
+    pub fn refuse(&self, template: &Template) -> Option<Refused> {
+        let refusal = template.never_selected(true)?;
+        let namespace = template.namespace()?;
+        let asking = self
+            .candidates(namespace, &template.key.kind)
+            .filter_map(|policy| {
+                let exactness = policy.asks_for(template)?;
+                Some(Candidate { policy, exactness })
+            });
+        let first = asking.reduce(|one, other| Candidate::first(Some(one), other))?;
+        Some(Refused {
+            policy: first.policy.clone(),
+            why: format!("{refusal}; {} selects it {}", first.policy.id, first.exactness),
+        })
     }
 }
 

@@ -73,6 +73,16 @@ impl Policies {
         })
     }
 
+    /// Whether some policy names the kind; `"*"` does not.
+    #[must_use]
+    pub fn names(&self, kind: &GroupKind) -> bool {
+        self.iter().any(|policy| {
+            policy.named_kinds().any(|(_, group, named)| {
+                named == &*kind.kind && group.is_none_or(|group| group == &*kind.group)
+            })
+        })
+    }
+
     /// Whether some policy has what its templates need follow them.
     #[must_use]
     pub fn follow_dependencies(&self) -> bool {

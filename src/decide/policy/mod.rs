@@ -12,5 +12,5 @@ mod govern;
 mod index;
 
 pub use compile::{Policy, PolicyId};
-pub use govern::Governed;
+pub use govern::{Governed, Refused};
 pub use index::Policies;

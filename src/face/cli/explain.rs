@@ -14,7 +14,7 @@ use super::{
     table,
 };
 use crate::model::{
-    api::{ConditionType, WorkloadBinding, find_condition},
+    api::{ConditionType, PlacementReason, WorkloadBinding, find_condition},
     manifest::Code,
     name::{GroupKind, binding_name},
 };
@@ -105,7 +105,7 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Explain) -> Re
                     .map(|replicas| replicas.to_string())
                     .unwrap_or_default(),
                 row.filter.unwrap_or_default(),
-                row.message,
+                with_numbers(row.message, row.selected, &row.numbers),
             ]
         })
         .collect();
@@ -116,6 +116,24 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Explain) -> Re
     ));
     screen.data(&text)?;
     Ok(Exit::Done)
+}
+
+/// Of a member that was refused, the numbers that say so.
+fn with_numbers(message: String, selected: bool, numbers: &Value) -> String {
+    let numbers = numbers
+        .as_object()
+        .filter(|numbers| !selected && !numbers.is_empty());
+    let Some(numbers) = numbers else { return message };
+    let shown: Vec<String> = numbers
+        .iter()
+        .map(|(name, number)| {
+            format!(
+                "{name} = {}",
+                number.as_str().map_or_else(|| number.to_string(), str::to_owned)
+            )
+        })
+        .collect();
+    format!("{message} ({})", shown.join(", "))
 }
 
 fn rows(binding: &WorkloadBinding) -> Vec<Row> {
@@ -137,6 +155,13 @@ fn rows(binding: &WorkloadBinding) -> Vec<Row> {
                 }
             }
         }
+        numbers.extend(
+            status
+                .reasons
+                .iter()
+                .filter(|reason| reason.cluster == cluster.name)
+                .flat_map(compared),
+        );
         let needed: Vec<String> = binding
             .spec
             .required_by
@@ -175,9 +200,20 @@ fn rows(binding: &WorkloadBinding) -> Vec<Row> {
                 replicas: None,
                 filter: Some(reason.filter.clone()),
                 message: reason.message.clone(),
-                numbers: json!({}),
+                numbers: compared(reason).collect(),
             });
         }
     }
     rows
+}
+
+/// What a filter compared: whole numbers as numbers, other amounts in Kubernetes' notation.
+fn compared(reason: &PlacementReason) -> impl Iterator<Item = (String, Value)> {
+    reason.numbers.iter().map(|(name, amount)| {
+        let text = amount.to_string();
+        let number = text
+            .parse::<i64>()
+            .map_or_else(|_| json!(text), |number| json!(number));
+        (name.clone(), number)
+    })
 }

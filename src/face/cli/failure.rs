@@ -38,6 +38,15 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// What it says, in one line.
+    pub(super) fn words(&self) -> String {
+        let messages = self
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.message.as_str());
+        messages.collect::<Vec<_>>().join("; ")
+    }
+
     /// A refusal that is not about a place in a file.
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
@@ -93,12 +102,16 @@ impl Failure {
     pub(super) fn member(cluster: &str, what: &str, error: &KubeError) -> Self {
         let said = wire::brief(error);
         let (code, hint) = match error {
+            KubeError::Api(status) if is_terminating(status) => (
+                Code::MEMBER_ENDING,
+                "the namespace is made again when that has ended; run the same command again then".to_owned(),
+            ),
             KubeError::Api(status) if matches!(status.code, 401 | 403) => (
                 Code::MEMBER_FORBIDDEN,
                 "the credential has no right to this in the member; the message names the missing right".to_owned(),
             ),
             KubeError::Api(_) => (Code::MEMBER_REFUSED, "the member's answer says what it needs".to_owned()),
-            _ if is_certificate(error) => (
+            _ if wire::is_certificate(error) => (
                 Code::MEMBER_CERTIFICATE,
                 "the authority in the kubeconfig did not sign the member's certificate; take a fresh kubeconfig of the member"
                     .to_owned(),
@@ -124,9 +137,19 @@ impl From<wire::Error> for Failure {
                 format!("failed to prepare a connection: {}", wire::brief(source)),
             )
             .with_hint("the certificates or the login in the kubeconfig can't be used"),
-            wire::Error::Identity { .. } => Self::new(Code::REQUEST_REFUSED, error.to_string()),
+            wire::Error::Identity { .. } | wire::Error::NoSuchHost { .. } => {
+                Self::new(Code::REQUEST_REFUSED, error.to_string())
+            }
         }
     }
+}
+
+/// Whether the namespace is being deleted. Kubernetes says so with 403, like a missing right.
+fn is_terminating(status: &kube::core::Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes
+        .into_iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
 }
 
 /// The code of a failed request to the hub API, and what helps.
@@ -158,7 +181,7 @@ fn judge(error: &KubeError) -> (Code, String) {
                 "the answer of the hub API says what it needs; nothing else was changed".into(),
             ),
         },
-        _ if is_certificate(error) => (
+        _ if wire::is_certificate(error) => (
             Code::HUB_CERTIFICATE,
             "the authority in the kubeconfig did not sign the hub API's certificate; take a fresh kubeconfig"
                 .into(),
@@ -168,17 +191,4 @@ fn judge(error: &KubeError) -> (Code, String) {
             "check that the hub API runs and that --kubeconfig and --context name it".into(),
         ),
     }
-}
-
-/// Whether the other side's certificate was the reason.
-pub(super) fn is_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if text.contains("invalid peer certificate") || text.contains("UnknownIssuer") {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

@@ -219,8 +219,29 @@ async fn server_table(
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
+        // A column of a custom resource that selects a list comes as the list's JSON.
+        Value::String(text) if text.starts_with('[') => {
+            let items = serde_json::from_str::<Vec<String>>(text);
+            items.map_or_else(|_| text.clone(), |items| items.join(","))
+        }
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_list(json!("[\"shop\",\"shop-staging\"]"), "shop,shop-staging")]
+    #[case::something_else(json!("[x"), "[x")]
+    #[case::a_number(json!(3), "3")]
+    #[case::nothing(json!(null), "")]
+    fn a_cell_is_shown_as_people_write_it(#[case] cell: Value, #[case] shown: &str) {
+        assert_eq!(plain(&cell), shown);
     }
 }

@@ -73,19 +73,7 @@ pub(super) fn crds(screen: Screen, global: &Global) -> Result<Exit, Failure> {
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Install) -> Result<Exit, Failure> {
     let hub = Hub::connect(global).await?;
     let mut progress = Progress::new(screen);
-    progress.doing("applying custom resource definitions");
-    let names = apply_definitions(&hub.client).await?;
-    progress.doing("applying the hub's namespace and rights");
-    for (file, text) in RIGHTS {
-        for document in manifest::read(file, text).0 {
-            if let Ok(object) = serde_json::from_value::<DynamicObject>(document.object) {
-                apply(&hub.client, &object).await?;
-            }
-        }
-    }
-    let id = identify(&hub.client).await?;
-    progress.doing("waiting until the custom resources are served");
-    established(&hub.client, &names, wanted.timeout.0).await?;
+    let Installed { id, names } = install(&hub.client, wanted.timeout.0, |step| progress.doing(step)).await?;
     drop(progress);
     if !screen.structured(global.output, &json!({"hub": id, "customResources": names}))? {
         screen.data(&format!(
@@ -94,6 +82,36 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Install) -> Re
         ))?;
     }
     Ok(Exit::Done)
+}
+
+/// What a hub API has after an installation.
+pub(super) struct Installed {
+    /// The hub id, also of an earlier installation.
+    pub(super) id: String,
+    /// Of the custom resource definitions.
+    names: Vec<String>,
+}
+
+/// Makes what the hub API needs, and waits until it is served. `report` is told each step when it begins.
+pub(super) async fn install(
+    client: &Client,
+    timeout: Duration,
+    mut report: impl FnMut(&str),
+) -> Result<Installed, Failure> {
+    report("applying custom resource definitions");
+    let names = apply_definitions(client).await?;
+    report("applying the hub's namespace and rights");
+    for (file, text) in RIGHTS {
+        for document in manifest::read(file, text).0 {
+            if let Ok(object) = serde_json::from_value::<DynamicObject>(document.object) {
+                apply(client, &object).await?;
+            }
+        }
+    }
+    let id = identify(client).await?;
+    report("waiting until the custom resources are served");
+    established(client, &names, timeout).await?;
+    Ok(Installed { id, names })
 }
 
 async fn apply_definitions(client: &Client) -> Result<Vec<String>, Failure> {

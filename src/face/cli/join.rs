@@ -11,20 +11,14 @@ use super::{
     progress::Progress,
 };
 use crate::{
-    act::fleet::{Joiner, Wishes, join},
+    act::fleet::{Wishes, join},
     model::clock::{Clock, format_seconds},
 };
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Join) -> Result<Exit, Failure> {
     let owned = member::as_owner(&wanted.member_kubeconfig, &wanted.access).await?;
     let hub = Hub::connect(global).await?;
-    let joiner = Joiner {
-        hub: &hub.client,
-        member: &owned.client,
-        config: &owned.config,
-        allow: owned.allow,
-        name: &wanted.name,
-    };
+    let joiner = owned.joiner(&hub, &wanted.name);
     let wishes = Wishes {
         labels: wanted.labels.iter().cloned().collect(),
         region: wanted.region.clone(),

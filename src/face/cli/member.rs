@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     act::{
-        fleet::{self, ALLOW, Allow, JoinError, vet_kubeconfig},
+        fleet::{self, ALLOW, Allow, JoinError, Joiner, vet_kubeconfig},
         wire::{ActAs, Gate, Stack},
     },
     model::{
@@ -27,6 +27,19 @@ pub(super) struct Owned {
     pub(super) client: Client,
     pub(super) config: Config,
     pub(super) allow: Allow,
+}
+
+impl Owned {
+    /// Whoever registers or claims it under a name.
+    pub(super) fn joiner<'a>(&'a self, hub: &'a Hub, name: &'a ClusterName) -> Joiner<'a> {
+        Joiner {
+            hub: &hub.client,
+            member: &self.client,
+            config: &self.config,
+            allow: self.allow,
+            name,
+        }
+    }
 }
 
 /// Reads and vets the owner's kubeconfig and connects with it.
@@ -168,6 +181,10 @@ pub(super) fn failure(name: &ClusterName, error: &JoinError) -> Failure {
         JoinError::NotJoined { .. } => new(
             Code::NOT_FOUND,
             format!("hub join {name} --member-kubeconfig FILE registers it; `hub get clusters` lists the members"),
+        ),
+        JoinError::Ending { .. } => new(
+            Code::MEMBER_ENDING,
+            "run the same command again; its status.conditions say what holds a namespace, `hub status` what holds a Cluster".into(),
         ),
         JoinError::FenceSilent { .. } => new(
             Code::FENCE_SILENT,

@@ -16,6 +16,7 @@ mod completions;
 mod context;
 mod delete;
 mod diagnose;
+pub mod embedded;
 mod events;
 mod explain;
 mod failure;

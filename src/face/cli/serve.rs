@@ -13,7 +13,7 @@ use super::{
 use crate::{
     act::{
         engine::{self, LeaseTimes, Options},
-        wire::Tasks,
+        wire::{Dial, Tasks},
     },
     face::server,
     model::{clock::Clock, manifest::Code},
@@ -59,6 +59,7 @@ pub(super) async fn run(global: &Global, wanted: &Serve) -> Result<Exit, Failure
 async fn engine(config: Config, wanted: &Serve, waiting: watch::Sender<Vec<String>>) -> Result<(), Failure> {
     let options = Options {
         hub: config,
+        dial: Dial::sockets(),
         lease: LeaseTimes {
             duration: wanted.lease_duration.0,
             renew_deadline: wanted.renew_deadline.0,

@@ -165,9 +165,11 @@ async fn fleet(global: &Global, screen: Screen, hub: &Hub) -> Result<Exit, Failu
         };
         let tally = tallies.remove(name).unwrap_or_default();
         let fresh = |text: String| if heard { text } else { "Unknown".to_owned() };
+        let kept = find_condition(&status.conditions, ConditionType::NamespacesKept);
         let message = ready
             .filter(|ready| ready.status != "True")
-            .map(|ready| ready.message.clone())
+            .or(kept.filter(|kept| kept.status == "True"))
+            .map(|said| said.message.clone())
             .unwrap_or_default();
         values.push(json!({
             "name": name, "ready": state, "bindings": tally.bindings,
@@ -189,10 +191,10 @@ async fn fleet(global: &Global, screen: Screen, hub: &Hub) -> Result<Exit, Failu
         return Ok(Exit::Done);
     }
     let mut text = format!(
-        "{} members, {} tenants, {} bindings: {} applied, {} available, {} drifted\n",
-        cells.len(),
-        tenants.items.len(),
-        bindings.items.len(),
+        "{}, {}, {}: {} applied, {} available, {} drifted\n",
+        table::counted(cells.len(), "member"),
+        table::counted(tenants.items.len(), "tenant"),
+        table::counted(bindings.items.len(), "binding"),
         whole(ConditionType::Applied),
         whole(ConditionType::Available),
         whole(ConditionType::Drifted),

@@ -40,6 +40,12 @@ fn cell(text: &str) -> Cell {
     }
 }
 
+/// `1 tenant`, `2 tenants`
+pub(super) fn counted(number: usize, noun: &str) -> String {
+    let many = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{many}")
+}
+
 /// How long ago, in one or two units as kubectl says it.
 pub(super) fn age(then: jiff::Timestamp, now: jiff::Timestamp) -> String {
     let seconds = (now.as_second() - then.as_second()).max(0);

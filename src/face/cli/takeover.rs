@@ -10,18 +10,12 @@ use super::{
     output::Screen,
     progress::Progress,
 };
-use crate::act::fleet::{Joiner, takeover};
+use crate::act::fleet::takeover;
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Takeover) -> Result<Exit, Failure> {
     let owned = member::as_owner(&wanted.member_kubeconfig, &wanted.access).await?;
     let hub = Hub::connect(global).await?;
-    let joiner = Joiner {
-        hub: &hub.client,
-        member: &owned.client,
-        config: &owned.config,
-        allow: owned.allow,
-        name: &wanted.name,
-    };
+    let joiner = owned.joiner(&hub, &wanted.name);
     let mut progress = Progress::new(screen);
     let claim = takeover(&joiner, |step| progress.doing(step))
         .await

@@ -10,7 +10,7 @@ use tokio::time::{Duration, Instant};
 
 use super::{context::Hub, failure::Failure, locate::Item, progress::Progress};
 use crate::model::{
-    api::{ConditionType, WorkloadBinding, is_true},
+    api::{ConditionType, Reason, WorkloadBinding, find_condition, is_true},
     manifest::Code,
     name::{GroupKind, NamespaceName, binding_name},
 };
@@ -44,7 +44,12 @@ impl Applied {
         };
         let status = binding.status_or_default();
         if binding.wanted().next().is_none() {
-            return Some("no member was chosen".to_owned());
+            let scheduled = find_condition(&status.conditions, ConditionType::Scheduled);
+            let refused = scheduled.filter(|scheduled| scheduled.reason == Reason::KindRefused.as_str());
+            return Some(refused.map_or_else(
+                || "no member was chosen".to_owned(),
+                |refused| refused.message.clone(),
+            ));
         }
         for wanted in binding.wanted() {
             let Some(cluster) = status.clusters.iter().find(|cluster| cluster.name == wanted.name) else {

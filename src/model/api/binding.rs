@@ -1,16 +1,19 @@
 //! `WorkloadBinding`: the persisted decision for one template, and the inventory of what it became in members.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
 use super::policy::{ConflictMode, Deletion, Drift, IgnoreFields};
+use super::{Resources, is_default};
 use crate::model::hash::Hash;
 use crate::model::name::{
     self, ClusterName, GroupKind, GroupVersionKind, NamespaceName, ObjectKey, ObjectName, TenantName,
 };
+use crate::model::quantity::Amount;
 
 /// The decision for one template. A member is named here before the first write there, and until every
 /// object there is confirmed gone; what pruning needs is copied here, so no other object is needed for it.
@@ -326,6 +329,33 @@ pub struct PlacementReason {
     /// The numbers and names it used, for people.
     #[schemars(length(max = 1024))]
     pub message: String,
+    /// The numbers of the member that it compared, such as `status.nodes.ready`; written anew on a change of 5 %.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub numbers: Resources,
+}
+
+impl PlacementReason {
+    /// The same, with the numbers that were shown before unless one has moved by 5 %: those of a member move with
+    /// every pod.
+    #[must_use]
+    pub fn steadied_by(mut self, before: &[Self]) -> Self {
+        let same = before.iter().find(|before| {
+            before.cluster == self.cluster
+                && before.filter == self.filter
+                && before.message == self.message
+                && before.numbers.keys().eq(self.numbers.keys())
+        });
+        if let Some(same) = same {
+            let moved = |(name, now): (&String, &Amount)| {
+                same.numbers.get(name).is_none_or(|old| now.has_moved_from(*old))
+            };
+            if !self.numbers.iter().any(moved) {
+                self.numbers.clone_from(&same.numbers);
+            }
+        }
+        self
+    }
 }
 
 impl WorkloadBinding {

@@ -50,6 +50,8 @@ words! {
         Joined,
         /// Cluster: the hub writes nothing there until a person has decided.
         Held,
+        /// Cluster: a namespace that the hub made and nobody needs any more stays, since the hub can't tell whether it is empty.
+        NamespacesKept,
         /// `WorkloadBinding`: members were decided for.
         Scheduled,
         /// `WorkloadBinding`: every member decided for holds what the template says.
@@ -82,7 +84,7 @@ words! {
         CredentialInvalid,
         /// The hub's token in the member has expired; run hub join --refresh.
         CredentialExpired,
-        /// The member's certificate is not signed by the authority in the kubeconfig.
+        /// The member's certificate is not signed by the authority in its kubeconfig, not for its address, or expired; `hub join --refresh` brings another authority.
         CertificateInvalid,
         /// The namespace kube-system of the member has another uid than before: it is another cluster.
         ClusterIdentityChanged,
@@ -120,6 +122,8 @@ words! {
         KindRefused,
         /// The member does not serve the kind.
         KindUnknown,
+        /// The hub may not list objects of a kind in the member; the message has the `ClusterRole` to create.
+        KindUnreadable,
         /// The member refused the object, or does not know a field that the template sets.
         InvalidForMember,
         /// The member's policy or quota refused the object.
@@ -150,12 +154,16 @@ words! {
 }
 
 words! {
-    /// Why an event was written. Events regard the template, in its namespace.
+    /// Why an event was written. Events regard the template, in its namespace, or a Cluster, in `default`.
     EventReason {
         /// Somebody changed or deleted a propagated object in a member; it is as the template says again.
         DriftCorrected,
         /// Somebody changed or deleted a propagated object in a member; it is left so, as the policy says.
         DriftReported,
+        /// A Cluster is not Ready, or for another reason than before; the message says what to do.
+        ClusterNotReady,
+        /// A Cluster is Ready again.
+        ClusterReady,
         /// The object is selected by a policy and can't be propagated, such as one over 1 MiB.
         TemplateRefused,
     }

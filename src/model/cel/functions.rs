@@ -10,6 +10,8 @@ const KNOWN: &[&str] = &[
     "contains", "size", "max", "min", "startsWith", "endsWith", "string", "bytes", "double", "int", "uint", "matches",
     "duration", "timestamp", "getFullYear", "getMonth", "getDayOfYear", "getDayOfMonth", "getDate", "getDayOfWeek",
     "getHours", "getMinutes", "getSeconds", "getMilliseconds",
+    // optional values: `labels[?'x'].orValue('')`, `spec.?field`
+    "orValue", "or", "hasValue", "value", "optional.of", "optional.none", "optional.ofNonZeroValue",
     // strings and regex
     "charAt", "lowerAscii", "upperAscii", "replace", "split", "substring", "trim", "join", "strings.quote", "indexOf",
     "lastIndexOf", "reverse", "format", "find", "findAll",
@@ -34,7 +36,7 @@ const CHEAP: &[&str] = &[
 ];
 
 /// The namespaces of [`KNOWN`]: these words before a point are no variables.
-const NAMESPACES: &[&str] = &["math", "lists", "sets", "strings"];
+const NAMESPACES: &[&str] = &["math", "lists", "sets", "strings", "optional"];
 
 pub(super) fn is_cheap(name: &str) -> bool {
     CHEAP.contains(&name)

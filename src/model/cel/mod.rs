@@ -12,9 +12,10 @@
 
 mod bound;
 mod cost;
-mod escape;
 mod functions;
+mod names;
 mod program;
+mod rewrite;
 #[cfg(test)]
 mod tests;
 mod value;

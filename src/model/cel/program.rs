@@ -1,6 +1,6 @@
 //! Compiling and running one expression.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use kube_cel::KubeCelExt;
@@ -13,7 +13,8 @@ use thiserror::Error;
 
 use super::bound;
 use super::cost::{self, COST_LIMIT};
-use super::escape;
+use super::names;
+use super::rewrite;
 use super::value::{from_cel, kind_of, to_cel};
 
 /// The longest expression, in bytes.
@@ -134,7 +135,7 @@ impl Program {
     /// Kubernetes gives to those CEL cannot spell (`__namespace__`, `x__dash__y`).
     pub(in crate::model) fn compile_rule(text: &str) -> Result<Self, Error> {
         let mut program = Self::compile(text, &["self", "oldSelf"])?;
-        escape::undo(&mut program.expression);
+        rewrite::undo(&mut program.expression);
         Ok(program)
     }
 
@@ -142,6 +143,12 @@ impl Program {
     #[must_use]
     pub fn uses(&self, variable: &str) -> bool {
         self.expression.references().has_variable(variable)
+    }
+
+    /// The fields of a variable that the expression reads, as JSON pointers. Those it takes by index are left out.
+    #[must_use]
+    pub fn fields_of(&self, variable: &str) -> BTreeSet<String> {
+        names::read_of(variable, &self.expression)
     }
 
     /// The expression as it was written.
@@ -194,7 +201,9 @@ impl Program {
 /// Parses and checks. What is too deep to keep is also dropped on the big stack.
 fn parse(text: &str, variables: &[&str]) -> Result<(IdedExpr, usize), Error> {
     on_big_stack(|| {
-        let expression = Parser::new().parse(text).map_err(|errors| syntax(&errors))?;
+        let parser = Parser::new().enable_optional_syntax(true);
+        let mut expression = parser.parse(text).map_err(|errors| syntax(&errors))?;
+        rewrite::optional_fields(&mut expression);
         let depth = bound::check(&expression, variables)?;
         Ok((expression, depth))
     })

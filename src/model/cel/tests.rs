@@ -40,6 +40,14 @@ fn fleet() -> Value {
 )]
 #[case::math("math.greatest(1, cluster.status.nodes.ready) == 3", true)]
 #[case::sets("sets.contains(['prod', 'dev'], [cluster.labels.env])", true)]
+#[case::optional_keys(
+    "cluster.labels[?'env'].orValue('') + cluster.labels[?'no'].orValue('-') == 'prod-'",
+    true
+)]
+#[case::optional_fields(
+    "cluster.?status.?nope.?deep.orValue(7) == 7 && cluster.?name.hasValue()",
+    true
+)]
 #[case::ternary("cluster.status.nodes.ready > 2 ? true : false", true)]
 fn conditions_on_a_cluster_hold_as_in_the_api_server(#[case] text: &str, #[case] expected: bool) {
     let program = Program::compile(text, &["cluster"]).unwrap();
@@ -174,4 +182,14 @@ fn rules_see_real_field_names_and_no_nulls() {
         Ok(true)
     );
     assert!(Program::compile_rule("self == oldSelf").unwrap().uses("oldSelf"));
+}
+
+#[rstest]
+#[case("cluster.status.nodes.ready >= 3 && cluster.metadata.name != 'a'", &["/metadata/name", "/status/nodes/ready"])]
+#[case("quantity(cluster.status.idle.cpu).isGreaterThan(quantity('2'))", &["/status/idle/cpu"])]
+#[case("['a', cluster.spec.zone].exists(x, x == cluster.spec.region)", &["/spec/region", "/spec/zone"])]
+#[case("'cluster.status.nodes' == 'x'", &[])]
+fn an_expression_names_the_fields_it_reads(#[case] text: &str, #[case] fields: &[&str]) {
+    let program = Program::compile(text, &["cluster"]).unwrap();
+    assert_eq!(Vec::from_iter(program.fields_of("cluster")), fields);
 }

@@ -8,5 +8,5 @@ mod never;
 mod shape;
 
 pub use needs::{Dependency, dependencies};
-pub use never::{Facts, Refusal, is_never_selected, never_selected};
+pub use never::{Facts, Refusal, is_never_selected, is_told_of_each, never_selected};
 pub use shape::{is_autoscaler, pod_template_pointer, replicas_pointer, scale_target};

@@ -69,6 +69,16 @@ pub fn is_never_selected(kind: &GroupKind) -> bool {
     kind_refusal(kind).is_some()
 }
 
+/// Whether people write objects of this kind themselves, of those that are never propagated. Who has a policy name
+/// such a kind is told so on each object's binding; of the others machinery makes many, and only the policy says it.
+#[must_use]
+pub fn is_told_of_each(kind: &GroupKind) -> bool {
+    matches!(
+        (&*kind.group, &*kind.kind),
+        ("", "ResourceQuota" | "LimitRange") | ("rbac.authorization.k8s.io", "Role" | "RoleBinding")
+    )
+}
+
 /// Why the object is never propagated; None when it may be. `named` says that a policy names its kind, or
 /// that another template needs it: a `"*"` alone does not select bare Pods and `ReplicaSets`.
 #[must_use]
@@ -192,6 +202,23 @@ mod tests {
             judge("", "Secret", "db", Some(secret_type), true).is_some(),
             refused
         );
+    }
+
+    #[test]
+    fn each_object_is_told_of_only_where_none_is_ever_propagated() {
+        let told = [
+            ("", "ResourceQuota"),
+            ("", "LimitRange"),
+            ("rbac.authorization.k8s.io", "Role"),
+            ("rbac.authorization.k8s.io", "RoleBinding"),
+        ];
+        for (group, kind) in told {
+            let kind = GroupKind::new(group, kind);
+            assert!(is_told_of_each(&kind) && is_never_selected(&kind), "{kind}");
+        }
+        // A binding for each binding would never end.
+        assert!(!is_told_of_each(&GroupKind::new(api::GROUP, "WorkloadBinding")));
+        assert!(!is_told_of_each(&GroupKind::new("", "Event")));
     }
 
     #[test]

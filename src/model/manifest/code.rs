@@ -78,6 +78,7 @@ codes! {
     MEMBER_CLAIMED = 408, "a member is claimed by another hub";
     NAME_TAKEN = 409, "a member has joined already, or its name is taken";
     FENCE_SILENT = 410, "the fence of a member does not refuse what it must";
+    MEMBER_ENDING = 411, "what a member was left with is still being deleted";
 
     REFUSED_BY_SERVER = 501, "the hub API refused an object";
     FIELD_CONFLICT = 502, "another manager owns a field";

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::SchemaRef;
 use super::defaults::with_defaults;
 use super::node::{Additional, Id, Limits, ListType, Node, Rule};
-use super::problem::{Place, Problem, ProblemKind};
+use super::problem::{Bound, Detail, Place, Problem, ProblemKind};
 
 /// More problems than these of one object help nobody.
 const PROBLEM_LIMIT: usize = 50;
@@ -18,6 +18,12 @@ const PROBLEM_LIMIT: usize = 50;
 /// wrong: a rule may rely on types.
 #[must_use]
 pub fn check(schema: &SchemaRef, value: &Value) -> Vec<Problem> {
+    check_change(schema, None, value)
+}
+
+/// The same for a value that takes the place of another: rules may compare the two.
+#[must_use]
+pub fn check_change(schema: &SchemaRef, old: Option<&Value>, value: &Value) -> Vec<Problem> {
     let mut check = Check {
         schema,
         place: Place::default(),
@@ -25,7 +31,7 @@ pub fn check(schema: &SchemaRef, value: &Value) -> Vec<Problem> {
     };
     check.value(schema.id, value);
     if check.problems.is_empty() && schema.arena.structural {
-        check.rules(schema.id, &with_defaults(schema, value));
+        check.rules(schema.id, &with_defaults(schema, value), old);
     }
     check.problems
 }
@@ -223,17 +229,21 @@ impl<'s> Check<'s> {
             .maximum
             .filter(|(most, excluded)| number > *most || (*excluded && number >= *most));
         let wide = limits.int32 && value.as_i64().is_none_or(|value| i32::try_from(value).is_err());
-        let message = match (below, above) {
-            (Some((least, false)), _) => format!("{} is {value}, but must be at least {least}", self.place),
-            (Some((least, true)), _) => format!("{} is {value}, but must be more than {least}", self.place),
-            (_, Some((most, false))) => format!("{} is {value}, but must be at most {most}", self.place),
-            (_, Some((most, true))) => format!("{} is {value}, but must be less than {most}", self.place),
-            _ if wide && value.is_i64() | value.is_u64() => {
-                format!("{} is {value}, which does not fit into 32 bits", self.place)
-            }
+        let bound = match (below, above) {
+            (Some((least, excluded)), _) => Bound::Least(least, excluded),
+            (_, Some((most, excluded))) => Bound::Most(most, excluded),
+            _ if wide && value.is_i64() | value.is_u64() => Bound::Bits32,
             _ => return,
         };
-        self.add(ProblemKind::OutOfRange, message);
+        let demand = match bound {
+            Bound::Least(least, false) => format!("but must be at least {least}"),
+            Bound::Least(least, true) => format!("but must be more than {least}"),
+            Bound::Most(most, false) => format!("but must be at most {most}"),
+            Bound::Most(most, true) => format!("but must be less than {most}"),
+            _ => "which does not fit into 32 bits".to_owned(),
+        };
+        let message = format!("{} is {value}, {demand}", self.place);
+        self.add_bound(bound, message);
     }
 
     fn length(&mut self, limits: &Limits, value: &Value) {
@@ -249,10 +259,10 @@ impl<'s> Check<'s> {
                 "{} has {length} {unit}, but must have at least {least}",
                 self.place
             );
-            self.add(ProblemKind::OutOfRange, message);
+            self.add_bound(Bound::AtLeast(least), message);
         } else if let Some(most) = limits.at_most.filter(|most| length > *most) {
             let message = format!("{} has {length} {unit}, but must have at most {most}", self.place);
-            self.add(ProblemKind::OutOfRange, message);
+            self.add_bound(Bound::AtMost(most), message);
         }
     }
 
@@ -268,14 +278,15 @@ impl<'s> Check<'s> {
         }
     }
 
-    /// Runs the rules of a value and of everything in it.
-    fn rules(&mut self, id: Id, value: &Value) {
+    /// Runs the rules of a value and of everything in it. What was there before is known by its name or its keys;
+    /// items of other lists have no past.
+    fn rules(&mut self, id: Id, value: &Value, old: Option<&Value>) {
         let node: &'s Node = self.schema.node(id);
         if value.is_null() {
             return;
         }
         for rule in node.limits.iter().flat_map(|limits| &limits.rules) {
-            self.rule(rule, value);
+            self.rule(rule, value, old);
         }
         match value {
             Value::Object(fields) => {
@@ -286,16 +297,25 @@ impl<'s> Check<'s> {
                     });
                     if let Some(of) = of {
                         self.place.enter_field(name);
-                        self.rules(of, field);
+                        self.rules(of, field, old.and_then(|old| old.get(name)));
                         self.place.leave();
                     }
                 }
             }
             Value::Array(items) => {
+                let keys = match node.limits.as_ref().map(|limits| &limits.list) {
+                    Some(ListType::Map(keys)) => Some(keys),
+                    _ => None,
+                };
                 for (index, item) in items.iter().enumerate() {
                     if let Some(of) = node.items {
+                        let old = old.and_then(Value::as_array).zip(keys).and_then(|(old, keys)| {
+                            let same =
+                                |one: &&Value| keys.iter().all(|key| one.get(&**key) == item.get(&**key));
+                            old.iter().find(same)
+                        });
                         self.place.enter_item(index);
-                        self.rules(of, item);
+                        self.rules(of, item, old);
                         self.place.leave();
                     }
                 }
@@ -304,11 +324,15 @@ impl<'s> Check<'s> {
         }
     }
 
-    fn rule(&mut self, rule: &Rule, value: &Value) {
+    fn rule(&mut self, rule: &Rule, value: &Value, old: Option<&Value>) {
         if self.problems.len() >= PROBLEM_LIMIT {
             return;
         }
-        let variables = [("self", value)];
+        let variables = match old.filter(|old| !old.is_null()) {
+            None if rule.of_change => return,
+            None => vec![("self", value)],
+            Some(old) => vec![("self", value), ("oldSelf", old)],
+        };
         let text = match rule.program.holds(&variables) {
             Ok(true) => return,
             Ok(false) => {
@@ -333,22 +357,41 @@ impl<'s> Check<'s> {
             .iter()
             .flat_map(|field| field.split('/').skip(1))
             .collect();
+        let here = self.place.pointer();
         for field in &fields {
             self.place.enter_field(field);
         }
+        let detail = Detail::Rule {
+            pointer: if rule.names_field {
+                self.place.pointer()
+            } else {
+                here
+            },
+            reason: rule.reason.clone(),
+            text: text.clone(),
+        };
         let message = format!("{}: {text}", self.place);
-        self.add(kind, message);
+        self.add_with(kind, message, detail);
         for _ in fields {
             self.place.leave();
         }
     }
 
     fn add(&mut self, kind: ProblemKind, message: String) {
+        self.add_with(kind, message, Detail::None);
+    }
+
+    fn add_bound(&mut self, bound: Bound, message: String) {
+        self.add_with(ProblemKind::OutOfRange, message, Detail::Bound(bound));
+    }
+
+    fn add_with(&mut self, kind: ProblemKind, message: String, detail: Detail) {
         if self.problems.len() < PROBLEM_LIMIT {
             self.problems.push(Problem {
                 pointer: self.place.pointer(),
                 kind,
                 message,
+                detail,
             });
         }
     }

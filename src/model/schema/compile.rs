@@ -122,7 +122,10 @@ impl<'d> Compiler<'d> {
             _ if flag("x-kubernetes-preserve-unknown-fields") => Additional::Any,
             Some(Value::Bool(true)) => Additional::Any,
             Some(of @ Value::Object(_)) => Additional::Of(self.inline(of, depth + 1)),
-            _ if node.properties.is_empty() => Additional::Any,
+            // In a CRD, who says nothing of the fields of an object has none.
+            _ if node.properties.is_empty() && !(self.arena.structural && schema["type"] == "object") => {
+                Additional::Any
+            }
             _ => Additional::Closed,
         };
         let limits = self.limits(schema, node.types);
@@ -173,8 +176,8 @@ impl<'d> Compiler<'d> {
                 continue;
             };
             let program = match Program::compile_rule(text) {
-                // A rule on a change has no old object to compare with.
-                Ok(program) if program.uses("oldSelf") => continue,
+                // There the old value may be absent, for which our CEL has no word.
+                Ok(_) if rule["optionalOldSelf"] == true => continue,
                 Ok(program) => program,
                 Err(error) => {
                     self.skipped.push(format!("{text}: {error}"));
@@ -182,6 +185,7 @@ impl<'d> Compiler<'d> {
                 }
             };
             compiled.push(Rule {
+                of_change: program.uses("oldSelf"),
                 program,
                 message: rule["message"]
                     .as_str()
@@ -190,6 +194,8 @@ impl<'d> Compiler<'d> {
                 message_program: rule["messageExpression"]
                     .as_str()
                     .and_then(|text| Program::compile_rule(text).ok()),
+                names_field: rule["fieldPath"].is_string(),
+                reason: rule["reason"].as_str().unwrap_or_default().into(),
                 field: rule["fieldPath"]
                     .as_str()
                     .map(pointer_of)

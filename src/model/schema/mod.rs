@@ -23,9 +23,9 @@ mod shape;
 mod tests;
 
 pub use builtin::{Builtin, builtin};
-pub use check::check;
+pub use check::{check, check_change};
 pub use fields::{FieldSet, Step};
 pub use open::{Error, SchemaRef, Schemas};
-pub use problem::{Problem, ProblemKind};
+pub use problem::{Bound, Detail, Problem, ProblemKind};
 pub use prune::prune;
 pub use shape::{Merge, Shape};

@@ -134,14 +134,20 @@ pub(super) struct Limits {
     pub(super) rules: Box<[Rule]>,
 }
 
-/// One `x-kubernetes-validations` rule that does not compare with the old object.
+/// One `x-kubernetes-validations` rule.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Rule {
     pub(super) program: Program,
+    /// It compares with the old value, so it says nothing of a create.
+    pub(super) of_change: bool,
     pub(super) message: Box<str>,
     pub(super) message_program: Option<Program>,
     /// The field meant, as a JSON pointer below the value.
     pub(super) field: Option<Box<str>>,
+    /// The schema names the field; else it was read from the rule.
+    pub(super) names_field: bool,
+    /// `FieldValueForbidden`, …; empty for the usual one.
+    pub(super) reason: Box<str>,
 }
 
 /// All nodes of one document.

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::model::manifest::{Code, Diagnostic, Document};
 
 /// One place of a value that does not fit its schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     /// The place as a JSON pointer. For [`ProblemKind::Missing`] the object that lacks the field.
     pub pointer: String,
@@ -13,6 +13,36 @@ pub struct Problem {
     /// One sentence with the path as people write it (`spec.containers[0].env`). No values are quoted but those
     /// of keys, enums and numbers, so a Secret's data never stands here.
     pub message: String,
+    pub detail: Detail,
+}
+
+/// What an API server says of a problem besides its kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Detail {
+    #[default]
+    None,
+    /// Of [`ProblemKind::OutOfRange`].
+    Bound(Bound),
+    /// Of [`ProblemKind::Rule`] and [`ProblemKind::NotImplemented`].
+    Rule {
+        /// The place as the schema names it: that of the rule, or its `fieldPath`.
+        pointer: String,
+        /// `FieldValueForbidden`, …; empty for the usual one.
+        reason: Box<str>,
+        text: String,
+    },
+}
+
+/// What a number or a length must keep to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// The least number, and whether it is excluded itself.
+    Least(f64, bool),
+    Most(f64, bool),
+    Bits32,
+    /// Of characters, items or fields.
+    AtLeast(u64),
+    AtMost(u64),
 }
 
 /// What is wrong at a place.

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{FieldSet, Problem, ProblemKind, SchemaRef, Schemas, Step, check, prune};
+use super::{FieldSet, Problem, ProblemKind, SchemaRef, Schemas, Step, check, check_change, prune};
 use crate::model::manifest::{Code, read};
 
 /// A small copy of how the API server publishes Deployments.
@@ -165,6 +165,54 @@ fn rules_run_after_defaults_and_see_null_as_absent() {
     let valid =
         json!({"metadata": {"name": "a", "labels": {"a": "b"}}, "spec": {"optional": null, "any": {"x": 1}}});
     assert_eq!(check(&policy(), &valid), []);
+}
+
+#[rstest]
+#[case::fell(json!({"weight": 3}), json!({"weight": 2}), &["spec: weight never falls"])]
+#[case::rose(json!({"weight": 3}), json!({"weight": 4}), &[])]
+fn a_rule_on_a_change_compares_with_what_was_there(
+    #[case] old: Value,
+    #[case] new: Value,
+    #[case] messages: &[&str],
+) {
+    let object = |spec: Value| json!({"metadata": {"name": "a"}, "spec": spec});
+    let (old, new) = (object(old), object(new));
+    assert_eq!(check(&policy(), &new), []);
+    let problems = check_change(&policy(), Some(&old), &new);
+    let found: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(found, messages);
+}
+
+#[test]
+fn items_known_by_keys_are_compared_with_their_own_past() {
+    let crd = json!({"spec": {"group": "example.com", "names": {"kind": "List"}, "versions": [{"name": "v1", "schema": {"openAPIV3Schema": {
+        "type": "object", "properties": {"items": {
+            "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+            "items": {"type": "object", "properties": {"name": {"type": "string"}, "size": {"type": "integer"}},
+                "x-kubernetes-validations": [{"rule": "self.size == oldSelf.size", "message": "size is fixed"}]}}},
+    }}}]}});
+    let schema = Schemas::from_crd(&crd).unwrap();
+    let schema = schema.kind("example.com", "v1", "List").unwrap();
+    let old = json!({"items": [{"name": "a", "size": 1}, {"name": "b", "size": 2}]});
+    let moved =
+        json!({"items": [{"name": "new", "size": 9}, {"name": "b", "size": 2}, {"name": "a", "size": 1}]});
+    assert_eq!(check_change(&schema, Some(&old), &moved), []);
+    let grown = json!({"items": [{"name": "b", "size": 3}]});
+    let problem = only(check_change(&schema, Some(&old), &grown));
+    assert_eq!(problem.message, "items[0]: size is fixed");
+}
+
+#[test]
+fn an_object_without_named_fields_has_none() {
+    let crd = json!({"spec": {"group": "example.com", "names": {"kind": "Bare"}, "versions": [
+        {"name": "v1", "schema": {"openAPIV3Schema": {"type": "object"}}},
+        {"name": "v2", "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}},
+    ]}});
+    let schemas = Schemas::from_crd(&crd).unwrap();
+    let object = json!({"metadata": {"name": "a"}, "spec": {}});
+    let checked =
+        |version: &str| check(&schemas.kind("example.com", version, "Bare").unwrap(), &object).len();
+    assert_eq!((checked("v1"), checked("v2")), (1, 0));
 }
 
 #[test]

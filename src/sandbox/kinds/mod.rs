@@ -4,6 +4,7 @@
 //! immutable value; a change of a definition makes a new one.
 
 mod builtin;
+pub(crate) mod columns;
 
 pub(crate) use builtin::{builtin, definition_of, definitions};
 

@@ -56,7 +56,7 @@ impl History {
         let start = self.changes.partition_point(|change| change.revision <= after);
         self.changes
             .range(start..)
-            .filter(|change| *change.key.resource == *resource)
+            .filter(|change| resource.is_empty() || *change.key.resource == *resource)
             .cloned()
             .collect()
     }

@@ -155,7 +155,7 @@ impl Store {
         Ok(last)
     }
 
-    /// Changes of a resource after a revision, for ever. Revision 0 means from now on.
+    /// Changes of a resource after a revision, for ever. Revision 0 means from now on; no resource means all.
     pub(crate) fn watch(&self, resource: &str, after: u64) -> Result<Watch, Compacted> {
         let inner = self.0.lock();
         let after = if after == 0 { inner.revision } else { after };

@@ -94,13 +94,15 @@ pub(crate) fn prepare_create(endpoint: Endpoint<'_>, object: &mut Value) {
     let Some(fields) = object.as_object_mut() else {
         return;
     };
-    if endpoint.version.status {
+    // Nodes bring their status with them: a kubelet registers with what it has.
+    let brings_status = *endpoint.resource.qualified() == *"nodes";
+    if endpoint.version.status && !brings_status {
         fields.remove("status");
     }
     if endpoint.resource.origin != Origin::BuiltIn {
         return;
     }
-    if endpoint.version.status {
+    if endpoint.version.status && !brings_status {
         let status = match &*endpoint.resource.qualified() {
             "namespaces" => json!({"phase": "Active"}),
             "pods" => json!({"phase": "Pending", "qosClass": quality(&fields["spec"])}),

@@ -90,6 +90,7 @@ pub(super) fn legitimate() -> Vec<Row> {
         "/apis/networking.k8s.io/v1/ingresses",
         "/apis/discovery.k8s.io/v1/endpointslices",
         "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        "/apis/apiregistration.k8s.io/v1/apiservices",
         "/apis/scheduling.k8s.io/v1/priorityclasses",
         "/apis/storage.k8s.io/v1/storageclasses",
         "/apis/rbac.authorization.k8s.io/v1/rolebindings",

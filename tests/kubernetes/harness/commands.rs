@@ -39,7 +39,7 @@ const HUB_CONTROLLERS: &str = "namespace-controller,garbage-collector-controller
      clusterrole-aggregation-controller";
 
 /// Where members stand, in turn. The zones of a region are `REGION-a`, `-b` and `-c`.
-const REGIONS: [&str; 3] = ["eu-west", "us-east", "ap-south"];
+pub(super) const REGIONS: [&str; 3] = ["eu-west", "us-east", "ap-south"];
 
 /// Of requests that change nothing, nothing is kept.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1

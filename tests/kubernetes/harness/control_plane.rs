@@ -1,6 +1,6 @@
 //! One Kubernetes control plane, hub API or member, as a test sees it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::future::try_join_all;
@@ -11,9 +11,10 @@ use kube::{Client, Config};
 use parking_lot::Mutex;
 use serde_json::json;
 
-use super::commands::{Plan, Role};
+use super::commands::{Plan, REGIONS, Role};
 use super::fleet::NodeSize;
 use super::process::{Process, Signal};
+use super::sandboxed::{SandboxOptions, Sandboxed};
 use super::usage::Usage;
 use super::wait::{NotYet, poll};
 use super::{Error, Write};
@@ -24,8 +25,25 @@ const READY_WITHIN: Duration = Duration::from_mins(2);
 /// No test hangs on a silent server.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A control plane whose programs run.
+/// A control plane that runs: as programs of its own, or in this process.
 pub struct ControlPlane {
+    name: String,
+    url: String,
+    kubeconfig: PathBuf,
+    region: &'static str,
+    service_cidr: String,
+    node_ports: (u16, u16),
+    admin: Client,
+    running: Running,
+}
+
+enum Running {
+    Programs(Programs),
+    Sandboxed(Sandboxed),
+}
+
+/// The programs of a control plane.
+struct Programs {
     plan: Plan,
     etcd: String,
     admin: Client,
@@ -43,10 +61,10 @@ impl ControlPlane {
             &log(&plan, "kube-apiserver"),
         )?;
         let admin = client(&plan.name, &plan.kubeconfig, READ_TIMEOUT).await?;
-        let mut started = Self {
+        let mut started = Programs {
             plan,
             etcd,
-            admin,
+            admin: admin.clone(),
             api_server: Mutex::new(api_server),
             others: Vec::new(),
         };
@@ -62,22 +80,56 @@ impl ControlPlane {
             others.push(other("kwok", plan.kwok())?);
         }
         started.others = others;
-        Ok(started)
+        let plan = &started.plan;
+        Ok(Self {
+            name: plan.name.clone(),
+            url: plan.url(),
+            kubeconfig: plan.kubeconfig.clone(),
+            region: plan.region(),
+            service_cidr: plan.service_cidr(),
+            node_ports: plan.node_ports(),
+            admin,
+            running: Running::Programs(started),
+        })
+    }
+
+    /// Starts a control plane in this process, with its nodes; its administrator's kubeconfig goes into `folder`.
+    pub(super) async fn sandboxed(options: &SandboxOptions, folder: &Path) -> Result<Self, Error> {
+        let folder = folder.join(&options.name);
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            |source| Error::File { path, source }
+        };
+        std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
+        let started = Sandboxed::start(options).await?;
+        let kubeconfig = folder.join("admin.kubeconfig");
+        std::fs::write(&kubeconfig, started.kubeconfig()).map_err(failed(&kubeconfig))?;
+        let admin = client(&options.name, &kubeconfig, READ_TIMEOUT).await?;
+        Ok(Self {
+            name: options.name.clone(),
+            url: started.url(),
+            kubeconfig,
+            region: region(&options.region),
+            service_cidr: format!("{}/{}", options.services.0, options.services.1),
+            node_ports: (*options.node_ports.start(), *options.node_ports.end()),
+            admin,
+            running: Running::Sandboxed(started),
+        })
     }
 
     /// `hub` or `member-N`.
     pub fn name(&self) -> &str {
-        &self.plan.name
+        &self.name
     }
 
     /// `https://127.0.0.1:PORT`
     pub fn url(&self) -> String {
-        self.plan.url()
+        self.url.clone()
     }
 
     /// The administrator's kubeconfig, with its certificates inside.
     pub fn kubeconfig(&self) -> &Path {
-        &self.plan.kubeconfig
+        &self.kubeconfig
     }
 
     /// The administrator's client. It gives up on a silent server after 20 s.
@@ -92,35 +144,133 @@ impl ControlPlane {
 
     /// `topology.kubernetes.io/region` of its nodes; members take turns.
     pub fn region(&self) -> &'static str {
-        self.plan.region()
+        self.region
     }
 
     pub fn service_cidr(&self) -> String {
-        self.plan.service_cidr()
+        self.service_cidr.clone()
     }
 
     /// First and last port that Services get.
     pub fn node_ports(&self) -> (u16, u16) {
-        self.plan.node_ports()
+        self.node_ports
     }
 
     /// Freezes the API server: connections stay open and nothing answers.
     pub fn stop(&self) -> Result<(), Error> {
-        self.api_server.lock().signal(Signal::Stop)
+        match &self.running {
+            Running::Programs(programs) => programs.api_server.lock().signal(Signal::Stop),
+            Running::Sandboxed(sandboxed) => {
+                sandboxed.faults().freeze();
+                Ok(())
+            }
+        }
     }
 
     /// Lets a frozen API server go on.
     pub fn cont(&self) -> Result<(), Error> {
-        self.api_server.lock().signal(Signal::Continue)
+        match &self.running {
+            Running::Programs(programs) => programs.api_server.lock().signal(Signal::Continue),
+            Running::Sandboxed(sandboxed) => {
+                sandboxed.faults().thaw();
+                Ok(())
+            }
+        }
+    }
+
+    /// Freezes its controllers, scheduler and nodes: what is written stays as it is, and nobody acts on it.
+    pub fn stop_controllers(&self) -> Result<(), Error> {
+        self.others().try_for_each(|other| other.signal(Signal::Stop))
+    }
+
+    /// Lets them go on.
+    pub fn cont_controllers(&self) -> Result<(), Error> {
+        self.others().try_for_each(|other| other.signal(Signal::Continue))
     }
 
     /// Kills the API server; its port is free when this returns.
     pub fn kill_api_server(&self) {
-        self.api_server.lock().kill();
+        match &self.running {
+            Running::Programs(programs) => programs.api_server.lock().kill(),
+            Running::Sandboxed(sandboxed) => sandboxed.faults().take_down(),
+        }
     }
 
     /// Kills the API server if it runs, starts it again on the same port and waits until it is ready.
     pub async fn restart_api_server(&self) -> Result<(), Error> {
+        match &self.running {
+            Running::Programs(programs) => programs.restart_api_server().await,
+            Running::Sandboxed(sandboxed) => {
+                sandboxed.faults().take_down();
+                sandboxed.faults().bring_up();
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes `count` nodes of one size over the zones a, b, c of its region and waits until pods can go there.
+    pub(super) async fn make_nodes(&self, count: usize, size: &NodeSize) -> Result<(), Error> {
+        match &self.running {
+            Running::Programs(programs) => programs.make_nodes(count, size).await,
+            // It began with them.
+            Running::Sandboxed(_) => Ok(()),
+        }
+    }
+
+    /// What the API server alone uses; nothing for one in this process.
+    pub fn api_server_usage(&self) -> Usage {
+        self.programs()
+            .map(|programs| programs.api_server.lock().usage())
+            .unwrap_or_default()
+    }
+
+    /// What all its programs use.
+    pub fn usage(&self) -> Usage {
+        self.api_server_usage() + self.others().map(Process::usage).sum()
+    }
+
+    /// The API server's process, which changes with a restart; our own for one in this process.
+    pub fn api_server_pid(&self) -> u32 {
+        self.programs()
+            .map_or_else(std::process::id, |programs| programs.api_server.lock().pid())
+    }
+
+    pub(super) fn pids(&self) -> Vec<u32> {
+        let Some(programs) = self.programs() else {
+            return Vec::new();
+        };
+        let others = programs.others.iter().map(Process::pid);
+        std::iter::once(self.api_server_pid()).chain(others).collect()
+    }
+
+    /// Every write so far that the API server accepted or refused, oldest first; empty unless the fleet is audited.
+    /// Compare two readings to prove that nothing was written in between.
+    pub fn writes(&self) -> Vec<Write> {
+        match &self.running {
+            Running::Programs(programs) => programs
+                .plan
+                .audit_log
+                .as_deref()
+                .map(Write::read_all)
+                .unwrap_or_default(),
+            Running::Sandboxed(sandboxed) => sandboxed.writes(),
+        }
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Process> {
+        self.programs().into_iter().flat_map(|programs| &programs.others)
+    }
+
+    fn programs(&self) -> Option<&Programs> {
+        match &self.running {
+            Running::Programs(programs) => Some(programs),
+            Running::Sandboxed(_) => None,
+        }
+    }
+}
+
+impl Programs {
+    async fn restart_api_server(&self) -> Result<(), Error> {
         {
             let mut running = self.api_server.lock();
             running.kill();
@@ -149,11 +299,10 @@ impl ControlPlane {
         answer.unwrap_or_else(|last| Err(self.api_server.lock().not_ready(READY_WITHIN, last)))
     }
 
-    /// Makes `count` nodes of one size over the zones a, b, c of its region and waits until pods can go there.
-    pub(super) async fn make_nodes(&self, count: usize, size: &NodeSize) -> Result<(), Error> {
-        let nodes: Api<Node> = Api::all(self.admin());
+    async fn make_nodes(&self, count: usize, size: &NodeSize) -> Result<(), Error> {
+        let nodes: Api<Node> = Api::all(self.admin.clone());
         let failed = |source| Error::Api {
-            name: self.name().to_owned(),
+            name: self.plan.name.clone(),
             source: Box::new(source),
         };
         let parameters = PostParams::default();
@@ -183,8 +332,8 @@ impl ControlPlane {
     }
 
     fn node(&self, number: usize, size: &NodeSize) -> Node {
-        let name = format!("{}-node-{number}", self.name());
-        let region = self.region();
+        let name = format!("{}-node-{number}", self.plan.name);
+        let region = self.plan.region();
         let zone = ["a", "b", "c"][(number - 1) % 3];
         let amounts =
             json!({"cpu": size.cpu, "memory": size.memory, "pods": size.pods, "ephemeral-storage": "100Gi"});
@@ -212,36 +361,6 @@ impl ControlPlane {
         });
         serde_json::from_value(node).unwrap_or_default()
     }
-
-    /// What the API server alone uses.
-    pub fn api_server_usage(&self) -> Usage {
-        self.api_server.lock().usage()
-    }
-
-    /// What all its programs use.
-    pub fn usage(&self) -> Usage {
-        self.api_server_usage() + self.others.iter().map(Process::usage).sum()
-    }
-
-    /// The API server's process, which changes with a restart.
-    pub fn api_server_pid(&self) -> u32 {
-        self.api_server.lock().pid()
-    }
-
-    pub(super) fn pids(&self) -> Vec<u32> {
-        let others = self.others.iter().map(Process::pid);
-        std::iter::once(self.api_server_pid()).chain(others).collect()
-    }
-
-    /// Every write so far that the API server accepted or refused, oldest first; empty unless the fleet is audited.
-    /// Compare two readings to prove that nothing was written in between.
-    pub fn writes(&self) -> Vec<Write> {
-        self.plan
-            .audit_log
-            .as_deref()
-            .map(Write::read_all)
-            .unwrap_or_default()
-    }
 }
 
 /// Ready, and free of the taints with which a node begins.
@@ -258,6 +377,14 @@ fn is_ready(node: &Node) -> bool {
         .and_then(|spec| spec.taints.as_ref())
         .is_some_and(|taints| !taints.is_empty());
     node.status.as_ref().is_some_and(ready) && !tainted
+}
+
+/// One of the regions that members have.
+fn region(name: &str) -> &'static str {
+    REGIONS
+        .into_iter()
+        .find(|region| *region == name)
+        .unwrap_or_default()
 }
 
 fn log(plan: &Plan, program: &str) -> std::path::PathBuf {

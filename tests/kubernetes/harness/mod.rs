@@ -1,4 +1,5 @@
-//! Real Kubernetes for tests, benches and `make demo`: a hub API and members on loopback ports.
+//! Real Kubernetes for tests, benches and `make demo-real`: a hub API and members on loopback ports. Or the same fleet
+//! from the sandbox, in this process, so that one scenario runs in both worlds.
 //!
 //! ```text
 //! Fleet ─┬─ etcd                      one, a key prefix per control plane
@@ -8,7 +9,8 @@
 //!
 //! What must hold: hub and members differ in service CIDR and node-port range (equal ones hide every bug in which
 //! one cluster's allocation leaks into another); no process outlives the one that started it; nothing is waited for
-//! by sleeping a fixed time. It is included by path from tests, benches and examples, so it uses nothing of `hanse`.
+//! by sleeping a fixed time. It is included by path from tests, benches and examples, and uses nothing of `hanse` but
+//! the sandbox: what judges the hub shares no code with it.
 
 #![allow(
     dead_code,
@@ -29,6 +31,7 @@ mod hub;
 mod ports;
 mod process;
 mod programs;
+mod sandboxed;
 mod usage;
 mod wait;
 
@@ -39,7 +42,7 @@ use std::time::Duration;
 pub use audit::Write;
 pub use control_plane::ControlPlane;
 pub use federation::Federation;
-pub use fleet::{Fleet, FleetOptions, NodeSize};
+pub use fleet::{Fleet, FleetOptions, NodeSize, World};
 pub use hub::{Answer, HubCommand, HubProcess};
 pub use process::Signal;
 pub use programs::{Need, Programs, data, kubectl, skips_are_failures};
@@ -85,6 +88,11 @@ pub enum Error {
     },
     #[error("failed to talk to {name}")]
     Api { name: String, source: Box<kube::Error> },
+    #[error("failed to start {name} in this process")]
+    Sandbox {
+        name: String,
+        source: hanse::sandbox::ListenError,
+    },
     #[error("failed to find a free port on 127.0.0.1")]
     NoFreePort,
 }

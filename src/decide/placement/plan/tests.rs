@@ -6,6 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::api::PlacementReason;
 use crate::model::fleet::{ApiKind, Apis, Held, Nodes};
 
 fn cluster(name: &str) -> ClusterName {
@@ -229,4 +230,33 @@ proptest! {
             prop_assert_eq!(placed + refused, 1);
         }
     }
+}
+
+#[test]
+fn a_refusal_by_an_expression_shows_the_numbers_it_compared() {
+    let placement =
+        placement(&json!({"cel": "cluster.status.nodes.ready >= 5 && cluster.metadata.name != 'x'"}));
+    let reasons = plan(&fleet([member("a")]), &placement, &[]).reasons;
+    let numbers: Vec<_> = reasons[0]
+        .numbers
+        .iter()
+        .map(|(name, number)| format!("{name}={number}"))
+        .collect();
+    assert_eq!(numbers, ["status.nodes.ready=3"]);
+}
+
+#[test]
+fn numbers_that_have_hardly_moved_are_not_told_again() {
+    let reason = |ready: u32| {
+        let numbers = [("n".to_owned(), ready.to_string().parse().unwrap())].into();
+        let (cluster, message) = (cluster("a"), String::new());
+        PlacementReason::from(Reason {
+            cluster,
+            filter: Filter::ClusterSelection,
+            message,
+            numbers,
+        })
+    };
+    assert_eq!(reason(102).steadied_by(&[reason(100)]), reason(100));
+    assert_eq!(reason(120).steadied_by(&[reason(100)]), reason(120));
 }

@@ -210,3 +210,53 @@ proptest! {
         }
     }
 }
+
+fn selecting(selector: &Value) -> Policies {
+    all([policy("p", OLD, &json!({"resourceSelectors": [selector]}))])
+}
+
+#[rstest]
+#[case::by_kind(json!({"apiVersion": "*", "kind": "Role"}), true)]
+#[case::by_name(json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "name": "all"}), true)]
+#[case::by_anything(json!({"apiVersion": "*", "kind": "*"}), false)]
+#[case::by_another_name(json!({"apiVersion": "*", "kind": "Role", "name": "other"}), false)]
+#[case::by_another_group(json!({"apiVersion": "example.dev/v1", "kind": "Role"}), false)]
+fn what_is_never_propagated_is_refused_only_where_somebody_named_it(
+    #[case] selector: Value,
+    #[case] refused: bool,
+) {
+    let role = template(("rbac.authorization.k8s.io/v1", "Role"), "shop", "all", &[]);
+    let policies = selecting(&selector);
+    assert!(policies.govern(&role, None).is_none());
+    assert_eq!(policies.refuse(&role).is_some(), refused);
+}
+
+#[rstest]
+#[case::the_machinerys_own_is_not_meant(json!({"apiVersion": "*", "kind": "ConfigMap"}), false)]
+#[case::unless_by_name(json!({"apiVersion": "*", "kind": "ConfigMap", "name": "kube-root-ca.crt"}), true)]
+fn one_object_that_is_never_propagated_is_refused_only_by_name(
+    #[case] selector: Value,
+    #[case] refused: bool,
+) {
+    let bundle = template(("v1", "ConfigMap"), "shop", "kube-root-ca.crt", &[]);
+    assert_eq!(selecting(&selector).refuse(&bundle).is_some(), refused);
+    assert!(
+        selecting(&selector).refuse(&web()).is_none(),
+        "what may be propagated is not refused"
+    );
+}
+
+#[test]
+fn a_policy_for_roles_does_not_speak_of_those_that_the_hub_made() {
+    let policies = selecting(&json!({"apiVersion": "*", "kind": "RoleBinding"}));
+    let of = |labels| {
+        template(
+            ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+            "shop",
+            "owners",
+            labels,
+        )
+    };
+    assert!(policies.refuse(&of(&[])).is_some());
+    assert!(policies.refuse(&of(&[("hanse.dev/system", "true")])).is_none());
+}

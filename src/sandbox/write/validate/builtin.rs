@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::custom::path;
 use super::{Change, IMMUTABLE, duplicate, forbidden, invalid, required, unsupported, workload};
 use crate::model::schema::{ProblemKind, check as judge};
+use crate::sandbox::crd::path;
 use crate::sandbox::failure::Cause;
 
 pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
@@ -30,10 +30,10 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
         }
         "persistentvolumeclaims" => claim(change, causes),
         "horizontalpodautoscalers.autoscaling" => autoscaler(change, causes),
-        "priorityclasses.scheduling.k8s.io" => {
-            if change.old.is_some_and(|old| old["value"] != change.new["value"]) {
-                causes.push(forbidden("value", "may not be changed in an update."));
-            }
+        "priorityclasses.scheduling.k8s.io"
+            if change.old.is_some_and(|old| old["value"] != change.new["value"]) =>
+        {
+            causes.push(forbidden("value", "may not be changed in an update."));
         }
         _ => {}
     }
@@ -49,7 +49,7 @@ fn schema(change: &Change<'_>, causes: &mut Vec<Cause>) {
     };
     for problem in judge(schema, change.new) {
         let value = change.new.pointer(&problem.pointer).unwrap_or(&Value::Null);
-        let place = path(&problem.pointer);
+        let place = path(&problem.pointer, change.new);
         match &problem.kind {
             ProblemKind::Missing { field } if !place.starts_with("status") => {
                 let point = if place.is_empty() { "" } else { "." };

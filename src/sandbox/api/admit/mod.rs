@@ -1,0 +1,90 @@
+//! What the API server itself has a word in, between a request and the store.
+//!
+//! [`shape`] fills in what its plugins fill in and refuses what they refuse early; [`judge`] sees the object as it
+//! would be stored. Which plugins there are is upstream's default, less those that `docs/reference/sandbox.md` lists.
+
+mod namespace;
+mod pods;
+
+use serde_json::Value;
+
+use super::{Server, Target};
+use crate::sandbox::admission::{Judged, Operation};
+use crate::sandbox::failure::Failure;
+use crate::sandbox::object::{self, Object};
+use crate::sandbox::write::Writer;
+
+/// Of a create: before names are made and anything is handed out.
+pub(super) fn shape(server: &Server, target: &Target, object: &mut Value) -> Result<(), Failure> {
+    let target = target.named(object::name(object));
+    namespace::must_take_new_content(server, &target)?;
+    if target.is("", "pods") {
+        pods::shape(server, &target, object)?;
+    }
+    Ok(())
+}
+
+/// Of a create (no `old`) or an update: the last word before the store.
+pub(super) fn judge(
+    server: &Server,
+    writer: &Writer,
+    target: &Target,
+    old: Option<&Value>,
+    new: &Value,
+) -> Result<(), Failure> {
+    let resource = &target.resource;
+    if target.subresource.is_empty() {
+        let access = server.access();
+        access.admit(&writer.user, &resource.group, &resource.plural, old, new)?;
+    }
+    let operation = if old.is_some() {
+        Operation::Update
+    } else {
+        Operation::Create
+    };
+    ask_policies(server, writer, target, operation, old, Some(new))
+}
+
+/// Of a deletion.
+pub(super) fn judge_delete(
+    server: &Server,
+    writer: &Writer,
+    target: &Target,
+    old: &Value,
+) -> Result<(), Failure> {
+    ask_policies(server, writer, target, Operation::Delete, Some(old), None)
+}
+
+/// Of a subresource that is created: `pods/binding`, `pods/eviction`.
+pub(super) fn judge_action(
+    server: &Server,
+    writer: &Writer,
+    target: &Target,
+    body: &Value,
+) -> Result<(), Failure> {
+    namespace::must_take_new_content(server, target)?;
+    ask_policies(server, writer, target, Operation::Create, None, Some(body))
+}
+
+fn ask_policies(
+    server: &Server,
+    writer: &Writer,
+    target: &Target,
+    operation: Operation,
+    old: Option<&Value>,
+    object: Option<&Value>,
+) -> Result<(), Failure> {
+    let namespace = target
+        .namespace
+        .as_deref()
+        .and_then(|name| namespace::get(server, name));
+    server.policies().judge(&Judged {
+        user: &writer.user,
+        operation,
+        target,
+        object,
+        old,
+        namespace: namespace.as_ref().map(|namespace: &Object| &**namespace),
+        dry_run: writer.dry_run,
+    })
+}

@@ -1,0 +1,234 @@
+//! What is wrong with a definition.
+
+use serde_json::Value;
+
+use super::condition::{ESTABLISHED, is_true};
+use super::resource::is_protected;
+use super::structural::{self, invalid, required, unsupported};
+use crate::model::schema::Schemas;
+use crate::sandbox::failure::Cause;
+use crate::sandbox::object::name;
+
+const LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
+                     character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
+                     validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+
+/// Who owns `*.k8s.io` says with this annotation that a kind there was looked at.
+const APPROVAL: &str = "api-approved.kubernetes.io";
+
+/// Everything upstream refuses in a definition, in its words. `old` is None for creates. What a schema of its own type
+/// finds (missing fields, wrong types) is not repeated here.
+pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let spec = &definition["spec"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));
+    if old.is_none() && name(definition) != format!("{plural}.{group}") {
+        let why = r#"must be spec.names.plural+"."+spec.group"#;
+        causes.push(invalid("metadata.name", &name(definition).into(), why));
+    }
+    if !group.is_empty() && !group.contains('.') {
+        causes.push(invalid(
+            "spec.group",
+            &spec["group"],
+            "should be a domain with at least one dot",
+        ));
+    }
+    let scope = text(&spec["scope"]);
+    if !matches!(scope.as_str(), "" | "Cluster" | "Namespaced") {
+        causes.push(unsupported("spec.scope", &scope, &["Cluster", "Namespaced"]));
+    }
+    let approved = definition["metadata"]["annotations"][APPROVAL].as_str().is_some();
+    if is_protected(&group) && !approved {
+        let why = format!(
+            "protected groups must have approval annotation {APPROVAL:?}, see \
+             https://github.com/kubernetes/enhancements/pull/1111"
+        );
+        causes.push(required(&format!("metadata.annotations[{APPROVAL}]"), &why));
+    }
+    names(&spec["names"], &mut causes);
+    versions(definition, &mut causes);
+    if let Some(old) = old {
+        immutable(old, definition, &mut causes);
+    }
+    causes
+}
+
+fn names(names: &Value, causes: &mut Vec<Cause>) {
+    let text = |field: &str| names[field].as_str().unwrap_or_default();
+    for field in ["plural", "singular", "kind", "listKind"] {
+        let at = format!("spec.names.{field}");
+        let (is_kind, name) = (field.ends_with("ind"), text(field));
+        let plain = if is_kind {
+            name.to_lowercase()
+        } else {
+            name.to_owned()
+        };
+        if name.is_empty() {
+            causes.push(required(&at, ""));
+        } else if !is_label(&plain) {
+            let mixed = "may have mixed case, but should otherwise match: ";
+            let why = format!("{}{LABEL}", if is_kind { mixed } else { "" });
+            causes.push(invalid(&at, &names[field], &why));
+        }
+    }
+    for field in ["shortNames", "categories"] {
+        for (index, name) in names[field].as_array().into_iter().flatten().enumerate() {
+            if !name.as_str().is_some_and(is_label) {
+                causes.push(invalid(&format!("spec.names.{field}[{index}]"), name, LABEL));
+            }
+        }
+    }
+    if !text("kind").is_empty() && text("kind") == text("listKind") {
+        let why = "kind and listKind may not be the same";
+        causes.push(invalid("spec.names.listKind", &names["listKind"], why));
+    }
+}
+
+fn versions(definition: &Value, causes: &mut Vec<Cause>) {
+    let all = &definition["spec"]["versions"];
+    let listed = all.as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut seen = Vec::new();
+    // Upstream keeps one schema for all versions apart, and names it so.
+    let schema = |version: &Value| version["schema"]["openAPIV3Schema"].clone();
+    let same = listed.iter().all(|version| schema(version) == schema(&listed[0]));
+    let before = causes.len();
+    for (index, version) in listed.iter().enumerate() {
+        let at = format!("spec.versions[{index}]");
+        let name = version["name"].as_str().unwrap_or_default();
+        if !is_label(name) {
+            causes.push(invalid(&format!("{at}.name"), &version["name"], LABEL));
+        }
+        seen.push(name);
+        columns(version, same, &at, causes);
+        scale(version, same, &at, causes);
+        if !schema(version).is_object() {
+            causes.push(required(&format!("{at}.schema.openAPIV3Schema"), ""));
+        } else if !same {
+            causes.extend(structural::check(
+                &schema(version),
+                &format!("{at}.schema.openAPIV3Schema"),
+            ));
+        } else if index == 0 {
+            causes.extend(structural::check(
+                &schema(version),
+                "spec.validation.openAPIV3Schema",
+            ));
+        }
+    }
+    let count = seen.len();
+    seen.sort_unstable();
+    seen.dedup();
+    if seen.len() != count {
+        causes.push(invalid("spec.versions", all, "must contain unique version names"));
+    }
+    if listed.iter().filter(|version| version["storage"] == true).count() != 1 {
+        let why = "must have exactly one version marked as storage version";
+        causes.push(invalid("spec.versions", all, why));
+    }
+    if causes.len() == before {
+        rules(definition, causes);
+    }
+}
+
+/// Rules that can't be read are refused. What only our CEL does not know is accepted and not checked.
+fn rules(definition: &Value, causes: &mut Vec<Cause>) {
+    let Ok(schemas) = Schemas::from_crd(definition) else {
+        return;
+    };
+    let unread =
+        |text: &&String| text.contains("there is no variable") || text.contains("the expression at ");
+    for rule in schemas.skipped_rules().iter().filter(unread) {
+        let (rule, why) = rule.rsplit_once(": failed to compile").unwrap_or((rule, ""));
+        let at = "spec.validation.openAPIV3Schema.x-kubernetes-validations";
+        causes.push(invalid(at, &rule.into(), &format!("compilation failed{why}")));
+    }
+}
+
+fn columns(version: &Value, same: bool, at: &str, causes: &mut Vec<Cause>) {
+    const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
+    let at = if same { "spec" } else { at };
+    let columns = version["additionalPrinterColumns"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    for (index, column) in columns.enumerate() {
+        let at = format!("{at}.additionalPrinterColumns[{index}]");
+        let kind = column["type"].as_str().unwrap_or_default();
+        if !TYPES.contains(&kind) {
+            let why = format!("must be one of {}", TYPES.join(","));
+            causes.push(invalid(&format!("{at}.type"), &column["type"], &why));
+        }
+        if column["jsonPath"]
+            .as_str()
+            .is_none_or(|path| !path.starts_with('.'))
+        {
+            let why = "must be a simple json path starting with .";
+            causes.push(invalid(&format!("{at}.JSONPath"), &column["jsonPath"], why));
+        }
+    }
+}
+
+fn scale(version: &Value, same: bool, at: &str, causes: &mut Vec<Cause>) {
+    let scale = &version["subresources"]["scale"];
+    let at = format!("{}.subresources.scale", if same { "spec" } else { at });
+    let paths = [
+        ("specReplicasPath", ".spec.", true),
+        ("statusReplicasPath", ".status.", true),
+        ("labelSelectorPath", ".s", false),
+    ];
+    for (field, prefix, needed) in paths.into_iter().filter(|_| scale.is_object()) {
+        let path = scale[field].as_str().unwrap_or_default();
+        let whole = if prefix == ".s" {
+            ".spec or .status"
+        } else {
+            &prefix[..prefix.len() - 1]
+        };
+        if path.is_empty() {
+            if needed {
+                causes.push(required(&format!("{at}.{field}"), ""));
+            }
+        } else if !path.starts_with(prefix) {
+            let why = format!("should be a json path under {whole}");
+            causes.push(invalid(&format!("{at}.{field}"), &scale[field], &why));
+        }
+    }
+}
+
+/// What a kind that is in use can't change, and versions that objects may still be kept in.
+fn immutable(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
+    let mut fields = vec!["/spec/group", "/spec/names/plural"];
+    if is_true(old, ESTABLISHED) {
+        fields.extend(["/spec/scope", "/spec/names/kind"]);
+    }
+    for field in fields {
+        let now = new.pointer(field).unwrap_or(&Value::Null);
+        if old.pointer(field) != Some(now) {
+            let at = field.trim_start_matches('/').replace('/', ".");
+            causes.push(invalid(&at, now, "field is immutable"));
+        }
+    }
+    let stored = new["status"]["storedVersions"].as_array().into_iter().flatten();
+    for (index, version) in stored.enumerate() {
+        let versions = new["spec"]["versions"].as_array();
+        if versions.is_some_and(|all| all.iter().any(|one| one["name"] == *version)) {
+            continue;
+        }
+        let name = version.as_str().unwrap_or_default();
+        let why = format!(
+            "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until \
+             a storage migration ensures no data remains persisted in {name} and removes {name} from \
+             status.storedVersions"
+        );
+        causes.push(invalid(&format!("status.storedVersions[{index}]"), version, &why));
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+    bytes.len() <= 63
+        && bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes.last() != Some(&b'-')
+        && bytes.iter().all(plain)
+}

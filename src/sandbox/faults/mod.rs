@@ -1,0 +1,312 @@
+//! What goes wrong between a client and its API server: scripted, or by chance from a seed.
+//!
+//! ```text
+//! request ─► frozen? ─► latency ─► refused? ─► server ─► reply lost? ─► response
+//!                                     429, 5xx             (done, not told)   └ watch: late, dropped or cut events
+//! ```
+//!
+//! Each cluster has its own. Without faults a request passes through untouched. Chances are drawn from one generator
+//! per cluster, in the order of requests: with one seed and a paused clock a run is the same again.
+
+mod body;
+mod stop;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tower::BoxError;
+
+pub use body::Body;
+pub use stop::{Moment, Stop, Stopped};
+
+use super::failure::Failure;
+use stop::Held;
+
+/// How often something goes wrong, in thousandths of all requests (or watch events).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Odds {
+    /// 429 with Retry-After, nothing done.
+    pub too_many_requests: u32,
+    /// 500 or 503, nothing done.
+    pub server_errors: u32,
+    /// The connection ends before the request is read.
+    pub refused_connections: u32,
+    /// The request is carried out, and the connection ends before the answer.
+    pub lost_replies: u32,
+    /// A watch ends with this event.
+    pub cut_watches: u32,
+    /// A watch leaves this event out, which a real API server never does.
+    pub dropped_events: u32,
+}
+
+/// The faults of one cluster. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone)]
+pub struct Faults(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    frozen: watch::Sender<bool>,
+    /// Counts the times that all watches were cut.
+    cuts: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    chances: fastrand::Rng,
+    odds: Odds,
+    latency: Range<Duration>,
+    delay: Range<Duration>,
+    down: bool,
+    stop: Option<Stop>,
+}
+
+impl Faults {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                chances: fastrand::Rng::with_seed(seed),
+                odds: Odds::default(),
+                latency: Duration::ZERO..Duration::ZERO,
+                delay: Duration::ZERO..Duration::ZERO,
+                down: false,
+                stop: None,
+            }),
+            frozen: watch::Sender::new(false),
+            cuts: watch::Sender::new(0),
+        }))
+    }
+
+    /// From now on this is how often what goes wrong.
+    pub fn set_odds(&self, odds: Odds) {
+        self.0.state.lock().odds = odds;
+    }
+
+    /// Each request takes so much longer.
+    pub fn set_latency(&self, latency: Range<Duration>) {
+        self.0.state.lock().latency = latency;
+    }
+
+    /// Each watch event comes so much later, in its order.
+    pub fn set_watch_delay(&self, delay: Range<Duration>) {
+        self.0.state.lock().delay = delay;
+    }
+
+    /// Nothing is answered any more, and nothing fails: as when the process is stopped, or packets are lost.
+    pub fn freeze(&self) {
+        self.0.frozen.send_replace(true);
+    }
+
+    /// What was waiting goes on.
+    pub fn thaw(&self) {
+        self.0.frozen.send_replace(false);
+    }
+
+    /// Connections are refused, and those there are end.
+    pub fn take_down(&self) {
+        self.0.state.lock().down = true;
+        self.cut_watches();
+    }
+
+    /// Connections are accepted again.
+    pub fn bring_up(&self) {
+        self.0.state.lock().down = false;
+    }
+
+    /// Ends every watch there is, once.
+    pub fn cut_watches(&self) {
+        self.0.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Holds a write for ever. Several clusters may share one [`Stop`]: their writes are counted together.
+    pub fn stop_at(&self, stop: &Stop) {
+        self.0.state.lock().stop = Some(stop.clone());
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn clear(&self) {
+        {
+            let mut state = self.0.state.lock();
+            state.odds = Odds::default();
+            state.latency = Duration::ZERO..Duration::ZERO;
+            state.delay = Duration::ZERO..Duration::ZERO;
+            state.down = false;
+            state.stop = None;
+        }
+        self.thaw();
+    }
+
+    /// Passes one request, by a user, to the server, with what goes wrong on the way.
+    pub(crate) async fn around<F>(
+        &self,
+        user: &(dyn Fn() -> String + Sync),
+        request: Request<Bytes>,
+        server: impl FnOnce(Request<Bytes>) -> F,
+    ) -> Result<Response<Body>, BoxError>
+    where
+        F: Future<Output = Response<Body>>,
+    {
+        self.thawed().await;
+        let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let written = is_write.then(|| request.uri().path());
+        let drawn = self.0.state.lock().draw(user, written);
+        if !drawn.latency.is_zero() {
+            tokio::time::sleep(drawn.latency).await;
+            self.thawed().await;
+        }
+        match drawn.fate {
+            Fate::Passes => {}
+            Fate::Refused => return Err(broken("connection refused")),
+            Fate::Status(failure) => return Ok(answer(&failure)),
+            Fate::Lost => {
+                drop(server(request).await);
+                return Err(broken("connection reset by peer"));
+            }
+            Fate::Held(held) if held.moment == Moment::Before => return held.for_ever().await,
+            Fate::Held(held) => {
+                drop(server(request).await);
+                return held.for_ever().await;
+            }
+        }
+        let is_watch = is_watch(request.uri());
+        let response = server(request).await;
+        self.thawed().await;
+        if !is_watch || response.status() != StatusCode::OK {
+            return Ok(response);
+        }
+        let faults = self.clone();
+        Ok(response.map(|body| body::through(faults, body)))
+    }
+
+    async fn thawed(&self) {
+        let mut frozen = self.0.frozen.subscribe();
+        // The sender lives as long as this.
+        let _ = frozen.wait_for(|frozen| !frozen).await;
+    }
+}
+
+/// What becomes of a request.
+enum Fate {
+    Passes,
+    Refused,
+    Status(Failure),
+    Lost,
+    Held(Held),
+}
+
+struct Drawn {
+    latency: Duration,
+    fate: Fate,
+}
+
+/// What becomes of a watch event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EventFate {
+    Passes,
+    Dropped,
+    Cut,
+}
+
+impl State {
+    fn draw(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Drawn {
+        let latency = self.within(self.latency.clone());
+        let fate = self.fate(user, written);
+        Drawn { latency, fate }
+    }
+
+    fn fate(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Fate {
+        if self.down {
+            return Fate::Refused;
+        }
+        if let (Some(path), Some(stop)) = (written, &self.stop)
+            && let Some(held) = stop.count(&user(), path)
+        {
+            return Fate::Held(held);
+        }
+        if self.odds == Odds::default() {
+            return Fate::Passes;
+        }
+        if self.happens(self.odds.refused_connections) {
+            return Fate::Refused;
+        }
+        if self.happens(self.odds.too_many_requests) {
+            let words = "the server has received too many requests and has asked us to try again later";
+            let mut failure = Failure::new(429, "TooManyRequests", words);
+            failure.details.retry_after_seconds = Some(1);
+            return Fate::Status(failure);
+        }
+        if self.happens(self.odds.server_errors) {
+            return Fate::Status(if self.chances.bool() {
+                Failure::internal("etcdserver: request timed out")
+            } else {
+                Failure::new(
+                    503,
+                    "ServiceUnavailable",
+                    "the server is currently unable to handle the request",
+                )
+            });
+        }
+        if self.happens(self.odds.lost_replies) {
+            return Fate::Lost;
+        }
+        Fate::Passes
+    }
+
+    fn event(&mut self) -> (Duration, EventFate) {
+        let delay = self.within(self.delay.clone());
+        let fate = if self.happens(self.odds.cut_watches) {
+            EventFate::Cut
+        } else if self.happens(self.odds.dropped_events) {
+            EventFate::Dropped
+        } else {
+            EventFate::Passes
+        };
+        (delay, fate)
+    }
+
+    /// Draws only when there is a chance: what is switched off does not move the generator.
+    fn happens(&mut self, thousandths: u32) -> bool {
+        thousandths > 0 && self.chances.u32(0..1000) < thousandths
+    }
+
+    fn within(&mut self, range: Range<Duration>) -> Duration {
+        if range.is_empty() {
+            return range.start;
+        }
+        let (least, most) = (range.start.as_micros(), range.end.as_micros());
+        let micros = self.chances.u128(least..most);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+}
+
+fn is_watch(uri: &http::Uri) -> bool {
+    let query = uri.query().unwrap_or_default();
+    query
+        .split('&')
+        .any(|pair| matches!(pair, "watch" | "watch=1" | "watch=true"))
+}
+
+fn broken(words: &'static str) -> BoxError {
+    std::io::Error::other(words).into()
+}
+
+fn answer(failure: &Failure) -> Response<Body> {
+    let mut response = Response::new(body::whole(failure.status().to_string()));
+    *response.status_mut() = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
+    if let Some(seconds) = failure.details.retry_after_seconds {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}

@@ -1,0 +1,224 @@
+//! Collections: listed, page by page if asked, and deleted.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::body::Body;
+use super::negotiate::{Form, List};
+use super::query::{Query, invalid};
+use super::table::{self, Include};
+use super::{Call, answer, verbs};
+use crate::sandbox::api::{Selection, Target};
+use crate::sandbox::failure::{Cause, Failure};
+use crate::sandbox::object::{self, Object};
+
+const TOO_OLD: &str = "The resourceVersion for the provided list is too old.";
+const CONTINUE_TOO_OLD: &str = "The provided continue parameter is too old to display a consistent list result. You \
+    can start a new list without the continue parameter.";
+
+/// Where the next page starts.
+#[derive(Debug, Serialize, Deserialize)]
+struct Continue {
+    v: String,
+    rv: u64,
+    /// The last one that was given, `namespace/name` or `name`.
+    start: String,
+}
+
+/// `GET` of a collection.
+pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    verbs::must_serve(target, "list")?;
+    let form = Form::wanted(call.headers)?;
+    let selection = selection(call.query, target)?;
+    let page = read_page(call, target, &selection)?;
+    Ok(show(call, target, form, &page))
+}
+
+/// `DELETE` of a collection.
+pub(super) fn delete(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    verbs::must_serve(target, "deletecollection")?;
+    let form = Form::wanted(call.headers)?;
+    let selection = selection(call.query, target)?;
+    let options = verbs::delete_options(call)?;
+    let writer = verbs::writer(call, "DeleteOptions")?;
+    let items = call
+        .server
+        .delete_collection(&writer, target, &selection, &options)?;
+    let metadata = json!({"resourceVersion": call.server.store().revision().to_string()});
+    Ok(show(call, target, form, &Page { items, metadata }))
+}
+
+pub(super) fn selection(query: &Query, target: &Target) -> Result<Selection, Failure> {
+    Selection::parse(target, query.text("labelSelector"), query.text("fieldSelector"))
+}
+
+/// What of the objects comes with the rows of a table.
+pub(super) fn include(query: &Query) -> Include {
+    Include::parse(query.text("includeObject")).unwrap_or_default()
+}
+
+/// Objects as a table.
+pub(super) fn table(
+    call: &Call<'_>,
+    target: &Target,
+    code: u16,
+    items: &[Object],
+    metadata: Value,
+) -> Response<Body> {
+    let now = call.server.clock().now();
+    let mut table = table::table(target, items, now, include(call.query));
+    table["metadata"] = metadata;
+    answer::json(code, &table)
+}
+
+struct Page {
+    items: Vec<Object>,
+    metadata: Value,
+}
+
+fn show(call: &Call<'_>, target: &Target, form: Form, page: &Page) -> Response<Body> {
+    if form == Form::Table {
+        return table(call, target, 200, &page.items, page.metadata.clone());
+    }
+    answer::json(
+        200,
+        &List {
+            resource: &target.resource,
+            version: &target.version,
+            form,
+            metadata: &page.metadata,
+            items: &page.items,
+        },
+    )
+}
+
+fn read_page(call: &Call<'_>, target: &Target, selection: &Selection) -> Result<Page, Failure> {
+    let query = call.query;
+    check(query)?;
+    let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
+    let (mut items, revision, after) = match query.get("continue") {
+        Some(token) => {
+            let next = read_token(token)?;
+            let items = call.server.select_at(target, selection, next.rv);
+            let items = items.map_err(|_| Failure::expired(CONTINUE_TOO_OLD))?;
+            (items, next.rv, Some(next.start))
+        }
+        None => {
+            let asked = revision(query.text("resourceVersion"))?;
+            let exact = query.text("resourceVersionMatch") == "Exact"
+                || (limit > 0 && asked > 0 && query.get("resourceVersionMatch").is_none());
+            let (items, current) = call.server.select(target, selection);
+            if asked > current {
+                return Err(too_new(asked, current));
+            }
+            if exact && asked > 0 {
+                let items = call.server.select_at(target, selection, asked);
+                (items.map_err(|_| Failure::expired(TOO_OLD))?, asked, None)
+            } else {
+                (items, current, None)
+            }
+        }
+    };
+    if let Some(after) = after {
+        let after = place(&after);
+        items.retain(|object| {
+            (
+                object::namespace(object).unwrap_or_default(),
+                object::name(object),
+            ) > after
+        });
+    }
+    let mut metadata = json!({"resourceVersion": revision.to_string()});
+    if limit > 0 && items.len() > limit {
+        let remaining = items.len() - limit;
+        items.truncate(limit);
+        if let Some(last) = items.last() {
+            metadata["continue"] = token(last, revision).into();
+            if selection.is_everything() {
+                metadata["remainingItemCount"] = remaining.into();
+            }
+        }
+    }
+    Ok(Page { items, metadata })
+}
+
+fn check(query: &Query) -> Result<(), Failure> {
+    let refused =
+        |field: &str, reason, message: &str| Err(invalid("ListOptions", field, reason, message.to_owned()));
+    let (revision, matched) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
+    if query.flag("sendInitialEvents").is_some() {
+        let why = "Forbidden: sendInitialEvents is forbidden for list";
+        return refused("sendInitialEvents", "FieldValueForbidden", why);
+    }
+    let Some(matched) = matched else { return Ok(()) };
+    let field = "resourceVersionMatch";
+    match (matched, revision) {
+        (_, None) => {
+            let why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
+            refused(field, "FieldValueForbidden", why)
+        }
+        _ if query.get("continue").is_some() => {
+            let why = "Forbidden: resourceVersionMatch is forbidden when continue is provided";
+            refused(field, "FieldValueForbidden", why)
+        }
+        ("Exact", Some("0")) => {
+            let why = "Forbidden: resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            refused(field, "FieldValueForbidden", why)
+        }
+        ("Exact" | "NotOlderThan", _) => Ok(()),
+        (other, _) => {
+            let why = format!(
+                "Unsupported value: \"{other}\": supported values: \"\", \"Exact\", \"NotOlderThan\""
+            );
+            refused(field, "FieldValueNotSupported", &why)
+        }
+    }
+}
+
+/// 0 for none.
+pub(super) fn revision(text: &str) -> Result<u64, Failure> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    text.parse().map_err(|_| {
+        let message =
+            format!("Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax");
+        invalid("", "resourceVersion", "FieldValueInvalid", message)
+    })
+}
+
+fn too_new(asked: u64, current: u64) -> Failure {
+    let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
+    let mut failure = Failure::new(504, "Timeout", message);
+    failure.details.retry_after_seconds = Some(1);
+    failure.details.causes = vec![Cause {
+        reason: "ResourceVersionTooLarge",
+        message: "Too large resource version".to_owned(),
+        field: String::new(),
+    }];
+    failure
+}
+
+fn token(last: &Value, revision: u64) -> String {
+    let start = match object::namespace(last) {
+        Some(namespace) => format!("{namespace}/{}", object::name(last)),
+        None => object::name(last).to_owned(),
+    };
+    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start});
+    URL_SAFE_NO_PAD.encode(token.to_string())
+}
+
+fn read_token(token: &str) -> Result<Continue, Failure> {
+    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+    bytes
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .filter(|token: &Continue| token.v == "meta.k8s.io/v1" && token.rv > 0)
+        .ok_or_else(|| Failure::bad_request("continue key is not valid"))
+}
+
+fn place(start: &str) -> (&str, &str) {
+    start.split_once('/').unwrap_or(("", start))
+}

@@ -1,0 +1,107 @@
+//! What containers printed: `GET pods/NAME/log`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Response;
+use serde_json::Value;
+
+use super::body::Body;
+use super::{Call, answer};
+use crate::sandbox::api::Target;
+use crate::sandbox::failure::Failure;
+
+/// Who knows what a container of a pod printed, or why it printed nothing.
+#[derive(Clone)]
+pub(crate) struct Logs(Arc<Source>);
+
+type Source = dyn Fn(&Value, &str) -> Result<Arc<str>, Failure> + Send + Sync;
+
+impl Logs {
+    pub(crate) fn new(
+        source: impl Fn(&Value, &str) -> Result<Arc<str>, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(source))
+    }
+}
+
+impl Default for Logs {
+    /// Nothing runs: nothing was printed.
+    fn default() -> Self {
+        Self::new(|_, _| Ok("".into()))
+    }
+}
+
+impl fmt::Debug for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Logs")
+    }
+}
+
+/// Following a log ends where it ends: what is printed is scripted, and known at once.
+pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    let pod = call.server.get(&target.at(""))?;
+    let container = container(call, target, &pod)?;
+    let text = (call.logs.0)(&pod, container)?;
+    let lines = call
+        .query
+        .number("tailLines")?
+        .and_then(|lines| usize::try_from(lines).ok());
+    let text = match lines {
+        Some(lines) => tail(&text, lines),
+        None => &text,
+    };
+    Ok(answer::text(200, text))
+}
+
+/// The one that is asked for, or the only one.
+fn container<'a>(call: &'a Call<'_>, target: &Target, pod: &'a Value) -> Result<&'a str, Failure> {
+    let fields = ["containers", "initContainers"];
+    let all = fields
+        .iter()
+        .filter_map(|field| pod["spec"][field].as_array())
+        .flatten();
+    let names: Vec<&str> = all.filter_map(|container| container["name"].as_str()).collect();
+    let name = &target.name;
+    match (call.query.get("container"), names.as_slice()) {
+        (Some(asked), names) if names.contains(&asked) => Ok(asked),
+        (Some(asked), _) => Err(Failure::bad_request(format!(
+            "container {asked} is not valid for pod {name}"
+        ))),
+        (None, [only]) => Ok(*only),
+        (None, names) => Err(Failure::bad_request(format!(
+            "a container name must be specified for pod {name}, choose one of: [{}]",
+            names.join(" ")
+        ))),
+    }
+}
+
+fn tail(text: &str, lines: usize) -> &str {
+    let ends = text.char_indices().rev().filter(|(_, letter)| *letter == '\n');
+    // The last line's own end does not count.
+    let skip = usize::from(text.ends_with('\n')) + lines;
+    match lines {
+        0 => "",
+        _ => ends
+            .map(|(at, _)| at)
+            .nth(skip - 1)
+            .map_or(text, |at| &text[at + 1..]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("a\nb\nc\n", 0, "")]
+    #[case("a\nb\nc\n", 1, "c\n")]
+    #[case("a\nb\nc\n", 2, "b\nc\n")]
+    #[case("a\nb\nc", 2, "b\nc")]
+    #[case("a\nb\n", 9, "a\nb\n")]
+    fn the_tail_of_a_log_is_whole_lines(#[case] text: &str, #[case] lines: usize, #[case] expected: &str) {
+        assert_eq!(tail(text, lines), expected);
+    }
+}

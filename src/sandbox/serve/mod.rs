@@ -1,0 +1,176 @@
+//! HTTP: requests become calls of `api`, and objects become answers.
+//!
+//! ```text
+//! request ─route─► Asked ─access─► may? ─┬─► verbs ──► api ─┐
+//!                                        ├─► list, watch ───┼─► answer (JSON, Status, watch lines)
+//!                                        └─► paths ─────────┘
+//! ```
+//!
+//! Only JSON is spoken: other formats are refused as upstream refuses what it does not know, and clients fall back.
+
+mod answer;
+mod audit;
+mod body;
+pub(crate) mod discovery;
+mod list;
+pub(crate) mod listen;
+mod logs;
+mod negotiate;
+pub(crate) mod openapi;
+mod paths;
+mod query;
+mod route;
+pub(crate) mod table;
+#[cfg(test)]
+mod tests;
+mod verbs;
+mod watch;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Bytes;
+
+pub use audit::Write;
+pub(crate) use body::Body;
+pub(crate) use logs::Logs;
+
+use super::access::{Access, User};
+use super::api::{Server, Target};
+use super::failure::Failure;
+use audit::Audit;
+use query::Query;
+use route::{Asked, Place};
+
+/// The HTTP side of one API server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Http(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    server: Server,
+    access: Access,
+    audit: Audit,
+    logs: Logs,
+}
+
+/// A request that may be carried out.
+#[derive(Debug)]
+struct Call<'a> {
+    server: &'a Server,
+    access: &'a Access,
+    logs: &'a Logs,
+    user: &'a User,
+    verb: &'static str,
+    method: &'a Method,
+    query: &'a Query,
+    headers: &'a HeaderMap,
+    body: &'a Bytes,
+}
+
+impl Http {
+    pub(crate) fn new(server: Server, access: Access) -> Self {
+        Self::with_logs(server, access, Logs::default())
+    }
+
+    /// The same where something runs.
+    pub(crate) fn with_logs(server: Server, access: Access, logs: Logs) -> Self {
+        Self(Arc::new(Inner {
+            server,
+            access,
+            logs,
+            audit: Audit::default(),
+        }))
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.0.server
+    }
+
+    /// Requests that changed something or were to, with what became of them: the last ones, oldest first.
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        self.0.audit.all()
+    }
+
+    /// Answers a request. A watch's answer comes at once, and its body as long as it is read.
+    #[expect(
+        clippy::unused_async,
+        reason = "answering may wait one day; the callers should not change then"
+    )]
+    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(parts.uri.query().unwrap_or_default());
+        let asked = Asked::read(&parts.method, parts.uri.path(), &query);
+        let user = match self.0.access.authenticate(&parts.headers, &asked.attributes()) {
+            Ok(user) => user,
+            Err(failure) => return answer::refused(&failure),
+        };
+        let call = Call {
+            server: &self.0.server,
+            access: &self.0.access,
+            logs: &self.0.logs,
+            user: &user,
+            verb: asked.verb,
+            method: &parts.method,
+            query: &query,
+            headers: &parts.headers,
+            body: &body,
+        };
+        let answer = match self.0.access.authorize(&user, &asked.attributes()) {
+            Ok(()) => call
+                .carry_out(&asked)
+                .unwrap_or_else(|failure| answer::refused(&failure)),
+            Err(failure) => answer::refused(&failure),
+        };
+        self.0
+            .audit
+            .note(&self.0.access, &call, &asked, answer.status().as_u16());
+        answer
+    }
+}
+
+impl Call<'_> {
+    fn carry_out(&self, asked: &Asked) -> Result<Response<Body>, Failure> {
+        let place = match asked.place() {
+            None => return Ok(paths::answer(self, &asked.path)),
+            Some(place) => place,
+        };
+        let Some(target) = self.target(place) else {
+            return Ok(answer::no_such_path());
+        };
+        match (asked.verb, &*target.subresource, target.name.is_empty()) {
+            ("list", "", _) => list::answer(self, &target),
+            ("watch", "", _) => watch::answer(self, &target),
+            ("deletecollection", "", _) => list::delete(self, &target),
+            (_, "", true) if asked.verb != "create" => Err(Failure::method_not_supported(&target)),
+            _ => verbs::answer(self, &target),
+        }
+    }
+
+    fn target(&self, place: &Place) -> Option<Target> {
+        let kinds = self.server.kinds();
+        let resource = kinds.resource(&place.group, &place.resource)?;
+        let version = resource.version(&place.version)?;
+        let known = match &*place.subresource {
+            "" => true,
+            "status" => version.status,
+            "scale" => version.scale.is_some(),
+            other => version.others.iter().any(|one| **one == *other),
+        };
+        // A cluster's kind is in no namespace.
+        let namespace = place.kept_in();
+        let scoped = namespace.is_empty() || resource.namespaced;
+        if !known || !scoped {
+            return None;
+        }
+        Some(Target {
+            version: version.name.clone(),
+            namespace: Some(namespace)
+                .filter(|namespace| !namespace.is_empty())
+                .map(Into::into),
+            name: place.named().into(),
+            subresource: place.subresource.as_str().into(),
+            resource: resource.clone(),
+        })
+    }
+}

@@ -1,0 +1,251 @@
+//! One object: read, made, changed, deleted.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, Response};
+use serde_json::{Value, json};
+
+use super::body::Body;
+use super::negotiate::{Form, Shown, must_be_json};
+use super::query::invalid;
+use super::{Call, answer, list, logs};
+use crate::sandbox::api::{DeleteOptions, Deleted, Propagation, Target, Written};
+use crate::sandbox::failure::Failure;
+use crate::sandbox::kinds::Origin;
+use crate::sandbox::object::{self, Object};
+use crate::sandbox::write::{FieldValidation, Patch, Writer};
+
+/// The longest name of a field manager.
+const LONGEST_MANAGER: usize = 128;
+
+/// Kinds whose deletion is answered with the object; others with a Status.
+const ANSWERED_WHOLE: [&str; 9] = [
+    "namespaces",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+    "pods",
+    "podtemplates",
+    "resourcequotas",
+    "services",
+    "serviceaccounts",
+    "storageclasses",
+];
+
+pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    let namespaced = target.resource.namespaced;
+    if namespaced && target.namespace.is_none() && target.resource.origin != Origin::Virtual {
+        return Err(Failure::method_not_supported(target));
+    }
+    if target.subresource.is_empty() {
+        must_serve(target, call.verb)?;
+    }
+    match call.verb {
+        "get" => get(call, target),
+        "create" => create(call, target),
+        "update" => replace(call, target),
+        "patch" => patch(call, target),
+        "delete" => delete(call, target),
+        _ => Err(Failure::method_not_supported(target)),
+    }
+}
+
+/// The kind has the verb at this version.
+pub(super) fn must_serve(target: &Target, verb: &str) -> Result<(), Failure> {
+    let served = target
+        .served()
+        .is_some_and(|version| version.verbs.iter().any(|one| **one == *verb));
+    if served {
+        return Ok(());
+    }
+    Err(Failure::method_not_supported(target))
+}
+
+fn get(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    match &*target.subresource {
+        "" | "status" | "scale" => {}
+        "log" => return logs::answer(call, target),
+        _ => return Err(Failure::method_not_supported(target)),
+    }
+    let form = Form::wanted(call.headers)?;
+    let object = call.server.get(target)?;
+    Ok(show(call, target, 200, form, &object))
+}
+
+fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    let form = Form::wanted(call.headers)?;
+    must_be_json(call.headers)?;
+    let namespace = target.namespace.as_deref();
+    if target.resource.origin == Origin::Virtual {
+        let body = parse(call.body)?;
+        let review = call
+            .access
+            .review(call.user, &target.resource.plural, namespace, body)?;
+        return Ok(answer::json(201, &review));
+    }
+    if target.is("", "serviceaccounts") && &*target.subresource == "token" {
+        let namespace = namespace.unwrap_or_default();
+        let token = call
+            .access
+            .request_token(namespace, &target.name, parse(call.body)?)?;
+        return Ok(answer::json(201, &token));
+    }
+    if target.subresource.is_empty() != target.name.is_empty() {
+        return Err(Failure::method_not_supported(target));
+    }
+    let writer = writer(call, "CreateOptions")?;
+    let written = call.server.create_from(&writer, target, call.body)?;
+    Ok(show_written(call, target, form, &written))
+}
+
+fn replace(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    let form = Form::wanted(call.headers)?;
+    must_be_json(call.headers)?;
+    let writer = writer(call, "UpdateOptions")?;
+    let written = call.server.replace_from(&writer, target, call.body)?;
+    Ok(show_written(call, target, form, &written))
+}
+
+fn patch(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    let form = Form::wanted(call.headers)?;
+    let content = call
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let force = call.query.flag("force");
+    let patch = Patch::read(content.unwrap_or_default(), call.body, force == Some(true))?;
+    let refused =
+        |field: &str, reason, message: &str| Err(invalid("PatchOptions", field, reason, message.to_owned()));
+    match &patch {
+        Patch::Apply { .. } if call.query.get("fieldManager").is_none() => {
+            return refused(
+                "fieldManager",
+                "FieldValueRequired",
+                "Required value: is required for apply patch",
+            );
+        }
+        Patch::Apply { .. } => {}
+        _ if force.is_some() => {
+            return refused(
+                "force",
+                "FieldValueForbidden",
+                "Forbidden: may not be specified for non-apply patch",
+            );
+        }
+        _ => {}
+    }
+    let writer = writer(call, "PatchOptions")?;
+    let written = call.server.patch(&writer, target, &patch)?;
+    Ok(show_written(call, target, form, &written))
+}
+
+fn delete(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    if !target.subresource.is_empty() {
+        return Err(Failure::method_not_supported(target));
+    }
+    let form = Form::wanted(call.headers)?;
+    let options = delete_options(call)?;
+    let writer = writer(call, "DeleteOptions")?;
+    let deleted = call.server.delete(&writer, target, &options)?;
+    if !deleted.gone || is_answered_whole(target) {
+        return Ok(show(call, target, 200, form, &deleted.object));
+    }
+    Ok(answer::json(200, &gone(target, &deleted)))
+}
+
+fn is_answered_whole(target: &Target) -> bool {
+    matches!(&*target.resource.group, "" | "storage.k8s.io")
+        && ANSWERED_WHOLE.contains(&&*target.resource.plural)
+}
+
+fn gone(target: &Target, deleted: &Deleted) -> Value {
+    let mut details = json!({
+        "name": &*target.name, "kind": &*target.resource.plural, "uid": object::uid(&deleted.object),
+    });
+    if !target.resource.group.is_empty() {
+        details["group"] = (*target.resource.group).into();
+    }
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}
+
+/// From the body, or from the query when there is none.
+pub(super) fn delete_options(call: &Call<'_>) -> Result<DeleteOptions, Failure> {
+    if !call.body.is_empty() {
+        must_be_json(call.headers)?;
+        return DeleteOptions::read(&parse(call.body)?);
+    }
+    Ok(DeleteOptions {
+        propagation: match (
+            call.query.get("propagationPolicy"),
+            call.query.flag("orphanDependents"),
+        ) {
+            (Some(word), _) => Propagation::read(word)?,
+            (None, Some(true)) => Propagation::Orphan,
+            (None, Some(false)) => Propagation::Background,
+            (None, None) => Propagation::Unsaid,
+        },
+        grace_seconds: call.query.number("gracePeriodSeconds")?,
+        dry_run: call.query.dry_run("DeleteOptions")?,
+        ..DeleteOptions::default()
+    })
+}
+
+/// Who writes, and how, as the query and the headers say.
+pub(super) fn writer(call: &Call<'_>, options: &str) -> Result<Writer, Failure> {
+    let manager = match call.query.get("fieldManager") {
+        Some(manager) if manager.len() > LONGEST_MANAGER => {
+            let message = format!("Too long: may not be more than {LONGEST_MANAGER} bytes");
+            return Err(invalid(options, "fieldManager", "FieldValueTooLong", message));
+        }
+        Some(manager) => manager.to_owned(),
+        None => manager_of(call.headers),
+    };
+    Ok(Writer {
+        user: call.user.clone(),
+        manager,
+        validation: match options {
+            "DeleteOptions" => FieldValidation::Ignore,
+            _ => call.query.validation(options)?,
+        },
+        dry_run: call.query.dry_run(options)?,
+    })
+}
+
+/// `kubectl/v1.32 (linux/amd64)` is `kubectl`.
+fn manager_of(headers: &HeaderMap) -> String {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default();
+    let name = agent.split('/').next().unwrap_or_default();
+    name.chars()
+        .filter(|letter| !letter.is_control())
+        .take(LONGEST_MANAGER)
+        .collect()
+}
+
+fn show_written(call: &Call<'_>, target: &Target, form: Form, written: &Written) -> Response<Body> {
+    let code = if written.created { 201 } else { 200 };
+    answer::warned(show(call, target, code, form, &written.object), &written.warnings)
+}
+
+fn show(call: &Call<'_>, target: &Target, code: u16, form: Form, object: &Object) -> Response<Body> {
+    let plain = object["kind"] == "Status" || &*target.subresource == "scale";
+    if form == Form::Table && !plain {
+        let items = [Arc::clone(object)];
+        let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
+        return list::table(call, target, code, &items, metadata);
+    }
+    let shown = Shown {
+        object,
+        form: if plain { Form::Whole } else { form },
+        bare: false,
+    };
+    answer::json(code, &shown)
+}
+
+fn parse(body: &[u8]) -> Result<Value, Failure> {
+    serde_json::from_slice(body).map_err(|error| {
+        Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
+    })
+}

@@ -1,0 +1,72 @@
+//! A control plane in this process: the same to a test, but that it starts at once and can be told to fail.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+pub(super) use hanse::sandbox::Options as SandboxOptions;
+use hanse::sandbox::{Cluster, Faults, Listening, NodeSize as SandboxNodeSize};
+
+use super::commands::REGIONS;
+use super::{Error, FleetOptions, Write};
+
+/// A cluster of the sandbox that listens on loopback.
+pub(super) struct Sandboxed {
+    cluster: Cluster,
+    listening: Listening,
+}
+
+impl Sandboxed {
+    pub(super) async fn start(options: &SandboxOptions) -> Result<Self, Error> {
+        let cluster = Cluster::start(options);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listening = cluster.listen(address).await.map_err(|source| Error::Sandbox {
+            name: options.name.clone(),
+            source,
+        })?;
+        Ok(Self { cluster, listening })
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.listening.url()
+    }
+
+    pub(super) fn kubeconfig(&self) -> &str {
+        self.listening.kubeconfig()
+    }
+
+    pub(super) fn faults(&self) -> &Faults {
+        self.cluster.faults()
+    }
+
+    pub(super) fn writes(&self) -> Vec<Write> {
+        let writes = self.cluster.writes().into_iter();
+        let writes = writes.map(|write| Write {
+            user: write.user,
+            as_user: write.as_user,
+            verb: write.verb.to_owned(),
+            resource: write.resource,
+            subresource: write.subresource,
+            namespace: write.namespace,
+            name: write.name,
+            status: write.status,
+        });
+        writes.collect()
+    }
+}
+
+/// The hub API has number 0.
+pub(super) fn options(number: u8, fleet: &FleetOptions) -> SandboxOptions {
+    let mut options = match number {
+        0 => SandboxOptions::hub(),
+        number => SandboxOptions::member(number),
+    };
+    if number > 0 {
+        options.nodes = fleet.nodes_per_member;
+        REGIONS[usize::from(number - 1) % REGIONS.len()].clone_into(&mut options.region);
+        options.node = SandboxNodeSize {
+            cpu: fleet.node.cpu.clone(),
+            memory: fleet.node.memory.clone(),
+            pods: fleet.node.pods.parse().unwrap_or(u32::MAX),
+        };
+    }
+    options
+}

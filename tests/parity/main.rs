@@ -1,0 +1,66 @@
+//! The sandbox against real Kubernetes: `cargo test --test parity -- [FILTER]`.
+//!
+//! Each row is played against both, and what comes back is compared after what must differ (names that are drawn,
+//! times, addresses) was taken out. What differs all the same is listed in `docs/reference/sandbox.md` with its
+//! reason: a difference that is not listed fails, and so does a listed one that is no more.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a row fails by panicking"
+)]
+#![allow(clippy::print_stderr, reason = "the tests' own words")]
+
+mod commands;
+#[path = "../kubernetes/harness/mod.rs"]
+mod harness;
+mod known;
+mod normal;
+mod worlds;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Completion, Trial};
+
+use harness::{Need, skips_are_failures};
+use known::Known;
+use worlds::Worlds;
+
+fn main() -> ExitCode {
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    // Each trial runs two kubectl at once.
+    arguments.test_threads.get_or_insert(2);
+    let worlds = Arc::new(Worlds::default());
+    let known = Arc::new(Known::read());
+    let mut trials: Vec<Trial> = commands::rows()
+        .into_iter()
+        .map(|row| {
+            let (worlds, known) = (worlds.clone(), known.clone());
+            Trial::ignorable_test(format!("kubectl::{}", row.name), move || {
+                for need in [Need::Kubernetes, Need::Kubectl] {
+                    match need.missing() {
+                        Some(missing) if skips_are_failures() => return Err(missing.into()),
+                        Some(missing) => return Ok(Completion::ignored_with(missing)),
+                        None => {}
+                    }
+                }
+                commands::play(&row, worlds.both()?, &known)?;
+                Ok(Completion::Completed)
+            })
+        })
+        .collect();
+    let known_rows = known.clone();
+    trials.push(Trial::test("every_known_difference_is_of_a_row", move || {
+        let steps = commands::steps();
+        let unknown: Vec<&str> = known_rows.steps().filter(|step| !steps.contains(*step)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        Err(format!("docs/reference/sandbox.md lists what no row does: {unknown:#?}").into())
+    }));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    worlds.clear();
+    conclusion.exit_code()
+}
