@@ -217,13 +217,11 @@ impl<'d> Lessons<'d> {
             let (with, without): (Vec<_>, Vec<_>) = judged.iter().partition(|(other, _)| other == value);
             let mut rule = json!({"field": field, "value": value});
             if !without.is_empty() {
-                match conditions(field, &with, &without) {
-                    Some(when) => rule["when"] = when.into(),
-                    None => {
-                        eprintln!("hint: nothing tells when {name} gets {field}: {value}");
-                        continue;
-                    }
-                }
+                let Some(when) = conditions(field, &with, &without) else {
+                    eprintln!("hint: nothing tells when {name} gets {field}: {value}");
+                    continue;
+                };
+                rule["when"] = when.into();
             }
             rules.push(rule);
         }

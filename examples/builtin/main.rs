@@ -63,7 +63,7 @@ async fn run() -> Result<(), Error> {
         "defaults": defaults,
         "definitions": definitions,
     });
-    let text = lines(&file)?;
+    let text = lines(&file);
     println!(
         "{FILE}: {} bytes, {} kinds, {} schemas",
         text.len(),
@@ -151,9 +151,8 @@ fn rows(file: &Value) -> String {
 }
 
 /// One entry a line, so that a new server's changes can be read.
-fn lines(file: &Value) -> Result<String, Error> {
-    let mut text = String::from("{\n");
-    text += &format!("\"version\":{},\n\"resources\":[\n", file["version"]);
+fn lines(file: &Value) -> String {
+    let mut text = format!("{{\n\"version\":{},\n\"resources\":[\n", file["version"]);
     let rows = |rows: Vec<String>| rows.join(",\n");
     let list = file["resources"].as_array().into_iter().flatten();
     text += &rows(list.map(Value::to_string).collect());
@@ -161,8 +160,9 @@ fn lines(file: &Value) -> Result<String, Error> {
     for section in ["defaults", "definitions"] {
         let entries = file[section].as_object().into_iter().flatten();
         let entries = entries.map(|(name, value)| format!("{}:{value}", Value::from(name.as_str())));
-        text += &format!(",\n\"{section}\":{{\n{}\n}}", rows(entries.collect()));
+        let entries = rows(entries.collect());
+        text = format!("{text},\n\"{section}\":{{\n{entries}\n}}");
     }
     text += "\n}\n";
-    Ok(text)
+    text
 }

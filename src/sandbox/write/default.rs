@@ -60,11 +60,10 @@ fn zero_fields(name: &str, object: &mut Value) {
             Some(scalar) if *scalar == "" || *scalar == 0 || *scalar == false => {
                 fields.insert(field.clone(), scalar.clone());
             }
-            Some(_) => {}
             None if is_required(schema, field) => {
                 fields.insert(field.clone(), Value::Null);
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
 }
@@ -177,13 +176,12 @@ fn special(name: &str, fields: &mut Map<String, Value>) {
             pull_policy(fields, "image", "imagePullPolicy");
         }
         "io.k8s.api.core.v1.ImageVolumeSource" => pull_policy(fields, "reference", "pullPolicy"),
-        "io.k8s.api.core.v1.Volume" => {
+        "io.k8s.api.core.v1.Volume"
             if fields
                 .iter()
-                .all(|(field, value)| field == "name" || value.is_null())
-            {
-                fields.insert("emptyDir".to_owned(), json!({}));
-            }
+                .all(|(field, value)| field == "name" || value.is_null()) =>
+        {
+            fields.insert("emptyDir".to_owned(), json!({}));
         }
         "io.k8s.api.core.v1.PodSpec" => {
             let account = fields
@@ -203,33 +201,31 @@ fn special(name: &str, fields: &mut Map<String, Value>) {
                 fields.insert("targetPort".to_owned(), port);
             }
         }
-        "io.k8s.api.core.v1.ServiceSpec" => {
+        "io.k8s.api.core.v1.ServiceSpec"
             if fields
                 .get("sessionAffinity")
-                .is_none_or(|affinity| affinity != "ClientIP")
-            {
-                fields.remove("sessionAffinityConfig");
-            }
+                .is_none_or(|affinity| affinity != "ClientIP") =>
+        {
+            fields.remove("sessionAffinityConfig");
         }
         "io.k8s.api.core.v1.LimitRangeItem" => limits(fields),
         "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec" => autoscaler(fields),
-        "io.k8s.api.networking.v1.NetworkPolicySpec" => {
+        "io.k8s.api.networking.v1.NetworkPolicySpec"
             if fields
                 .get("policyTypes")
                 .and_then(Value::as_array)
-                .is_none_or(Vec::is_empty)
-            {
-                let is_egress = fields
-                    .get("egress")
-                    .and_then(Value::as_array)
-                    .is_some_and(|rules| !rules.is_empty());
-                let types = if is_egress {
-                    json!(["Ingress", "Egress"])
-                } else {
-                    json!(["Ingress"])
-                };
-                fields.insert("policyTypes".to_owned(), types);
-            }
+                .is_none_or(Vec::is_empty) =>
+        {
+            let is_egress = fields
+                .get("egress")
+                .and_then(Value::as_array)
+                .is_some_and(|rules| !rules.is_empty());
+            let types = if is_egress {
+                json!(["Ingress", "Egress"])
+            } else {
+                json!(["Ingress"])
+            };
+            fields.insert("policyTypes".to_owned(), types);
         }
         _ => {}
     }

@@ -37,14 +37,12 @@ fn look(shape: Shape<'_>, value: &Value, place: &str, problems: &mut Vec<String>
         Value::Object(fields) => {
             for (name, field) in fields {
                 let below = format!("{place}.{name}");
-                match shape.field(name) {
-                    Some(of) => look(of, field, &below, problems),
-                    None => {
-                        // Upstream stops at the first of an object.
-                        problems.push(format!("{below}: field not declared in schema"));
-                        break;
-                    }
-                }
+                let Some(of) = shape.field(name) else {
+                    // Upstream stops at the first of an object.
+                    problems.push(format!("{below}: field not declared in schema"));
+                    break;
+                };
+                look(of, field, &below, problems);
             }
         }
         Value::Array(items) => {

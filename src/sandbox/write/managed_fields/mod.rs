@@ -56,9 +56,9 @@ pub(crate) fn apply(
 fn acceptable(endpoint: Endpoint<'_>, intent: &Value) -> Result<(), Failure> {
     let text = |field: &str| intent[field].as_str().unwrap_or_default();
     // The core group is shown as an empty one.
-    let shown = |version: &str| match version.contains('/') {
-        true => version.to_owned(),
-        false => format!("/{version}"),
+    let shown = |version: &str| {
+        let slash = if version.contains('/') { "" } else { "/" };
+        format!("{slash}{version}")
     };
     if text("apiVersion") != endpoint.api_version() || text("kind") != &*endpoint.resource.kind {
         let version = shown(text("apiVersion"));

@@ -38,14 +38,15 @@ impl Owner {
 
     /// As conflicts name it: `"kubectl" with subresource "status" using apps/v1`.
     pub(super) fn shown(&self) -> String {
-        let mut text = format!("{:?}", self.manager);
-        if !self.subresource.is_empty() {
-            text += &format!(" with subresource {:?}", self.subresource);
-        }
-        if self.operation == Operation::Update {
-            text += &format!(" using {}", self.api_version);
-        }
-        text
+        let subresource = match self.subresource.as_str() {
+            "" => String::new(),
+            subresource => format!(" with subresource {subresource:?}"),
+        };
+        let version = match self.operation {
+            Operation::Apply => String::new(),
+            Operation::Update => format!(" using {}", self.api_version),
+        };
+        format!("{:?}{subresource}{version}", self.manager)
     }
 }
 

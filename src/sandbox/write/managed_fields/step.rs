@@ -12,12 +12,11 @@ pub(super) fn by_step<'v>(shape: Shape<'_>, items: &'v [Value]) -> Vec<(Step, Ve
     let mut places: BTreeMap<Step, usize> = BTreeMap::new();
     for item in items {
         let Ok(step) = step_of(shape, item) else { continue };
-        match places.get(&step) {
-            Some(at) => steps[*at].1.push(item),
-            None => {
-                places.insert(step.clone(), steps.len());
-                steps.push((step, vec![item]));
-            }
+        if let Some(at) = places.get(&step) {
+            steps[*at].1.push(item);
+        } else {
+            places.insert(step.clone(), steps.len());
+            steps.push((step, vec![item]));
         }
     }
     steps

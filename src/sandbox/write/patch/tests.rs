@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::sandbox::kinds::builtin;
 
-fn patched(patch_of: Patch, old: &Value) -> Result<Value, Failure> {
+fn patched(patch_of: &Patch, old: &Value) -> Result<Value, Failure> {
     let registry = builtin();
     let deployments = registry.resource("apps", "deployments").unwrap();
-    patch(deployments, &deployments.versions[0], old, &patch_of)
+    patch(deployments, &deployments.versions[0], old, patch_of)
 }
 
-fn pods(containers: Value) -> Value {
+fn pods(containers: &Value) -> Value {
     json!({"spec": {"template": {"spec": {"containers": containers}}}})
 }
 
@@ -36,20 +36,23 @@ fn pods(containers: Value) -> Value {
     json!([{"name": "a", "image": "a:1", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]}, {"name": "b", "image": "b:1"}])
 )]
 fn containers_are_merged_strategically(#[case] patch: Value, #[case] expected: Value) {
-    let old = pods(json!([
+    let old = pods(&json!([
         {"name": "a", "image": "a:1", "env": [{"name": "X", "value": "1"}]},
         {"name": "b", "image": "b:1"},
     ]));
-    assert_eq!(patched(Patch::Strategic(pods(patch)), &old), Ok(pods(expected)));
+    assert_eq!(
+        patched(&Patch::Strategic(pods(&patch)), &old),
+        Ok(pods(&expected))
+    );
 }
 
 #[test]
 fn an_order_given_is_kept() {
-    let old = pods(json!([{"name": "a"}, {"name": "b"}, {"name": "c"}]));
-    let mut patch = pods(json!([{"name": "d"}]));
+    let old = pods(&json!([{"name": "a"}, {"name": "b"}, {"name": "c"}]));
+    let mut patch = pods(&json!([{"name": "d"}]));
     patch["spec"]["template"]["spec"]["$setElementOrder/containers"] =
         json!([{"name": "c"}, {"name": "d"}, {"name": "a"}]);
-    let new = patched(Patch::Strategic(patch), &old).unwrap();
+    let new = patched(&Patch::Strategic(patch), &old).unwrap();
     let names: Vec<&Value> = new["spec"]["template"]["spec"]["containers"]
         .as_array()
         .unwrap()
@@ -63,7 +66,7 @@ fn an_order_given_is_kept() {
 fn keys_that_are_not_retained_go() {
     let old = json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
     let patch = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}});
-    let new = patched(Patch::Strategic(patch), &old).unwrap();
+    let new = patched(&Patch::Strategic(patch), &old).unwrap();
     assert_eq!(new, json!({"spec": {"strategy": {"type": "Recreate"}}}));
 }
 
@@ -71,7 +74,7 @@ fn keys_that_are_not_retained_go() {
 fn primitives_are_deleted_from_their_list() {
     let old = json!({"metadata": {"finalizers": ["a", "b", "c"]}});
     let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["b"], "finalizers": ["d"]}});
-    let new = patched(Patch::Strategic(patch), &old).unwrap();
+    let new = patched(&Patch::Strategic(patch), &old).unwrap();
     assert_eq!(new["metadata"]["finalizers"], json!(["d", "a", "c"]));
 }
 
@@ -79,8 +82,8 @@ fn primitives_are_deleted_from_their_list() {
 fn null_removes_and_lists_without_a_strategy_are_replaced() {
     let old = json!({"spec": {"paused": true, "template": {"spec": {"containers": [{"name": "a", "args": ["1"]}]}}}});
     let patch = json!({"spec": {"paused": null, "template": {"spec": {"containers": [{"name": "a", "args": ["2"]}]}}}});
-    let new = patched(Patch::Strategic(patch), &old).unwrap();
-    assert_eq!(new, pods(json!([{"name": "a", "args": ["2"]}])));
+    let new = patched(&Patch::Strategic(patch), &old).unwrap();
+    assert_eq!(new, pods(&json!([{"name": "a", "args": ["2"]}])));
 }
 
 #[rstest]
@@ -89,7 +92,7 @@ fn null_removes_and_lists_without_a_strategy_are_replaced() {
 #[case::what_is_no_patch(json!({"op": "add"}), 400)]
 fn json_patches_are_refused_with_upstreams_code(#[case] patch: Value, #[case] code: u16) {
     let old = json!({"spec": {"paused": true}});
-    let failure = patched(Patch::Json(patch), &old).unwrap_err();
+    let failure = patched(&Patch::Json(patch), &old).unwrap_err();
     assert_eq!(failure.code, code, "{failure:?}");
 }
 
@@ -101,6 +104,6 @@ fn a_merge_patch_removes_with_null() {
         br#"{"metadata":{"labels":{"a":null}}}"#,
         false,
     );
-    let new = patched(patch.unwrap(), &old).unwrap();
+    let new = patched(&patch.unwrap(), &old).unwrap();
     assert_eq!(new, json!({"metadata": {"labels": {"b": "2"}}}));
 }

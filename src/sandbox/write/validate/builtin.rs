@@ -30,10 +30,10 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
         }
         "persistentvolumeclaims" => claim(change, causes),
         "horizontalpodautoscalers.autoscaling" => autoscaler(change, causes),
-        "priorityclasses.scheduling.k8s.io" => {
-            if change.old.is_some_and(|old| old["value"] != change.new["value"]) {
-                causes.push(forbidden("value", "may not be changed in an update."));
-            }
+        "priorityclasses.scheduling.k8s.io"
+            if change.old.is_some_and(|old| old["value"] != change.new["value"]) =>
+        {
+            causes.push(forbidden("value", "may not be changed in an update."));
         }
         _ => {}
     }

@@ -121,9 +121,8 @@ fn name(change: &Change<'_>, metadata: &Value, causes: &mut Vec<Cause>) {
     }
     let group = &*change.resource.group;
     let problems = match (group, &*change.resource.plural) {
-        ("rbac.authorization.k8s.io", _) => segment(name),
         ("", "namespaces" | "services") => LABEL_FORM.judge(name),
-        ("certificates.k8s.io" | "apiregistration.k8s.io", _) => segment(name),
+        ("rbac.authorization.k8s.io" | "certificates.k8s.io" | "apiregistration.k8s.io", _) => segment(name),
         _ => SUBDOMAIN_FORM.judge(name),
     };
     let value = Value::from(name);

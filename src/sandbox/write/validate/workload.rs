@@ -267,7 +267,7 @@ fn mounts(container: &Value, place: &str, volumes: &BTreeSet<&str>, causes: &mut
         if !volumes.is_empty() && !volumes.contains(name) && !name.is_empty() && !place.contains("template") {
             causes.push(Cause {
                 reason: "FieldValueNotFound",
-                message: format!("Not found: {:?}", name),
+                message: format!("Not found: {name:?}"),
                 field: format!("{place}.volumeMounts[{index}].name"),
             });
         }
