@@ -153,12 +153,18 @@ pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> Result<(), 
     }
 }
 
-/// What a member holds of the shop, without what differs from run to run.
+/// What a member holds of the shop, without what differs from run to run. Asks until it is told, faults or not.
 pub(crate) async fn held(member: &Cluster) -> BTreeMap<String, Value> {
     let mut held = BTreeMap::new();
     for of in ["Deployment", "ConfigMap", "Service", "RoleBinding"] {
-        let found = api(member.admin(), of).list(&ListParams::default()).await;
-        for object in found.map(|list| list.items).unwrap_or_default() {
+        let objects = api(member.admin(), of);
+        let found = loop {
+            match objects.list(&ListParams::default()).await {
+                Ok(found) => break found.items,
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
+        for object in found {
             let name = object.metadata.name.clone().unwrap_or_default();
             if name == "kube-root-ca.crt" {
                 continue;
