@@ -16,11 +16,11 @@ use tower::{BoxError, service_fn};
 
 use super::access::{self, Access, Subject, bootstrap};
 use super::actors::{self, Actors, Levers, NodeSize, nodes};
-use super::api::{Server, Settings};
+use super::api::{Server, Settings, Write};
 use super::crd;
 use super::faults::{self, Faults};
 use super::kinds;
-use super::serve::{Http, Write, listen};
+use super::serve::{Http, Logs, listen};
 use super::store::Store;
 use super::task::Tasks;
 use super::write::Writer;
@@ -151,10 +151,12 @@ impl Cluster {
         tasks.spawn(crd::run(server.clone()));
         tasks.spawn(access::aggregate(server.clone()));
         let levers = actors::run(&server, &tasks, &options.actors);
+        let printed = levers.clone();
+        let logs = Logs::new(move |pod, container| printed.log(pod, container));
         Self(Arc::new(Inner {
             name: options.name.clone(),
             region: options.region.clone(),
-            http: Http::new(server, access),
+            http: Http::with_logs(server, access, logs),
             faults: Faults::new(options.seed),
             levers,
             tasks,

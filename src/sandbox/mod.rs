@@ -37,5 +37,5 @@ pub(crate) mod write;
 pub use actors::{Actors, KubeletScript, Levers, NodeSize, Play, Rule};
 pub use cluster::{ADMIN, Cluster, Listening, Options, Service};
 pub use faults::{Body, Faults, Moment, Odds, Stop, Stopped};
-pub use serve::Write;
+pub use api::Write;
 pub use serve::listen::Error as ListenError;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::owners::Dependents;
 use crate::model::clock::Timestamp;
-use crate::sandbox::api::{DeleteOptions, Server};
+use crate::sandbox::api::{DeleteOptions, Server, Target};
 use crate::sandbox::failure::{self, Failure};
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::Key;
@@ -92,9 +92,7 @@ impl Desk<'_> {
             Act::Create(kind, object) => self.create(*kind, object.clone()).map(|_| ()),
             Act::Replace(kind, endpoint, object) => {
                 let target = self.target(*kind, object)?.at(endpoint);
-                self.server
-                    .replace(self.writer, &target, object.clone())
-                    .map(|_| ())
+                self.put(&target, object.clone())
             }
             Act::Delete(kind, object, options) => self.delete(kind.group, kind.plural, object, options),
         }
@@ -106,8 +104,14 @@ impl Desk<'_> {
 
     pub(super) fn create(&self, kind: Kind, object: Value) -> Result<Object, Failure> {
         let target = self.target(kind, &object)?.named("");
-        let written = self.server.create(self.writer, &target, object)?;
-        Ok(written.object)
+        let name = object::name(&object).to_owned();
+        let outcome = self.server.create(self.writer, &target, object);
+        let name = outcome
+            .as_ref()
+            .map_or(&*name, |written| object::name(&written.object));
+        let journal = self.server.journal();
+        journal.note_own(self.writer, "create", &target, name, &outcome);
+        outcome.map(|written| written.object)
     }
 
     /// The same for an object of any kind.
@@ -125,9 +129,14 @@ impl Desk<'_> {
             .server
             .target(group, plural, &key.namespace, &key.name)
             .ok_or_else(|| unknown(group, plural))?;
-        self.server
-            .replace(self.writer, &target.at(endpoint), object)
-            .map(|_| ())
+        self.put(&target.at(endpoint), object)
+    }
+
+    fn put(&self, target: &Target, object: Value) -> Result<(), Failure> {
+        let outcome = self.server.replace(self.writer, target, object);
+        let journal = self.server.journal();
+        journal.note_own(self.writer, "update", target, &target.name, &outcome);
+        outcome.map(|_| ())
     }
 
     pub(super) fn delete(
@@ -142,13 +151,16 @@ impl Desk<'_> {
             .server
             .target(group, plural, namespace, object::name(object))
             .ok_or_else(|| unknown(group, plural))?;
-        match self.server.delete(self.writer, &target, options) {
+        let outcome = self.server.delete(self.writer, &target, options);
+        let journal = self.server.journal();
+        journal.note_own(self.writer, "delete", &target, &target.name, &outcome);
+        match outcome {
             Err(failure) if failure.code == 404 => Ok(()),
             done => done.map(|_| ()),
         }
     }
 
-    fn target(&self, kind: Kind, object: &Value) -> Result<crate::sandbox::api::Target, Failure> {
+    fn target(&self, kind: Kind, object: &Value) -> Result<Target, Failure> {
         let namespace = object::namespace(object).unwrap_or_default();
         self.server
             .target(kind.group, kind.plural, namespace, object::name(object))

@@ -16,6 +16,7 @@ mod create;
 mod delete;
 mod events;
 mod identify;
+mod journal;
 mod namespaces;
 mod options;
 mod payload;
@@ -30,6 +31,8 @@ use std::sync::Arc;
 
 pub(crate) use delete::Deleted;
 pub(crate) use identify::Identities;
+pub(crate) use journal::Journal;
+pub use journal::Write;
 pub(crate) use read::{Follow, Seen};
 pub(crate) use select::{Fields, Selection};
 pub(crate) use server::{Server, Settings};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Server, Target, Written};
+use super::{Server, Target, Written, admit};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object;
 use crate::sandbox::write::Writer;
@@ -30,6 +30,7 @@ pub(super) fn finalize(
             spec.remove("finalizers");
         }
     }
+    admit::judge(server, writer, target, Some(&old), &new)?;
     let object = if new == *old {
         old
     } else {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use super::{Identities, Target};
+use super::{Identities, Journal, Target};
 use crate::model::clock::{self, Clock};
 use crate::sandbox::access::Access;
 use crate::sandbox::admission::Policies;
@@ -29,6 +29,7 @@ struct Inner {
     kinds: ArcSwap<Registry>,
     kinds_changed: watch::Sender<()>,
     identities: Identities,
+    journal: Journal,
     /// Held from reading the old object until the new one is stored, so that no write sees half of another, and
     /// nothing is handed out twice.
     writing: Mutex<()>,
@@ -73,6 +74,7 @@ impl Server {
             clock,
             access,
             identities: Identities::new(settings.seed),
+            journal: Journal::default(),
             settings,
             kinds: ArcSwap::from_pointee(kinds),
             kinds_changed: watch::Sender::new(()),
@@ -90,6 +92,11 @@ impl Server {
 
     pub(crate) fn access(&self) -> &Access {
         &self.0.access
+    }
+
+    /// Who wrote what.
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.0.journal
     }
 
     pub(crate) fn settings(&self) -> &Settings {

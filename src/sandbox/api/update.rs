@@ -12,7 +12,7 @@ use crate::sandbox::kinds::{Origin, Version};
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::Expect;
 use crate::sandbox::write::{
-    Patch, Writer, apply, decode, default_fields, managed_fields, patch as patched, prepare_update,
+    Patch, Writer, apply, decode, decode_patched, default_fields, managed_fields, patch as patched, prepare_update,
 };
 
 /// How often an actor's change meets another's before it gives up.
@@ -107,7 +107,7 @@ impl Server {
             (_, None) => return Err(target.not_found()),
             (_, Some(old)) => {
                 let new = patched(&target.resource, version, old, patch)?;
-                let (mut new, warnings) = decode(&target.resource, version, new, writer.validation)?;
+                let (mut new, warnings) = decode_patched(&target.resource, version, new, writer.validation)?;
                 default_fields(&target.resource, version, &mut new);
                 self.own(writer, target, version, Some(old), &mut new);
                 (new, warnings)
@@ -141,6 +141,10 @@ impl Server {
         }
         check_kind(target, intent)?;
         let (mut intent, warnings) = decode(&target.resource, version, intent.clone(), writer.validation)?;
+        if old.is_some() && object::name(&intent).is_empty() {
+            // What is there has its name already.
+            object::metadata_mut(&mut intent).insert("name".to_owned(), (*target.name).into());
+        }
         check_name(target, &intent)?;
         target.check_namespace(&mut intent)?;
         let now = self.clock().now();

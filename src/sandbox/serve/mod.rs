@@ -33,14 +33,12 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Bytes;
 
-pub use audit::Write;
 pub(crate) use body::Body;
 pub(crate) use logs::Logs;
 
 use super::access::{Access, User};
-use super::api::{Server, Target};
+use super::api::{Server, Target, Write};
 use super::failure::Failure;
-use audit::Audit;
 use query::Query;
 use route::{Asked, Place};
 
@@ -52,7 +50,6 @@ pub(crate) struct Http(Arc<Inner>);
 struct Inner {
     server: Server,
     access: Access,
-    audit: Audit,
     logs: Logs,
 }
 
@@ -70,6 +67,7 @@ struct Call<'a> {
 }
 
 impl Http {
+    #[cfg(test)]
     pub(crate) fn new(server: Server, access: Access) -> Self {
         Self::with_logs(server, access, Logs::default())
     }
@@ -80,7 +78,6 @@ impl Http {
             server,
             access,
             logs,
-            audit: Audit::default(),
         }))
     }
 
@@ -90,7 +87,7 @@ impl Http {
 
     /// Requests that changed something or were to, with what became of them: the last ones, oldest first.
     pub(crate) fn writes(&self) -> Vec<Write> {
-        self.0.audit.all()
+        self.0.server.journal().all()
     }
 
     /// Answers a request. A watch's answer comes at once, and its body as long as it is read.
@@ -122,9 +119,7 @@ impl Http {
                 .unwrap_or_else(|failure| answer::refused(&failure)),
             Err(failure) => answer::refused(&failure),
         };
-        self.0
-            .audit
-            .note(&self.0.access, &call, &asked, answer.status().as_u16());
+        audit::note(&self.0.access, &call, &asked, &answer);
         answer
     }
 }

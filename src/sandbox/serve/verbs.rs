@@ -6,6 +6,7 @@ use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
+use super::audit::Made;
 use super::body::Body;
 use super::negotiate::{Form, Shown, must_be_json};
 use super::query::invalid;
@@ -32,6 +33,9 @@ const ANSWERED_WHOLE: [&str; 9] = [
     "storageclasses",
 ];
 
+/// Subresources that are streams, not objects.
+const CONNECTIONS: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
+
 pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     let namespaced = target.resource.namespaced;
     if namespaced && target.namespace.is_none() && target.resource.origin != Origin::Virtual {
@@ -39,6 +43,9 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
     }
     if target.subresource.is_empty() {
         must_serve(target, call.verb)?;
+    }
+    if CONNECTIONS.contains(&&*target.subresource) {
+        return connect(call, target);
     }
     match call.verb {
         "get" => get(call, target),
@@ -48,6 +55,17 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         "delete" => delete(call, target),
         _ => Err(Failure::method_not_supported(target)),
     }
+}
+
+/// Nothing runs that could be connected to: what is left is who may, which admission decides.
+fn connect(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+    call.server
+        .admit_connection(&writer(call, "CreateOptions")?, target)?;
+    if &*target.subresource == "proxy" {
+        let words = "error trying to reach service: nothing listens in a sandbox";
+        return Err(Failure::new(503, "ServiceUnavailable", words));
+    }
+    Err(Failure::bad_request("Upgrade request required"))
 }
 
 /// The kind has the verb at this version.
@@ -85,9 +103,13 @@ fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     }
     if target.is("", "serviceaccounts") && &*target.subresource == "token" {
         let namespace = namespace.unwrap_or_default();
-        let token = call
-            .access
-            .request_token(namespace, &target.name, parse(call.body)?)?;
+        let mut body = parse(call.body)?;
+        if body["spec"].is_object() && body["spec"]["expirationSeconds"].is_null() {
+            body["spec"]["expirationSeconds"] = 3600.into();
+        }
+        let writer = writer(call, "CreateOptions")?;
+        call.server.admit_action(&writer, target, &body)?;
+        let token = call.access.request_token(namespace, &target.name, body)?;
         return Ok(answer::json(201, &token));
     }
     if target.subresource.is_empty() != target.name.is_empty() {
@@ -226,7 +248,12 @@ fn manager_of(headers: &HeaderMap) -> String {
 
 fn show_written(call: &Call<'_>, target: &Target, form: Form, written: &Written) -> Response<Body> {
     let code = if written.created { 201 } else { 200 };
-    answer::warned(show(call, target, code, form, &written.object), &written.warnings)
+    let mut answer = show(call, target, code, form, &written.object);
+    if written.created {
+        let name = object::name(&written.object).to_owned();
+        answer.extensions_mut().insert(Made(name));
+    }
+    answer::warned(answer, &written.warnings)
 }
 
 fn show(call: &Call<'_>, target: &Target, code: u16, form: Form, object: &Object) -> Response<Body> {

@@ -54,7 +54,7 @@ impl Writer {
     /// A controller, under its own name.
     pub(crate) fn controller(name: &str) -> Self {
         Self {
-            user: User::system(&format!("system:controller:{name}")),
+            user: User::system(&format!("system:serviceaccount:kube-system:{name}")),
             manager: name.to_owned(),
             validation: FieldValidation::Ignore,
             dry_run: false,

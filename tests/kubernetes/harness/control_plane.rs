@@ -229,10 +229,9 @@ impl ControlPlane {
         self.api_server_usage() + self.others().map(Process::usage).sum()
     }
 
-    /// The API server's process, which changes with a restart; our own for one in this process.
-    pub fn api_server_pid(&self) -> u32 {
-        self.programs()
-            .map_or_else(std::process::id, |programs| programs.api_server.lock().pid())
+    /// The API server's process, which changes with a restart; none in the sandbox.
+    pub fn api_server_pid(&self) -> Option<u32> {
+        self.programs().map(|programs| programs.api_server.lock().pid())
     }
 
     pub(super) fn pids(&self) -> Vec<u32> {
@@ -240,7 +239,7 @@ impl ControlPlane {
             return Vec::new();
         };
         let others = programs.others.iter().map(Process::pid);
-        std::iter::once(self.api_server_pid()).chain(others).collect()
+        self.api_server_pid().into_iter().chain(others).collect()
     }
 
     /// Every write so far that the API server accepted or refused, oldest first; empty unless the fleet is audited.

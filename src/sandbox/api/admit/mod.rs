@@ -5,8 +5,9 @@
 
 mod namespace;
 mod pods;
+mod security;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Server, Target};
 use crate::sandbox::admission::{Judged, Operation};
@@ -37,6 +38,9 @@ pub(super) fn judge(
         let access = server.access();
         access.admit(&writer.user, &resource.group, &resource.plural, old, new)?;
     }
+    if target.is("", "pods") {
+        security::enforce(server, target, old, new)?;
+    }
     let operation = if old.is_some() {
         Operation::Update
     } else {
@@ -64,6 +68,19 @@ pub(super) fn judge_action(
 ) -> Result<(), Failure> {
     namespace::must_take_new_content(server, target)?;
     ask_policies(server, writer, target, Operation::Create, None, Some(body))
+}
+
+impl Server {
+    /// What admission says of an action that changes no object: a token that is asked for.
+    pub(crate) fn admit_action(&self, writer: &Writer, target: &Target, body: &Value) -> Result<(), Failure> {
+        judge_action(self, writer, target, body)
+    }
+
+    /// What admission says of a connection to a pod, a Service or a node.
+    pub(crate) fn admit_connection(&self, writer: &Writer, target: &Target) -> Result<(), Failure> {
+        let options = json!({"apiVersion": "v1", "kind": format!("{}Options", target.resource.kind)});
+        ask_policies(self, writer, target, Operation::Connect, None, Some(&options))
+    }
 }
 
 fn ask_policies(

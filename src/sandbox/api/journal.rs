@@ -1,0 +1,71 @@
+//! Who wrote what, as an audit log would say.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+use super::Target;
+use crate::sandbox::failure::Failure;
+use crate::sandbox::write::Writer;
+
+/// Writes that are remembered; older ones are forgotten.
+const REMEMBERED: usize = 50_000;
+
+/// One request that changed something, or was to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Who asked.
+    pub user: String,
+    /// Whom the user acted as.
+    pub as_user: Option<String>,
+    /// `create`, `update`, `patch`, `delete`, `deletecollection`
+    pub verb: &'static str,
+    pub resource: String,
+    pub subresource: Option<String>,
+    pub namespace: Option<String>,
+    /// Of the path, or of what was made.
+    pub name: Option<String>,
+    /// Of the answer.
+    pub status: u16,
+}
+
+/// The last writes, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Journal(Mutex<VecDeque<Write>>);
+
+impl Journal {
+    pub(crate) fn all(&self) -> Vec<Write> {
+        self.0.lock().iter().cloned().collect()
+    }
+
+    pub(crate) fn note(&self, write: Write) {
+        let mut writes = self.0.lock();
+        if writes.len() == REMEMBERED {
+            writes.pop_front();
+        }
+        writes.push_back(write);
+    }
+
+    /// A controller's, which comes by no request.
+    pub(crate) fn note_own<T>(
+        &self,
+        writer: &Writer,
+        verb: &'static str,
+        target: &Target,
+        name: &str,
+        outcome: &Result<T, Failure>,
+    ) {
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let done = if verb == "create" { 201 } else { 200 };
+        self.note(Write {
+            user: writer.user.name.to_string(),
+            as_user: None,
+            verb,
+            resource: target.resource.plural.to_string(),
+            subresource: text(&target.subresource),
+            namespace: target.namespace.as_deref().and_then(text),
+            name: text(name),
+            status: outcome.as_ref().map_or_else(|failure| failure.code, |_| done),
+        });
+    }
+}
