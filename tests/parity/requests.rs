@@ -79,7 +79,11 @@ fn steps_of(row: &Row) -> Vec<Step> {
     for asked in &row.asked {
         let time = times.entry(&asked.line).or_default();
         *time += 1;
-        let again = if *time > 1 { format!(" ({time})") } else { String::new() };
+        let again = if *time > 1 {
+            format!(" ({time})")
+        } else {
+            String::new()
+        };
         let id = format!("{}: {}{again}", row.name, asked.line).replace('|', "¦");
         let compared = asked.compared;
         steps.push(Step { id, compared });
@@ -227,7 +231,11 @@ impl World {
             .await
             .map_err(|error| error.to_string())?;
         let (head, body) = response.into_parts();
-        let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let bytes = body
+            .collect()
+            .await
+            .map_err(|error| error.to_string())?
+            .to_bytes();
         Ok(Answer {
             head,
             documents: serde_json::Deserializer::from_slice(&bytes)
@@ -250,7 +258,11 @@ impl World {
                 Some(Value::String(value)) => value.clone(),
                 Some(value) => value.to_string(),
                 None => {
-                    missing = Some(format!("nothing is at {} of {:#?}", &found[0], self.kept.get(&found[1])));
+                    missing = Some(format!(
+                        "nothing is at {} of {:#?}",
+                        &found[0],
+                        self.kept.get(&found[1])
+                    ));
                     String::new()
                 }
             }
