@@ -59,6 +59,7 @@ pub struct Actors {
 
 impl Actors {
     /// All of them: a member.
+    #[must_use]
     pub fn all() -> Self {
         Self {
             deployments: true,
@@ -71,6 +72,7 @@ impl Actors {
     }
 
     /// What keeps an API server tidy, and nothing that runs pods: a hub.
+    #[must_use]
     pub fn without_workloads() -> Self {
         Self {
             deployments: false,

@@ -1,4 +1,4 @@
-//! APIServices: whether an API that another server has answers. None does: nothing is asked of other servers here.
+//! `APIService`s: whether an API that another server has answers. None does: nothing is asked of other servers here.
 
 use std::time::Duration;
 
@@ -29,7 +29,11 @@ impl Actor for ApiServices {
             wake.add(change.key.clone());
         } else if SERVICES.is(&change.key) && (change.old.is_none() || change.new.is_none()) {
             for service in desk.list(API_SERVICES, None) {
-                wake.add(Key::new(API_SERVICES.stored, None, crate::sandbox::object::name(&service)));
+                wake.add(Key::new(
+                    API_SERVICES.stored,
+                    None,
+                    crate::sandbox::object::name(&service),
+                ));
             }
         }
     }

@@ -40,7 +40,10 @@ pub(super) fn answer(call: &Call<'_>, path: &str) -> Response<Body> {
 
 /// Groups and versions that other servers have.
 fn elsewhere(call: &Call<'_>) -> Vec<(String, String)> {
-    let (services, _) = call.server.store().list("apiservices.apiregistration.k8s.io", None);
+    let (services, _) = call
+        .server
+        .store()
+        .list("apiservices.apiregistration.k8s.io", None);
     let spec = |service: &Value, field: &str| service["spec"][field].as_str().unwrap_or_default().to_owned();
     let others = services
         .iter()

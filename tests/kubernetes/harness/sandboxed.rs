@@ -1,7 +1,7 @@
 //! A control plane in this process: the same to a test, but that it starts at once and can be told to fail.
 
-use std::time::Duration;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 pub(super) use hanse::sandbox::Options as SandboxOptions;
 use hanse::sandbox::{Cluster, Faults, Listening, NodeSize as SandboxNodeSize, Play, Rule};

@@ -45,7 +45,8 @@ fn pod(set: &Value, update: &str) -> Value {
         .entry("tolerations")
         .or_insert_with(|| json!([]));
     if let Some(tolerations) = tolerations.as_array_mut() {
-        let usual = TOLERATED.map(|(key, effect)| json!({"key": key, "operator": "Exists", "effect": effect}));
+        let usual =
+            TOLERATED.map(|(key, effect)| json!({"key": key, "operator": "Exists", "effect": effect}));
         tolerations.extend(usual);
     }
     pod

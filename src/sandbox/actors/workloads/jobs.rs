@@ -6,13 +6,16 @@ use super::super::act::{self, Act, PODS};
 use super::super::conditions::{self, Condition};
 use super::super::replicasets::{is_finished, pod_of};
 use super::{Plan, View, count, is_ready, seconds, status_of, whole};
-use crate::sandbox::object;
+use crate::sandbox::object::{self, Object};
 
 pub(super) fn pass(view: &View<'_>) -> Plan {
     let (job, pods) = (view.object, view.pods.as_slice());
     let spec = &job["spec"];
     let mut status = status_of(job);
-    if ["Complete", "Failed"].iter().any(|end| conditions::is_true(job, end)) {
+    if ["Complete", "Failed"]
+        .iter()
+        .any(|end| conditions::is_true(job, end))
+    {
         return Plan {
             status,
             ..Plan::default()
@@ -41,18 +44,7 @@ pub(super) fn pass(view: &View<'_>) -> Plan {
         None if succeeded > 0 => running,
         None => parallel,
     };
-    let mut acts = Vec::new();
-    if running < wanted {
-        let pod = pod_of(job, &spec["template"]);
-        let missing = usize::try_from(wanted - running).unwrap_or(0);
-        acts = vec![Act::Create(PODS, pod); missing];
-    } else if running > wanted {
-        let surplus = usize::try_from(running - wanted).unwrap_or(0);
-        let doomed = active.iter().rev().take(surplus);
-        acts = doomed
-            .map(|pod| Act::Delete(PODS, (*pod).clone(), act::just(pod)))
-            .collect();
-    }
+    let acts = level(job, &active, wanted - running);
 
     if !suspended && status["startTime"].is_null() {
         status["startTime"] = seconds(view.now);
@@ -96,7 +88,8 @@ pub(super) fn pass(view: &View<'_>) -> Plan {
             say("Failed", "True", "BackoffLimitExceeded", over);
         }
     }
-    let said = conditions::find(conditions::of(job), "Suspended").map(|condition| condition["status"] == "True");
+    let said =
+        conditions::find(conditions::of(job), "Suspended").map(|condition| condition["status"] == "True");
     match (suspended, said) {
         (true, None | Some(false)) => say("Suspended", "True", "JobSuspended", "Job suspended"),
         (false, Some(true)) => {
@@ -109,4 +102,16 @@ pub(super) fn pass(view: &View<'_>) -> Plan {
         status["conditions"] = Value::Array(all);
     }
     Plan { acts, status }
+}
+
+/// Pods to be made, or given up when there are more than may run.
+fn level(job: &Value, active: &[&Object], missing: i64) -> Vec<Act> {
+    if let Ok(missing) = usize::try_from(missing) {
+        return vec![Act::Create(PODS, pod_of(job, &job["spec"]["template"])); missing];
+    }
+    let surplus = usize::try_from(-missing).unwrap_or(0);
+    let doomed = active.iter().rev().take(surplus);
+    doomed
+        .map(|pod| Act::Delete(PODS, (*pod).clone(), act::just(pod)))
+        .collect()
 }

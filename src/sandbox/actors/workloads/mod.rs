@@ -1,6 +1,6 @@
 //! StatefulSets, DaemonSets and Jobs: in each pass, from an object and its pods to what is to be done and what to say.
 //!
-//! They are small: no ControllerRevisions, no indexed Jobs, no deadlines, no surge. What is there behaves as upstream.
+//! They are small: no `ControllerRevision`s, no indexed Jobs, no deadlines, no surge. What is there behaves as upstream.
 
 mod daemon_sets;
 mod jobs;
@@ -62,8 +62,18 @@ pub(super) struct Workloads {
 pub(super) fn all(levers: &Levers) -> [Workloads; 3] {
     type Pass = fn(&View<'_>) -> Plan;
     let table: [(Kind, &str, &str, Pass); 3] = [
-        (STATEFUL_SETS, "StatefulSet", "statefulset-controller", stateful_sets::pass),
-        (DAEMON_SETS, "DaemonSet", "daemon-set-controller", daemon_sets::pass),
+        (
+            STATEFUL_SETS,
+            "StatefulSet",
+            "statefulset-controller",
+            stateful_sets::pass,
+        ),
+        (
+            DAEMON_SETS,
+            "DaemonSet",
+            "daemon-set-controller",
+            daemon_sets::pass,
+        ),
         (JOBS, "Job", "job-controller", jobs::pass),
     ];
     table.map(|(kind, word, name, pass)| Workloads {
@@ -113,14 +123,18 @@ impl Actor for Workloads {
         };
         let mut pods = desk.dependents(PODS, object::uid(&object));
         pods.retain(|pod| owners::is_controlled_by(pod, object::uid(&object)));
-        let is = |kind: Kind| self.kind == kind;
+        let list = |of: Kind, kind: Kind, namespace: Option<&str>| {
+            if self.kind == of {
+                desk.list(kind, namespace)
+            } else {
+                Vec::new()
+            }
+        };
         let plan = (self.pass)(&View {
             object: &object,
             pods,
-            nodes: is(DAEMON_SETS).then(|| desk.list(NODES, None)).unwrap_or_default(),
-            claims: is(STATEFUL_SETS)
-                .then(|| desk.list(CLAIMS, Some(&key.namespace)))
-                .unwrap_or_default(),
+            nodes: list(DAEMON_SETS, NODES, None),
+            claims: list(STATEFUL_SETS, CLAIMS, Some(&key.namespace)),
             now: desk.now,
         });
         let failure = desk.perform_all(&plan.acts).err();

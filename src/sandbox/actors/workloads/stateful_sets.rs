@@ -114,11 +114,18 @@ fn make(view: &View<'_>, ordinal: i64, update: &str) -> Vec<Act> {
         labels.insert(label.to_owned(), value.into());
     }
     pod["spec"]["hostname"] = name.as_str().into();
-    if let Some(service) = set["spec"]["serviceName"].as_str().filter(|name| !name.is_empty()) {
+    if let Some(service) = set["spec"]["serviceName"]
+        .as_str()
+        .filter(|name| !name.is_empty())
+    {
         pod["spec"]["subdomain"] = service.into();
     }
     let mut acts = Vec::new();
-    for template in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
+    for template in set["spec"]["volumeClaimTemplates"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         let volume = object::name(template);
         let claim_name = format!("{volume}-{name}");
         let there = view.claims.iter().any(|claim| object::name(claim) == claim_name);
