@@ -341,7 +341,9 @@ async fn answer(
     let user = move || bearer_of(&headers);
     faults
         .around(&user, request, |request| async {
-            http.answer(request).await.map(|body| body.boxed_unsync())
+            http.answer(request)
+                .await
+                .map(http_body_util::BodyExt::boxed_unsync)
         })
         .await
 }

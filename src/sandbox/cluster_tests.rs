@@ -34,7 +34,7 @@ async fn deployed(client: &Client, name: &str, replicas: i32) -> Duration {
             return started.elapsed();
         }
         assert!(
-            started.elapsed() < Duration::from_secs(60),
+            started.elapsed() < Duration::from_mins(1),
             "{name} is not ready: {:?}",
             deployments.get(name).await
         );

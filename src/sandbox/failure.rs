@@ -9,7 +9,8 @@ pub(crate) struct Failure {
     /// `NotFound`, `Conflict`, …; empty for none.
     pub(crate) reason: &'static str,
     pub(crate) message: String,
-    pub(crate) details: Details,
+    /// Boxed, because failures are returned everywhere and mostly are not there.
+    pub(crate) details: Box<Details>,
 }
 
 /// What the refusal is about.
@@ -41,7 +42,7 @@ impl Failure {
             code,
             reason,
             message: message.into(),
-            details: Details::default(),
+            details: Box::default(),
         }
     }
 

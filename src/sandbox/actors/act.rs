@@ -21,24 +21,24 @@ pub(super) struct Kind {
     pub(super) stored: &'static str,
 }
 
-const fn kind(group: &'static str, plural: &'static str, stored: &'static str) -> Kind {
-    Kind {
-        group,
-        plural,
-        stored,
-    }
-}
-
-pub(super) const NAMESPACES: Kind = kind("", "namespaces", "namespaces");
-pub(super) const NODES: Kind = kind("", "nodes", "nodes");
-pub(super) const PODS: Kind = kind("", "pods", "pods");
-pub(super) const CONFIG_MAPS: Kind = kind("", "configmaps", "configmaps");
-pub(super) const SERVICE_ACCOUNTS: Kind = kind("", "serviceaccounts", "serviceaccounts");
-pub(super) const DEPLOYMENTS: Kind = kind("apps", "deployments", "deployments.apps");
-pub(super) const REPLICA_SETS: Kind = kind("apps", "replicasets", "replicasets.apps");
-pub(super) const LEASES: Kind = kind("coordination.k8s.io", "leases", "leases.coordination.k8s.io");
+pub(super) const NAMESPACES: Kind = Kind::new("", "namespaces", "namespaces");
+pub(super) const NODES: Kind = Kind::new("", "nodes", "nodes");
+pub(super) const PODS: Kind = Kind::new("", "pods", "pods");
+pub(super) const CONFIG_MAPS: Kind = Kind::new("", "configmaps", "configmaps");
+pub(super) const SERVICE_ACCOUNTS: Kind = Kind::new("", "serviceaccounts", "serviceaccounts");
+pub(super) const DEPLOYMENTS: Kind = Kind::new("apps", "deployments", "deployments.apps");
+pub(super) const REPLICA_SETS: Kind = Kind::new("apps", "replicasets", "replicasets.apps");
+pub(super) const LEASES: Kind = Kind::new("coordination.k8s.io", "leases", "leases.coordination.k8s.io");
 
 impl Kind {
+    pub(super) const fn new(group: &'static str, plural: &'static str, stored: &'static str) -> Self {
+        Self {
+            group,
+            plural,
+            stored,
+        }
+    }
+
     pub(super) fn key(self, namespace: &str, name: &str) -> Key {
         Key::new(self.stored, Some(namespace), name)
     }

@@ -118,7 +118,7 @@ impl Engine {
             tokio::select! {
                 biased;
                 change = watch.next() => match change {
-                    Ok(change) => self.tell(change),
+                    Ok(change) => self.tell(&change),
                     Err(_) => watch = self.catch_up(),
                 },
                 () = until(due) => {}
@@ -131,7 +131,7 @@ impl Engine {
     fn drain(&mut self, mut watch: Watch) -> Watch {
         while let Some(change) = watch.next().now_or_never() {
             match change {
-                Ok(change) => self.tell(change),
+                Ok(change) => self.tell(&change),
                 Err(Compacted { .. }) => watch = self.catch_up(),
             }
         }
@@ -164,12 +164,12 @@ impl Engine {
         }
     }
 
-    fn tell(&mut self, change: Change) {
+    fn tell(&mut self, change: &Change) {
         match &change.new {
             Some(object) => self.known.insert(change.key.clone(), object.clone()),
             None => self.known.remove(&change.key),
         };
-        self.dependents.observe(&change);
+        self.dependents.observe(change);
         for (number, (actor, writer)) in self.actors.iter_mut().enumerate() {
             let desk = Desk {
                 server: &self.server,
@@ -182,7 +182,7 @@ impl Engine {
                 reaction: actor.reaction(),
                 queue: &mut self.queue,
             };
-            actor.observe(&change, &desk, &mut wake);
+            actor.observe(change, &desk, &mut wake);
         }
     }
 
@@ -201,7 +201,7 @@ impl Engine {
                         name: object::name(&object).into(),
                     };
                     let old = gone.remove(&key);
-                    self.tell(Change {
+                    self.tell(&Change {
                         revision,
                         key,
                         old,
@@ -210,7 +210,7 @@ impl Engine {
                 }
             }
             for (key, object) in gone {
-                self.tell(Change {
+                self.tell(&Change {
                     revision,
                     key,
                     old: Some(object),
@@ -232,7 +232,7 @@ impl Engine {
             .map(|(key, object)| (key.clone(), object.clone()))
             .collect();
         for (key, object) in known {
-            self.tell(Change {
+            self.tell(&Change {
                 revision: object::revision(&object),
                 key,
                 old: Some(object.clone()),

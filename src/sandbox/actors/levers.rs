@@ -51,7 +51,7 @@ impl Levers {
         self.0.moved.send_replace(());
     }
 
-    /// The node's kubelet stops: the node becomes NotReady, and its pods stay as they are.
+    /// The node's kubelet stops: the node becomes `NotReady`, and its pods stay as they are.
     pub fn silence(&self, node: &str) {
         self.0.silent.lock().insert(node.to_owned());
         self.0.moved.send_replace(());

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each one decides in a pure function (objects in, [`act::Act`]s out) and is driven by the one loop in [`engine`].
-//! Statuses have upstream's words: clients read them. Kinds without an actor may have their status scripted
-//! ([`Levers::script_status`]): StatefulSets, DaemonSets and Jobs have no actor yet.
+//! Statuses have upstream's words: clients read them. Kinds without an actor may have their status scripted, and
+//! StatefulSets, DaemonSets and Jobs instead of by their actor ([`Levers::script_status`]).
 
 mod accounts;
 mod act;
@@ -25,8 +25,10 @@ mod replicasets;
 mod scheduler;
 mod scripted;
 mod selector;
+mod services;
 #[cfg(test)]
 mod tests;
+mod workloads;
 
 pub use kubelet::{KubeletScript, Play, Rule};
 pub use levers::Levers;
@@ -43,6 +45,8 @@ use super::task::Tasks;
 pub struct Actors {
     pub deployments: bool,
     pub replicasets: bool,
+    /// StatefulSets, DaemonSets and Jobs.
+    pub workloads: bool,
     pub namespaces: bool,
     pub garbage: bool,
     /// The ServiceAccount `default` of each namespace.
@@ -55,10 +59,12 @@ pub struct Actors {
 
 impl Actors {
     /// All of them: a member.
+    #[must_use]
     pub fn all() -> Self {
         Self {
             deployments: true,
             replicasets: true,
+            workloads: true,
             scheduler: true,
             kubelet: Some(KubeletScript::default()),
             ..Self::without_workloads()
@@ -66,10 +72,12 @@ impl Actors {
     }
 
     /// What keeps an API server tidy, and nothing that runs pods: a hub.
+    #[must_use]
     pub fn without_workloads() -> Self {
         Self {
             deployments: false,
             replicasets: false,
+            workloads: false,
             namespaces: true,
             garbage: true,
             accounts: true,
@@ -102,6 +110,12 @@ pub(crate) fn run(server: &Server, tasks: &Tasks, actors: &Actors) -> Levers {
     if actors.replicasets {
         cast.push(Box::new(replicasets::ReplicaSets::default()));
     }
+    if actors.workloads {
+        for actor in workloads::all(&levers) {
+            cast.push(Box::new(actor));
+        }
+    }
+    cast.push(Box::new(services::ApiServices));
     if actors.scheduler {
         cast.push(Box::new(scheduler::Scheduler::default()));
     }

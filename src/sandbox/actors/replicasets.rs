@@ -45,19 +45,19 @@ pub(super) fn pod_of(owner: &Value, template: &Value) -> Value {
 /// The pods to make or to delete.
 fn manage(set: &Value, active: &[Object]) -> Vec<Act> {
     let wanted = usize::try_from(set["spec"]["replicas"].as_i64().unwrap_or(1)).unwrap_or(0);
-    if active.len() < wanted {
-        let count = (wanted - active.len()).min(BURST);
+    let missing = wanted.saturating_sub(active.len()).min(BURST);
+    if missing > 0 {
         let pod = pod_of(set, &set["spec"]["template"]);
-        vec![Act::Create(PODS, pod); count]
-    } else if active.len() > wanted {
-        let count = (active.len() - wanted).min(BURST);
-        let doomed = least_wanted(active).into_iter().take(count);
-        doomed
-            .map(|pod| Act::Delete(PODS, pod.clone(), act::just(&pod)))
-            .collect()
-    } else {
-        vec![]
+        return vec![Act::Create(PODS, pod); missing];
     }
+    let surplus = active.len().saturating_sub(wanted).min(BURST);
+    if surplus == 0 {
+        return vec![];
+    }
+    let doomed = least_wanted(active).into_iter().take(surplus);
+    doomed
+        .map(|pod| Act::Delete(PODS, pod.clone(), act::just(&pod)))
+        .collect()
 }
 
 /// The order in which pods are given up, as upstream has it: first those that would be missed least.

@@ -176,21 +176,19 @@ impl Policy {
         for condition in &self.conditions {
             match condition.evaluate_bool(&given) {
                 Ok(true) => {}
-                Ok(false) => return Ok(()),
                 Err(error) if self.fail => return Err(self.error(request, condition, &error)),
-                Err(_) => return Ok(()),
+                Ok(false) | Err(_) => return Ok(()),
             }
         }
         let variables = self.variables(facts);
         let given = given_with(facts, &variables);
         for validation in &self.validations {
             match validation.expression.evaluate_bool(&given) {
-                Ok(true) => {}
                 Ok(false) => return Err(self.refusal(request, validation, &given)),
                 Err(error) if self.fail => {
                     return Err(self.error(request, &validation.expression, &error));
                 }
-                Err(_) => {}
+                Ok(true) | Err(_) => {}
             }
         }
         Ok(())

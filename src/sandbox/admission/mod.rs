@@ -1,4 +1,4 @@
-//! ValidatingAdmissionPolicies: what the members' fence refuses on real Kubernetes, it refuses here.
+//! `ValidatingAdmissionPolicies`: what the members' fence refuses on real Kubernetes, it refuses here.
 //!
 //! ```text
 //! policies, bindings (objects) ─compile, once per change─► Policy ─judge(request)─► refusal

@@ -1,5 +1,6 @@
 //! Each fault does what it says, and a seed repeats it.
 
+use futures::StreamExt as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::FutureExt as _;
@@ -112,7 +113,6 @@ async fn a_cut_ends_the_watches_there_are_and_a_delay_keeps_their_order() {
         let endless = futures::stream::iter(events).chain(futures::stream::pending());
         Response::new(http_body_util::StreamBody::new(endless).boxed_unsync())
     };
-    use futures::StreamExt as _;
     let watch = get("/api/v1/pods?watch=true");
     let mut body = faults
         .around(&|| "hub".to_owned(), watch, server)

@@ -87,7 +87,7 @@ pub(crate) struct Column {
     pub(crate) format: String,
     pub(crate) description: String,
     pub(crate) priority: i64,
-    /// JSONPath of custom kinds, `.spec.replicas`; empty for columns that code computes.
+    /// `JSONPath` of custom kinds, `.spec.replicas`; empty for columns that code computes.
     pub(crate) path: String,
 }
 

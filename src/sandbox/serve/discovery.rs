@@ -143,6 +143,25 @@ pub(crate) fn aggregated(registry: &Registry, root: Root) -> Value {
     })
 }
 
+/// Groups and versions of servers that don't answer.
+pub(crate) fn add_stale(document: &mut Value, elsewhere: &[(String, String)]) {
+    let Some(items) = document["items"].as_array_mut() else {
+        return;
+    };
+    for (group, version) in elsewhere {
+        let stale = json!({"version": version, "freshness": "Stale"});
+        let found = items.iter_mut().find(|item| item["metadata"]["name"] == **group);
+        let versions = found.and_then(|item| item["versions"].as_array_mut());
+        match versions {
+            Some(versions) if versions.iter().any(|one| one["version"] == **version) => {}
+            Some(versions) => versions.push(stale),
+            None => items.push(json!({
+                "metadata": {"name": group, "creationTimestamp": null}, "versions": [stale],
+            })),
+        }
+    }
+}
+
 fn aggregated_resource(resource: &Resource, version: &Version) -> Value {
     let scope = if resource.namespaced {
         "Namespaced"

@@ -22,7 +22,9 @@ pub(super) fn answer(call: &Call<'_>, path: &str) -> Response<Body> {
         ["version"] => Some(version()),
         ["api"] if accepts_aggregated(call) => return aggregated(&discovery::aggregated(&kinds, Root::Core)),
         ["apis"] if accepts_aggregated(call) => {
-            return aggregated(&discovery::aggregated(&kinds, Root::Groups));
+            let mut groups = discovery::aggregated(&kinds, Root::Groups);
+            discovery::add_stale(&mut groups, &elsewhere(call));
+            return aggregated(&groups);
         }
         ["api"] => Some(discovery::api_versions(&host(call))),
         ["apis"] => Some(discovery::legacy_groups(&kinds)),
@@ -34,6 +36,21 @@ pub(super) fn answer(call: &Call<'_>, path: &str) -> Response<Body> {
         _ => None,
     };
     found.map_or_else(answer::no_such_path, |value| answer::json(200, &value))
+}
+
+/// Groups and versions that other servers have.
+fn elsewhere(call: &Call<'_>) -> Vec<(String, String)> {
+    let (services, _) = call
+        .server
+        .store()
+        .list("apiservices.apiregistration.k8s.io", None);
+    let spec = |service: &Value, field: &str| service["spec"][field].as_str().unwrap_or_default().to_owned();
+    let others = services
+        .iter()
+        .filter(|service| service["spec"]["service"].is_object());
+    others
+        .map(|service| (spec(service, "group"), spec(service, "version")))
+        .collect()
 }
 
 fn accepts_aggregated(call: &Call<'_>) -> bool {

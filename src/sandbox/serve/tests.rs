@@ -29,7 +29,7 @@ fn world() -> World {
         name: "admin".to_owned(),
         groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
     };
-    let token = access.issue(&admin, &[], Duration::from_secs(3600)).text;
+    let token = access.issue(&admin, &[], Duration::from_hours(1)).text;
     let server = Server::new(store, builtin(), clock, access.clone());
     World {
         http: Http::new(server, access),
@@ -604,8 +604,8 @@ async fn a_client_finds_out_what_there_is() {
     let world = world();
     let (_, groups) = world.ask("GET /apis", Value::Null).await;
     assert_eq!(groups["kind"], "APIGroupList");
-    let (_, core) = world.ask("GET /api/v1", Value::Null).await;
-    let names: Vec<&str> = core["resources"]
+    let (_, listed) = world.ask("GET /api/v1", Value::Null).await;
+    let names: Vec<&str> = listed["resources"]
         .as_array()
         .unwrap()
         .iter()

@@ -50,10 +50,13 @@ pub(crate) struct Moved;
 #[derive(Clone, Default)]
 pub(crate) struct Store(Arc<Mutex<Inner>>);
 
+/// Namespace and name.
+type Place = (Arc<str>, Arc<str>);
+
 #[derive(Default)]
 struct Inner {
     revision: u64,
-    objects: BTreeMap<Arc<str>, BTreeMap<(Arc<str>, Arc<str>), Object>>,
+    objects: BTreeMap<Arc<str>, BTreeMap<Place, Object>>,
     history: History,
 }
 

@@ -60,7 +60,7 @@ async fn a_watch_from_the_past_sees_every_change_once_and_waits_for_more() {
     let next = watch.next().await.unwrap();
     assert_eq!((&*next.key.name, next.old.is_some()), ("b", false));
     assert!(watch.next().now_or_never().is_none());
-    let (waiting, _) = tokio::join!(watch.next(), async {
+    let (waiting, ()) = tokio::join!(watch.next(), async {
         store.remove(&key("a"), object::revision(&first)).unwrap();
     });
     let gone = waiting.unwrap();

@@ -79,7 +79,7 @@ fn tidy(answer: &mut Value) {
     match answer {
         Value::Object(fields) => {
             fields.values_mut().for_each(tidy);
-            fields.retain(|name, value| !value.is_null() && !(name == "details" && *value == json!({})));
+            fields.retain(|name, value| !(value.is_null() || name == "details" && *value == json!({})));
             if let Some(causes) = fields.get_mut("causes").and_then(Value::as_array_mut) {
                 causes.sort_by_key(|cause| cause["field"].to_string());
                 fields.remove("message");
@@ -147,14 +147,13 @@ impl Play {
                 new
             }
         };
-        match &old {
-            Some(old) => prepare_update(endpoint, old, &mut new),
-            None => {
-                prepare_create(endpoint, &mut new);
-                let metadata = metadata_mut(&mut new);
-                metadata.insert("uid".to_owned(), "u".into());
-                metadata.insert("creationTimestamp".to_owned(), "2026-01-31T12:00:00Z".into());
-            }
+        if let Some(old) = &old {
+            prepare_update(endpoint, old, &mut new);
+        } else {
+            prepare_create(endpoint, &mut new);
+            let metadata = metadata_mut(&mut new);
+            metadata.insert("uid".to_owned(), "u".into());
+            metadata.insert("creationTimestamp".to_owned(), "2026-01-31T12:00:00Z".into());
         }
         let change = Change {
             resource: &resource,

@@ -1,9 +1,10 @@
 //! A control plane in this process: the same to a test, but that it starts at once and can be told to fail.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 pub(super) use hanse::sandbox::Options as SandboxOptions;
-use hanse::sandbox::{Cluster, Faults, Listening, NodeSize as SandboxNodeSize};
+use hanse::sandbox::{Cluster, Faults, Listening, NodeSize as SandboxNodeSize, Play, Rule};
 
 use super::commands::REGIONS;
 use super::{Error, FleetOptions, Write};
@@ -17,6 +18,7 @@ pub(super) struct Sandboxed {
 impl Sandboxed {
     pub(super) async fn start(options: &SandboxOptions) -> Result<Self, Error> {
         let cluster = Cluster::start(options);
+        cluster.levers().kubelet(|script| script.rules = told());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listening = cluster.listen(address).await.map_err(|source| Error::Sandbox {
             name: options.name.clone(),
@@ -51,6 +53,25 @@ impl Sandboxed {
         });
         writes.collect()
     }
+}
+
+/// What a test can ask of a pod by annotation, as in `stages.yaml`.
+fn told() -> Vec<Rule> {
+    let asked = |annotation: &str| Rule {
+        annotations: [(format!("test.hanse.dev/{annotation}"), "true".to_owned())].into(),
+        ..Rule::default()
+    };
+    vec![
+        Rule {
+            play: Some(Play::NeverReady),
+            ..asked("never-ready")
+        },
+        Rule {
+            // The grace period is what ends it.
+            termination: Some(Duration::MAX),
+            ..asked("uses-grace")
+        },
+    ]
 }
 
 /// The hub API has number 0.

@@ -97,7 +97,7 @@ fn described(deployment: &Value, revision: Option<&str>, status: Value) -> Optio
             .or_insert_with(|| json!({}));
         annotations[sets::REVISION] = revision.into();
     }
-    (new != *deployment).then(|| Act::Replace(DEPLOYMENTS, "status", new))
+    (new != *deployment).then_some(Act::Replace(DEPLOYMENTS, "status", new))
 }
 
 /// By the status that is written: only what was told as complete is tidied up.

@@ -140,7 +140,7 @@ impl Set {
                 let options = super::super::act::just(&read);
                 Some(Act::Delete(REPLICA_SETS, read, options))
             }
-            Some(read) => (*read != self.object).then(|| Act::Replace(REPLICA_SETS, "", self.object)),
+            Some(read) => (*read != self.object).then_some(Act::Replace(REPLICA_SETS, "", self.object)),
         }
     }
 }
@@ -149,7 +149,7 @@ impl Sets {
     /// Of the ReplicaSets that the Deployment controls.
     pub(super) fn of(deployment: &Value, found: &[Object]) -> Self {
         let mut found = found.to_vec();
-        found.sort_by(|a, b| age(a).cmp(&age(b)));
+        found.sort_by_cached_key(age);
         let template = without_hash(&deployment["spec"]["template"]);
         let new = found
             .iter()

@@ -32,7 +32,7 @@ pub(super) enum Moment {
 /// The moment, and how long until the next. None: it stays so.
 pub(super) fn moment(part: &Part, age: Duration) -> (Moment, Option<Duration>) {
     let Some(age) = age.checked_sub(part.start).filter(|_| age >= part.start) else {
-        return (Moment::Creating, Some(part.start - age));
+        return (Moment::Creating, Some(part.start.saturating_sub(age)));
     };
     let running = |ready| Moment::Running {
         ready,
@@ -68,7 +68,7 @@ fn crashing(runs: Duration, exit_code: i64, age: Duration) -> (Moment, Option<Du
                 restarts,
                 last_exit,
             };
-            return (running, Some(runs - left));
+            return (running, Some(runs.saturating_sub(left)));
         }
         left -= runs;
         if left < wait {
@@ -77,12 +77,12 @@ fn crashing(runs: Duration, exit_code: i64, age: Duration) -> (Moment, Option<Du
                 exit_code,
                 wait,
             };
-            return (waiting, Some(wait - left));
+            return (waiting, Some(wait.saturating_sub(left)));
         }
         if wait == LAST_BACKOFF {
             // From here on all rounds are alike: none needs to be counted one by one.
             let round = runs + wait;
-            let more = (left - wait).as_nanos() / round.as_nanos();
+            let more = left.saturating_sub(wait).as_nanos() / round.as_nanos();
             restarts += i64::try_from(more).unwrap_or(0);
             left -= round.saturating_mul(u32::try_from(more).unwrap_or(0));
         }

@@ -36,6 +36,8 @@ pub struct Rule {
     pub namespace: Option<String>,
     /// Labels that a pod must have.
     pub labels: BTreeMap<String, String>,
+    /// Annotations that a pod must have.
+    pub annotations: BTreeMap<String, String>,
     pub start: Option<RangeInclusive<Duration>>,
     pub play: Option<Play>,
     pub termination: Option<Duration>,
@@ -145,5 +147,9 @@ impl Rule {
                 .labels
                 .iter()
                 .all(|(key, value)| object::label(pod, key) == Some(value))
+            && self
+                .annotations
+                .iter()
+                .all(|(key, value)| pod["metadata"]["annotations"][key] == **value)
     }
 }

@@ -58,7 +58,7 @@ fn a_moment_follows_from_the_age(
 
 #[test]
 fn a_crash_loop_of_a_year_is_reckoned_at_once() {
-    let (now, again) = moment(&part(LOOP), Duration::from_secs(365 * 24 * 3600));
+    let (now, again) = moment(&part(LOOP), Duration::from_hours(365 * 24));
     let (Moment::Running { restarts, .. } | Moment::BackOff { restarts, .. }) = now else {
         panic!("{now:?}");
     };

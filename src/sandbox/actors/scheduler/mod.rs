@@ -85,6 +85,12 @@ impl Actor for Scheduler {
     }
 }
 
+/// Whether a pod fits on an empty node.
+pub(super) fn fits(pod: &Value, node: &Value) -> bool {
+    let node = Node::new(node, std::iter::empty());
+    place(pod, std::iter::once(&node)).is_ok()
+}
+
 /// A pod that waits for a node from us.
 fn is_ours(pod: &Value) -> bool {
     let unplaced = pod["spec"]["nodeName"].as_str().is_none_or(str::is_empty);

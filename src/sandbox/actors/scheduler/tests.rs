@@ -16,6 +16,7 @@ fn plain(name: &str) -> Node {
     node(name, &json!({}), &json!({"zone": name}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "its values are made on the spot")]
 fn pod(spec: Value) -> Value {
     let mut pod = json!({"spec": spec});
     if pod["spec"]["containers"].is_null() {

@@ -74,7 +74,7 @@ async fn a_namespace_tells_what_holds_it() {
         "it waits without writing"
     );
     world.update("", "configmaps", "held", |map| {
-        map["metadata"]["finalizers"] = json!([])
+        map["metadata"]["finalizers"] = json!([]);
     });
     world.after(5).await;
     assert!(world.get("namespaces", "shop").is_none());
@@ -150,7 +150,7 @@ async fn an_owner_in_the_foreground_waits_for_its_dependents() {
         &world.get("configmaps", "child").unwrap()
     ));
     world.update("", "configmaps", "child", |map| {
-        map["metadata"]["finalizers"] = json!([])
+        map["metadata"]["finalizers"] = json!([]);
     });
     world.after(1).await;
     assert!(world.get("configmaps", "owner").is_none() && world.get("configmaps", "child").is_none());

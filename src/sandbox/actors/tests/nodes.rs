@@ -66,7 +66,7 @@ async fn pods_that_are_not_restarted_end(#[case] play: Option<Play>, #[case] pha
         script.rules.push(Rule {
             play,
             ..Rule::default()
-        })
+        });
     });
     world.create("", "pods", bare_pod("job", &json!({"restartPolicy": "Never"})));
     world.after(5).await;

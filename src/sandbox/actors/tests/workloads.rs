@@ -164,7 +164,7 @@ async fn a_paused_deployment_is_resized_but_not_rolled() {
     assert_eq!(text(&web, "Progressing", "reason"), "DeploymentPaused");
     assert_eq!((world.list("replicasets.apps").len(), world.ready_pods()), (1, 3));
     world.update("apps", "deployments", "web", |web| {
-        web["spec"]["paused"] = false.into()
+        web["spec"]["paused"] = false.into();
     });
     world.after(10).await;
     let new = world

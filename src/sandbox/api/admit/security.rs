@@ -1,7 +1,7 @@
 //! Pod Security: what the pods of a namespace may do to their node, by its label `pod-security.kubernetes.io/enforce`.
 //!
 //! Of the two standards the checks are played that everyday pods meet, in upstream's words and order; those for
-//! AppArmor, SELinux, Windows and host probes are not.
+//! `AppArmor`, `SELinux`, Windows and host probes are not.
 
 use std::collections::BTreeSet;
 
