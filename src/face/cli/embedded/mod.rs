@@ -39,10 +39,13 @@ const HUB_ACCOUNT: &str = "hub-api";
 /// Custom resources are served, and members Ready, within this time; in virtual time it passes at once.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// More members than this are no demo and no simulation: each has its own range of Services.
+pub const MOST_MEMBERS: u8 = 200;
+
 /// How large a federation is.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// At most 200.
+    /// At most [`MOST_MEMBERS`].
     pub members: u8,
     /// Of everything that is drawn.
     pub seed: u64,
@@ -72,6 +75,14 @@ pub fn tokio_clock() -> Clock {
         let passed = jiff::SignedDuration::try_from(started.elapsed()).unwrap_or_default();
         origin.checked_add(passed).unwrap_or(origin)
     })
+}
+
+/// Regions that people know, in turn; `policies/shop` names the first.
+pub fn name_regions(of: &mut sandbox::Options) {
+    let number = of.name.rsplit('-').next().and_then(|number| number.parse::<usize>().ok());
+    if let Some(number) = number {
+        of.region = ["eu-west", "us-east", "ap-south"][(number + 2) % 3].to_owned();
+    }
 }
 
 /// A hub API, members, and a hub that may serve.
@@ -223,6 +234,11 @@ impl Embedded {
     pub fn waiting(&self) -> Vec<String> {
         let serving = self.serving.as_ref();
         serving.map_or_else(Vec::new, |serving| serving.waiting.borrow().clone())
+    }
+
+    /// The same as it changes, of the hub that serves now.
+    pub(in crate::face::cli) fn waits(&self) -> Option<watch::Receiver<Vec<String>>> {
+        self.serving.as_ref().map(|serving| serving.waiting.clone())
     }
 
     /// `hub join` of a member under its own name, labelled with its region.
