@@ -15,12 +15,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         nodes_per_member: 1,
         ..FleetOptions::default()
     };
-    vec![Scenario::alone(
-        "a_hub_whose_api_is_restored_from_a_backup_begins_anew",
-        small,
-        restored,
-    )
-    .only_on_kubernetes("nothing of the sandbox outlives it: it has no store to back up")]
+    vec![
+        Scenario::alone(
+            "a_hub_whose_api_is_restored_from_a_backup_begins_anew",
+            small,
+            restored,
+        )
+        .only_on_kubernetes("nothing of the sandbox outlives it: it has no store to back up"),
+    ]
 }
 
 async fn restored(fleet: Fleet) {

@@ -23,8 +23,12 @@ async fn an_hour_of_bad_weather_changes_nothing_in_the_end() {
             cut_watches: 20,
             dropped_events: 0,
         });
-        cluster.faults().set_latency(Duration::from_millis(1)..Duration::from_millis(80));
-        cluster.faults().set_watch_delay(Duration::ZERO..Duration::from_millis(300));
+        cluster
+            .faults()
+            .set_latency(Duration::from_millis(1)..Duration::from_millis(80));
+        cluster
+            .faults()
+            .set_watch_delay(Duration::ZERO..Duration::from_millis(300));
     }
     for minute in 0..60 {
         let victim = chances.usize(0..4);
@@ -51,7 +55,11 @@ async fn an_hour_of_bad_weather_changes_nothing_in_the_end() {
         cluster.faults().thaw();
         for member in federation.members() {
             let there = held(member).await;
-            assert!(there.is_empty() || there.contains_key("Deployment/web"), "{} lost what was not to go", member.name());
+            assert!(
+                there.is_empty() || there.contains_key("Deployment/web"),
+                "{} lost what was not to go",
+                member.name()
+            );
         }
     }
     for cluster in federation.clusters() {

@@ -11,7 +11,10 @@ use crate::shop::{apply_all, federation, seed, settled};
 fn writes(federation: &Embedded) -> Vec<(String, Write)> {
     let of = |cluster: &hanse::sandbox::Cluster| {
         let name = cluster.name().to_owned();
-        let writes = cluster.writes().into_iter().filter(|write| write.resource != "leases");
+        let writes = cluster
+            .writes()
+            .into_iter()
+            .filter(|write| write.resource != "leases");
         writes.map(move |write| (name.clone(), write)).collect::<Vec<_>>()
     };
     federation.clusters().flat_map(of).collect()
@@ -35,7 +38,11 @@ async fn a_virtual_hour_at_rest_and_a_restart_write_nothing_but_leases() {
     assert_eq!(federation.waiting(), Vec::<String>::new());
     // The token the hub got to serve again is no write of the hub's.
     let ours = |(_, write): &(String, Write)| write.user.starts_with("system:serviceaccount:hanse-system:");
-    let written: Vec<_> = writes(&federation)[before..].iter().filter(|write| ours(write)).cloned().collect();
+    let written: Vec<_> = writes(&federation)[before..]
+        .iter()
+        .filter(|write| ours(write))
+        .cloned()
+        .collect();
     assert_eq!(written, [], "after a restart");
     federation.end().await;
 }

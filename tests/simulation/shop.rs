@@ -50,7 +50,10 @@ fn kind(of: &str) -> (ApiResource, bool) {
         "Namespace" | "Node" => ("", "v1", false),
         _ => ("", "v1", true),
     };
-    (ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, of)), namespaced)
+    (
+        ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, of)),
+        namespaced,
+    )
 }
 
 /// The objects of a kind, in the shop's namespace if they are in one.
@@ -113,7 +116,10 @@ pub(crate) async fn apply(hub: &Cluster, object: &Value) {
     let started = Instant::now();
     loop {
         let params = PatchParams::apply("ana").force();
-        match api(hub.admin(), of).patch(name, &params, &Patch::Apply(object)).await {
+        match api(hub.admin(), of)
+            .patch(name, &params, &Patch::Apply(object))
+            .await
+        {
             Ok(_) => return,
             Err(error) if started.elapsed() > SOON => panic!("{of} {name}: {error}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -132,7 +138,10 @@ pub(crate) async fn apply_all(hub: &Cluster) {
 pub(crate) async fn delete(hub: &Cluster, of: &str, name: &str) {
     let started = Instant::now();
     loop {
-        match api(hub.admin(), of).delete(name, &DeleteParams::background()).await {
+        match api(hub.admin(), of)
+            .delete(name, &DeleteParams::background())
+            .await
+        {
             Ok(_) => return,
             Err(kube::Error::Api(status)) if status.code == 404 => return,
             Err(error) if started.elapsed() > SOON => panic!("{of} {name}: {error}"),
@@ -147,7 +156,9 @@ pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> Result<(), 
     loop {
         match look().await {
             Ok(()) => return,
-            Err(seen) if started.elapsed() > SOON => panic!("{what}: not so after {SOON:?}; last seen: {seen}"),
+            Err(seen) if started.elapsed() > SOON => {
+                panic!("{what}: not so after {SOON:?}; last seen: {seen}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -180,11 +191,20 @@ pub(crate) async fn held(member: &Cluster) -> BTreeMap<String, Value> {
 pub(crate) async fn settled(federation: &Embedded) -> Vec<BTreeMap<String, Value>> {
     let bindings = api(federation.admin(), "WorkloadBinding");
     until("every binding is Applied and Available", async || {
-        let all = bindings.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let all = bindings
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| error.to_string())?
+            .items;
         let is_so = |binding: &DynamicObject| {
-            let conditions = binding.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let conditions = binding.data["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
             ["Applied", "Available"].iter().all(|wanted| {
-                conditions.iter().any(|condition| condition["type"] == *wanted && condition["status"] == "True")
+                conditions
+                    .iter()
+                    .any(|condition| condition["type"] == *wanted && condition["status"] == "True")
             })
         };
         if all.len() == templates().len() && all.iter().all(is_so) {
@@ -202,14 +222,16 @@ pub(crate) async fn settled(federation: &Embedded) -> Vec<BTreeMap<String, Value
 
 /// Waits until nothing of the shop is left in the hub API and in these members.
 pub(crate) async fn gone(hub: &Cluster, members: &[&Cluster]) {
-    for (of, cluster) in std::iter::once(("hub", hub)).chain(members.iter().map(|member| ("member", *member))) {
-        until(&format!("the shop's namespace ends in the {of} {}", cluster.name()), async || {
-            match api(cluster.admin(), "Namespace").get_opt(SHOP).await {
+    for (of, cluster) in std::iter::once(("hub", hub)).chain(members.iter().map(|member| ("member", *member)))
+    {
+        until(
+            &format!("the shop's namespace ends in the {of} {}", cluster.name()),
+            async || match api(cluster.admin(), "Namespace").get_opt(SHOP).await {
                 Ok(None) => Ok(()),
                 Ok(Some(namespace)) => Err(serde_json::to_string(&namespace).unwrap_or_default()),
                 Err(error) => Err(error.to_string()),
-            }
-        })
+            },
+        )
         .await;
     }
 }

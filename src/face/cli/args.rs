@@ -86,7 +86,9 @@ pub(super) enum Verb {
     /// Nothing has to be installed and nothing is left behind. All API servers listen on loopback, so that kubectl and
     /// hub work with them from another terminal, with the kubeconfigs in the folder. They are not real Kubernetes, but
     /// close to it; no containers run.
-    #[command(after_help = "Examples:\n  hub demo\n  hub demo --members 5 --dir /tmp/fleet\n  hub demo --exit-when-ready")]
+    #[command(
+        after_help = "Examples:\n  hub demo\n  hub demo --members 5 --dir /tmp/fleet\n  hub demo --exit-when-ready"
+    )]
     Demo(Demo),
     /// Run the hub against a hub API
     ///
@@ -176,7 +178,8 @@ pub(super) enum Verb {
     Explain(Explain),
     /// The hub on a scripted fleet in this process, in virtual time
     ///
-    /// Days pass in a blink: time moves on only when everybody waits. The same script prints the same every time. Without
+    /// Days pass in a blink: time moves on only when everybody waits. The same script prints the same every time, but for
+    /// faults that strike by chance. Without
     /// a script, or with -, commands are read line by line from the terminal or from stdin.
     #[command(after_help = simulate::EXAMPLES, after_long_help = simulate::help())]
     Simulate(Simulate),
@@ -202,7 +205,12 @@ pub(super) struct Demo {
     #[arg(long)]
     pub(super) exit_when_ready: bool,
     /// Where to answer /livez, /readyz and /metrics [default: a free port]
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
     pub(super) listen: SocketAddr,
 }
 

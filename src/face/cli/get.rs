@@ -24,12 +24,7 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Get) -> Result
 }
 
 /// Objects, as a hub API shows them.
-pub(super) async fn show(
-    global: &Global,
-    screen: Screen,
-    hub: &Hub,
-    wanted: &Get,
-) -> Result<Exit, Failure> {
+pub(super) async fn show(global: &Global, screen: Screen, hub: &Hub, wanted: &Get) -> Result<Exit, Failure> {
     let (word, name) = match (wanted.kind.split_once('/'), &wanted.name) {
         (Some((kind, name)), None) => (kind, Some(name)),
         (_, name) => (wanted.kind.as_str(), name.as_deref()),

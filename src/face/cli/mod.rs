@@ -97,7 +97,10 @@ pub fn main() -> ExitCode {
 /// script prints the same every time.
 fn runtime(verb: &Verb) -> std::io::Result<Runtime> {
     match verb {
-        Verb::Simulate(_) => Builder::new_current_thread().enable_all().start_paused(true).build(),
+        Verb::Simulate(_) => Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build(),
         _ => Builder::new_multi_thread().enable_all().build(),
     }
 }

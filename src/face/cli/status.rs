@@ -14,8 +14,8 @@ use super::{
     roster::Roster,
     table,
 };
-use crate::model::{
-    api::{BindingClusterStatus, ConditionType, Tenant, WorkloadBinding, find_condition, is_true},
+use crate::model::api::{
+    BindingClusterStatus, ConditionType, Tenant, WorkloadBinding, find_condition, is_true,
 };
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Status) -> Result<Exit, Failure> {

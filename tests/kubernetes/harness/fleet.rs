@@ -197,7 +197,10 @@ impl Fleet {
 
     /// What the store uses.
     pub fn etcd_usage(&self) -> Usage {
-        self.etcd.as_ref().map(|etcd| etcd.process.lock().usage()).unwrap_or_default()
+        self.etcd
+            .as_ref()
+            .map(|etcd| etcd.process.lock().usage())
+            .unwrap_or_default()
     }
 
     fn store(&self) -> Result<&Etcd, Error> {

@@ -10,13 +10,34 @@ use crate::model::manifest::Code;
 
 /// What is applied, as files that a person can change and apply again.
 const FILES: &[(&str, &str)] = &[
-    ("policies/tenant.yaml", include_str!("../../../../policies/shop/tenant.yaml")),
-    ("policies/everywhere.yaml", include_str!("../../../../policies/shop/everywhere.yaml")),
-    ("policies/payments.yaml", include_str!("../../../../policies/shop/payments.yaml")),
-    ("shop/cart.yaml", include_str!("../../../../examples/shop/cart.yaml")),
-    ("shop/catalog.yaml", include_str!("../../../../examples/shop/catalog.yaml")),
-    ("shop/payments.yaml", include_str!("../../../../examples/shop/payments.yaml")),
-    ("shop/web.yaml", include_str!("../../../../examples/shop/web.yaml")),
+    (
+        "policies/tenant.yaml",
+        include_str!("../../../../policies/shop/tenant.yaml"),
+    ),
+    (
+        "policies/everywhere.yaml",
+        include_str!("../../../../policies/shop/everywhere.yaml"),
+    ),
+    (
+        "policies/payments.yaml",
+        include_str!("../../../../policies/shop/payments.yaml"),
+    ),
+    (
+        "shop/cart.yaml",
+        include_str!("../../../../examples/shop/cart.yaml"),
+    ),
+    (
+        "shop/catalog.yaml",
+        include_str!("../../../../examples/shop/catalog.yaml"),
+    ),
+    (
+        "shop/payments.yaml",
+        include_str!("../../../../examples/shop/payments.yaml"),
+    ),
+    (
+        "shop/web.yaml",
+        include_str!("../../../../examples/shop/web.yaml"),
+    ),
 ];
 
 /// Files and folders that were made here, and nothing else: they go when this is dropped.
@@ -110,7 +131,11 @@ fn refused(path: &Path, error: &io::Error) -> Failure {
         }
         _ => "choose a folder that you may write to with --dir, or leave it away",
     };
-    Failure::new(Code::SYSTEM, format!("failed to write {}: {error}", path.display())).with_hint(hint)
+    Failure::new(
+        Code::SYSTEM,
+        format!("failed to write {}: {error}", path.display()),
+    )
+    .with_hint(hint)
 }
 
 #[cfg(test)]
@@ -121,7 +146,9 @@ mod tests {
 
     fn names(folder: &Path) -> BTreeSet<String> {
         let entries = fs::read_dir(folder).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     #[test]
@@ -141,7 +168,11 @@ mod tests {
         let mine = above.path().join("member-2.kubeconfig");
         fs::write(&mine, "mine").unwrap();
         let failure = Folder::make(Some(above.path()), 3).unwrap_err();
-        assert!(failure.words().contains("member-2.kubeconfig"), "{}", failure.words());
+        assert!(
+            failure.words().contains("member-2.kubeconfig"),
+            "{}",
+            failure.words()
+        );
         assert_eq!(names(above.path()), ["member-2.kubeconfig".to_owned()].into());
         assert_eq!(fs::read_to_string(mine).unwrap(), "mine");
     }
@@ -162,7 +193,9 @@ mod tests {
     fn every_file_of_policies_and_shop_is_in_the_demo() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for (name, from) in [("policies", "policies/shop"), ("shop", "examples/shop")] {
-            let carried = FILES.iter().filter_map(|(file, _)| file.strip_prefix(&format!("{name}/")));
+            let carried = FILES
+                .iter()
+                .filter_map(|(file, _)| file.strip_prefix(&format!("{name}/")));
             let carried: BTreeSet<String> = carried.map(str::to_owned).collect();
             assert_eq!(carried, names(&root.join(from)), "{from}");
         }

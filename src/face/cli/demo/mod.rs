@@ -88,7 +88,7 @@ async fn show(
         change: name_regions,
         ..embedded::Options::default()
     });
-    let listening = open(&fleet, &mut folder).await?;
+    let listening = open(&mut fleet, &mut folder).await?;
     fleet
         .federate(|step| progress.doing(step))
         .await
@@ -124,18 +124,22 @@ async fn show(
 }
 
 /// Lets every API server listen, and writes down how it is reached.
-async fn open(fleet: &Embedded, folder: &mut Folder) -> Result<Vec<Listening>, Failure> {
+async fn open(fleet: &mut Embedded, folder: &mut Folder) -> Result<Vec<Listening>, Failure> {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let opening = fleet
         .clusters()
-        .map(async |cluster| (cluster.name(), cluster.listen(any_port).await));
+        .map(async |cluster| (cluster.name().to_owned(), cluster.listen(any_port).await));
+    let opening = join_all(opening).await;
     let mut listening = Vec::new();
-    for (name, opened) in join_all(opening).await {
+    for (name, opened) in opening {
         let opened = opened.map_err(|error| {
             Failure::new(Code::SYSTEM, format!("failed to let {name} listen: {error}"))
                 .with_hint("this machine refuses it; fewer members need fewer ports and files")
         })?;
         folder.write(&format!("{name}.kubeconfig"), opened.kubeconfig())?;
+        fleet
+            .listens(&name, &opened)
+            .map_err(|error| not_come_about(&error))?;
         listening.push(opened);
     }
     Ok(listening)
@@ -174,8 +178,16 @@ async fn spread_the_shop(screen: Screen, fleet: &Embedded, folder: &Folder) -> R
         .clusters()
         .enumerate()
         .map(|(index, cluster)| Column {
-            name: if index == 0 { "hub API".to_owned() } else { cluster.name().to_owned() },
-            place: if index == 0 { "sum".to_owned() } else { cluster.region().to_owned() },
+            name: if index == 0 {
+                "hub API".to_owned()
+            } else {
+                cluster.name().to_owned()
+            },
+            place: if index == 0 {
+                "sum".to_owned()
+            } else {
+                cluster.region().to_owned()
+            },
             client: cluster.admin(),
         })
         .collect();
@@ -216,7 +228,7 @@ Change something and watch it follow:
   kubectl scale deployment/web --replicas 5 -n shop
   kubectl --kubeconfig {folder}/member-1.kubeconfig delete deployment/cart -n shop    # it comes back
   hub events -n shop                             and the hub says so
-  hub delete -f {folder}/shop -n shop            the members are empty again
+  hub delete -f {folder}/shop -n shop    # the members are empty again
 
 http://{address}/readyz and /metrics are the hub's own. Ctrl-C ends everything.
 "

@@ -14,30 +14,55 @@ use crate::sandbox::Odds;
 
 /// Every command and what it does: the manual.
 pub(super) const MANUAL: &[(&str, &str)] = &[
-    ("fleet members=3 seed=7", "start a hub API, members and the hub; the first command, once"),
-    ("namespace NS", "the namespace of what follows; one command takes -n NS"),
+    (
+        "fleet members=3 seed=7",
+        "start a hub API, members and the hub; the first command, once",
+    ),
+    (
+        "namespace NS",
+        "the namespace of what follows; one command takes -n NS",
+    ),
     ("apply PATH…", "as `hub apply -f`: files and folders"),
     ("delete KIND/NAME", "delete it at the hub API"),
     ("scale KIND/NAME N", "set its replicas at the hub API"),
-    ("label KIND/NAME KEY=VALUE…", "set labels at the hub API; KEY- takes one away"),
+    (
+        "label KIND/NAME KEY=VALUE…",
+        "set labels at the hub API; KEY- takes one away",
+    ),
     ("wait TIME", "let time pass: 30s, 5m, 24h"),
+    (
+        "at TIME",
+        "let time pass until so much has passed since the beginning",
+    ),
     ("until settled", "until every binding is Applied and Available"),
-    ("until KIND/NAME CONDITION[=STATUS]", "until a condition, of a template its binding's, is True or STATUS; within=TIME limits it"),
+    (
+        "until KIND/NAME CONDITION[=STATUS]",
+        "until a condition, of a template its binding's, is True or STATUS; within=TIME limits it",
+    ),
     ("until KIND/NAME gone", "until it is deleted at the hub API"),
     ("freeze CLUSTER", "it answers nothing; `thaw` ends that"),
     ("thaw CLUSTER", "what was waiting there goes on"),
     ("down CLUSTER", "it refuses connections; `up` ends that"),
     ("up CLUSTER", "it accepts connections"),
     ("cut-watches CLUSTER", "end all its watches once"),
-    ("faults CLUSTER FAULT=N…", "how many of 1000 requests or events fail: too-many, errors, refused, lost-replies, cut-watches, dropped-events; latency=TIME, watch-delay=TIME: at most so much; `faults CLUSTER none` ends it"),
+    (
+        "faults CLUSTER FAULT=N…",
+        "how many of 1000 requests or events fail: too-many, errors, refused, lost-replies, cut-watches, dropped-events; latency=TIME, watch-delay=TIME: at most so much; `faults CLUSTER none` ends it",
+    ),
     ("kill hub", "the hub is gone in the middle of whatever it did"),
     ("serve hub", "a hub starts"),
     ("show clusters", "as `hub get clusters`"),
     ("show bindings", "as `hub get bindings`"),
     ("show status [KIND/NAME]", "as `hub status`"),
     ("show explain KIND/NAME", "as `hub explain`"),
-    ("show writes", "writes by the hub in each cluster since this was last asked, Leases left out"),
-    ("show KIND[/NAME] [in CLUSTER]", "objects of the hub API, or of a member"),
+    (
+        "show writes",
+        "writes by the hub in each cluster since this was last asked, Leases left out",
+    ),
+    (
+        "show KIND[/NAME] [in CLUSTER]",
+        "objects of the hub API, or of a member",
+    ),
     ("help", "this list"),
     ("quit", "end here"),
 ];
@@ -52,7 +77,10 @@ pub(super) struct Line {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    Fleet { members: u8, seed: u64 },
+    Fleet {
+        members: u8,
+        seed: u64,
+    },
     Namespace(NamespaceName),
     Apply(Vec<String>),
     Delete(String),
@@ -60,6 +88,8 @@ pub(super) enum Command {
     /// Labels; `None` takes one away.
     Label(String, Vec<(String, Option<String>)>),
     Wait(Duration),
+    /// Since the beginning.
+    At(Duration),
     Until(Until, Duration),
     Trouble(Trouble, Place),
     KillHub,
@@ -73,7 +103,11 @@ pub(super) enum Command {
 pub(super) enum Until {
     Settled,
     Gone(String),
-    Condition { object: String, condition: String, status: String },
+    Condition {
+        object: String,
+        condition: String,
+        status: String,
+    },
 }
 
 /// What befalls a cluster.
@@ -84,7 +118,11 @@ pub(super) enum Trouble {
     Down,
     Up,
     CutWatches,
-    Faults { odds: Odds, latency: Duration, watch_delay: Duration },
+    Faults {
+        odds: Odds,
+        latency: Duration,
+        watch_delay: Duration,
+    },
 }
 
 /// Which clusters.
@@ -136,7 +174,10 @@ impl Reader {
         }
         match &command {
             Command::Fleet { .. } if self.members.is_some() => {
-                return Err(first.wrong("there is a fleet already", "a session has one fleet; start another session"));
+                return Err(first.wrong(
+                    "there is a fleet already",
+                    "a session has one fleet; start another session",
+                ));
             }
             Command::Fleet { members, .. } => self.members = Some(*members),
             Command::Help | Command::Quit | Command::Namespace(_) => {}
@@ -163,10 +204,14 @@ impl Reader {
             "delete" => return Ok(Command::Delete(words.object()?)),
             "scale" => {
                 let object = words.object()?;
-                return Ok(Command::Scale(object, words.need("a number of replicas")?.number("replicas")?));
+                return Ok(Command::Scale(
+                    object,
+                    words.need("a number of replicas")?.number("replicas")?,
+                ));
             }
             "label" => return label(words),
             "wait" => return Ok(Command::Wait(words.need("a time")?.time()?)),
+            "at" => return Ok(Command::At(words.need("a time")?.time()?)),
             "until" => return until(words),
             "kill" => return words.the_hub().map(|()| Command::KillHub),
             "serve" => return words.the_hub().map(|()| Command::ServeHub),
@@ -204,13 +249,22 @@ impl Reader {
                     None => Place::Hub,
                     Some(word) if word.text == "in" => self.place(words)?,
                     Some(word) => {
-                        return Err(word.wrong(format!("{:?} is too much here", word.text), "for example `show pods in member-1`"));
+                        return Err(word.wrong(
+                            format!("{:?} is too much here", word.text),
+                            "for example `show pods in member-1`",
+                        ));
                     }
                 };
                 if place == Place::Members {
-                    return Err(what.wrong("one cluster is shown at a time", "for example `show pods in member-1`"));
+                    return Err(what.wrong(
+                        "one cluster is shown at a time",
+                        "for example `show pods in member-1`",
+                    ));
                 }
-                Show::Objects { kind: kind.to_owned(), place }
+                Show::Objects {
+                    kind: kind.to_owned(),
+                    place,
+                }
             }
         };
         Ok(Command::Show(show))
@@ -223,12 +277,17 @@ impl Reader {
             "members" => return Ok(Place::Members),
             _ => {}
         }
-        let number = word.text.strip_prefix("member-").and_then(|number| number.parse().ok());
+        let number = word
+            .text
+            .strip_prefix("member-")
+            .and_then(|number| number.parse().ok());
         let there = self.members.unwrap_or(u8::MAX);
         match number {
             Some(number) if (1..=there).contains(&number) => Ok(Place::Member(number)),
             _ => {
-                let fleet = self.members.map_or_else(String::new, |members| format!("member-1 to member-{members}, "));
+                let fleet = self
+                    .members
+                    .map_or_else(String::new, |members| format!("member-1 to member-{members}, "));
                 Err(word.wrong(
                     format!("there is no cluster {:?}", word.text),
                     format!("the clusters are {fleet}hub; members means every member"),
@@ -248,7 +307,12 @@ fn fleet(words: &mut Words<'_>) -> Result<Command, Wrong> {
                 count = members(number).map_err(|failure| value.refused(&failure))?;
             }
             "seed" => seed = value.number("seed")?,
-            unknown => return Err(key.wrong(format!("a fleet has no {unknown:?}"), near(unknown, ["members", "seed"]))),
+            unknown => {
+                return Err(key.wrong(
+                    format!("a fleet has no {unknown:?}"),
+                    near(unknown, ["members", "seed"]),
+                ));
+            }
         }
     }
     Ok(Command::Fleet { members: count, seed })
@@ -259,13 +323,15 @@ fn label(words: &mut Words<'_>) -> Result<Command, Wrong> {
     let mut changes = Vec::new();
     let mut next = Some(words.need("KEY=VALUE or KEY-")?);
     while let Some(word) = next {
-        changes.push(match word.text.strip_suffix('-').filter(|key| !key.contains('=')) {
-            Some(key) => (key.to_owned(), None),
-            None => {
-                let (key, value) = word.pair()?;
-                (key.text.to_owned(), Some(value.text.to_owned()))
-            }
-        });
+        changes.push(
+            match word.text.strip_suffix('-').filter(|key| !key.contains('=')) {
+                Some(key) => (key.to_owned(), None),
+                None => {
+                    let (key, value) = word.pair()?;
+                    (key.text.to_owned(), Some(value.text.to_owned()))
+                }
+            },
+        );
         next = words.next();
     }
     Ok(Command::Label(object, changes))
@@ -291,7 +357,10 @@ fn until(words: &mut Words<'_>) -> Result<Command, Wrong> {
                 status: status.to_owned(),
             },
             Some((_, status)) => {
-                return Err(condition.wrong(format!("{status:?} is no status of a condition"), "True, False or Unknown"));
+                return Err(condition.wrong(
+                    format!("{status:?} is no status of a condition"),
+                    "True, False or Unknown",
+                ));
             }
         }
     };
@@ -332,7 +401,14 @@ fn faults(words: &mut Words<'_>) -> Result<Trouble, Wrong> {
             "dropped-events" => &mut odds.dropped_events,
             unknown => {
                 let known = [
-                    "too-many", "errors", "refused", "lost-replies", "cut-watches", "dropped-events", "latency", "watch-delay",
+                    "too-many",
+                    "errors",
+                    "refused",
+                    "lost-replies",
+                    "cut-watches",
+                    "dropped-events",
+                    "latency",
+                    "watch-delay",
                 ];
                 return Err(key.wrong(format!("there is no fault {unknown:?}"), near(unknown, known)));
             }
@@ -342,20 +418,30 @@ fn faults(words: &mut Words<'_>) -> Result<Trouble, Wrong> {
             return Err(value.wrong(format!("{} of 1000 can't fail", value.text), "choose 0 to 1000"));
         }
     }
-    Ok(Trouble::Faults { odds, latency, watch_delay })
+    Ok(Trouble::Faults {
+        odds,
+        latency,
+        watch_delay,
+    })
 }
 
 fn namespace(word: Word<'_>) -> Result<NamespaceName, Wrong> {
-    word.text
-        .parse()
-        .map_err(|error| word.wrong(format!("{:?} is no name for a namespace: {error}", word.text), "for example shop"))
+    word.text.parse().map_err(|error| {
+        word.wrong(
+            format!("{:?} is no name for a namespace: {error}", word.text),
+            "for example shop",
+        )
+    })
 }
 
 /// The nearest of what is known, else all of it.
 fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.dedup();
-    let nearest = known.iter().map(|name| (strsim::osa_distance(name, word), name)).min();
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::osa_distance(name, word), name))
+        .min();
     match nearest {
         Some((distance, name)) if distance <= 2 => format!("did you mean {name}?"),
         _ => format!("there are {}", known.join(", ")),
@@ -365,7 +451,9 @@ fn near<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
 /// How a command is written.
 fn usage_of(command: &str) -> String {
     let usages = MANUAL.iter().map(|(usage, _)| *usage);
-    let own: Vec<&str> = usages.filter(|usage| usage.split(' ').next() == Some(command)).collect();
+    let own: Vec<&str> = usages
+        .filter(|usage| usage.split(' ').next() == Some(command))
+        .collect();
     own.join(", or ")
 }
 
@@ -385,7 +473,10 @@ impl<'a> Word<'a> {
     }
 
     fn refused(self, failure: &Failure) -> Wrong {
-        let hint = failure.diagnostics.first().and_then(|diagnostic| diagnostic.hint.clone());
+        let hint = failure
+            .diagnostics
+            .first()
+            .and_then(|diagnostic| diagnostic.hint.clone());
         self.wrong(failure.words(), hint.unwrap_or_default())
     }
 
@@ -395,20 +486,30 @@ impl<'a> Word<'a> {
                 let start = self.start + key.len() + 1;
                 Ok((Word { text: key, ..self }, Word { text: value, start }))
             }
-            _ => Err(self.wrong(format!("{:?} is not NAME=VALUE", self.text), "no blanks around the =")),
+            _ => Err(self.wrong(
+                format!("{:?} is not NAME=VALUE", self.text),
+                "no blanks around the =",
+            )),
         }
     }
 
     fn number<T: std::str::FromStr>(self, of: &str) -> Result<T, Wrong> {
-        self.text
-            .parse()
-            .map_err(|_| self.wrong(format!("{:?} is no number for {of}", self.text), "digits only, and not too many"))
+        self.text.parse().map_err(|_| {
+            self.wrong(
+                format!("{:?} is no number for {of}", self.text),
+                "digits only, and not too many",
+            )
+        })
     }
 
     fn time(self) -> Result<Duration, Wrong> {
         let time: Result<GoDuration, _> = self.text.parse();
-        time.map(|time| time.0)
-            .map_err(|_| self.wrong(format!("{:?} is no time", self.text), "for example 30s, 5m or 1h30m"))
+        time.map(|time| time.0).map_err(|_| {
+            self.wrong(
+                format!("{:?} is no time", self.text),
+                "for example 30s, 5m or 1h30m",
+            )
+        })
     }
 }
 
@@ -426,7 +527,10 @@ impl<'a> Words<'a> {
         let start_of = |text: &str| text.as_ptr() as usize - line.as_ptr() as usize;
         let words: std::collections::VecDeque<Word<'a>> = said
             .split_whitespace()
-            .map(|text| Word { text, start: start_of(text) })
+            .map(|text| Word {
+                text,
+                start: start_of(text),
+            })
             .collect();
         Self {
             end: said.trim_end().len(),
@@ -471,7 +575,9 @@ impl<'a> Words<'a> {
         let Some(at) = self.words.iter().position(|word| word.text == "-n") else {
             return Ok(None);
         };
-        let Some(flag) = self.words.remove(at) else { return Ok(None) };
+        let Some(flag) = self.words.remove(at) else {
+            return Ok(None);
+        };
         match self.words.remove(at) {
             Some(name) => namespace(name).map(Some),
             None => Err(flag.wrong("a namespace is missing after -n", "for example -n shop")),

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! A script prints the same every time: one thread, a clock that moves only when everybody waits, everything else
-//! drawn from the seed. So its output is kept in golden files.
+//! drawn from the seed. So its output is kept in golden files. The order of requests within one moment is not fixed
+//! (hash maps), and so neither is which of them a fault drawn by chance hits.
 
 mod command;
 mod session;
@@ -28,7 +29,10 @@ pub(super) const EXAMPLES: &str = "Examples:\n  hub simulate tests/golden/simula
 
 /// Behind `hub simulate --help`.
 pub(super) fn help() -> String {
-    format!("{EXAMPLES}\n\nCommands of a script, one a line, # for comments. A CLUSTER is hub, member-1, member-2, … or members for all of those:\n\n{}", manual())
+    format!(
+        "{EXAMPLES}\n\nCommands of a script, one a line, # for comments. A CLUSTER is hub, member-1, member-2, … or members for all of those:\n\n{}",
+        manual()
+    )
 }
 
 /// Every command, in two columns.
@@ -56,7 +60,9 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Simulate) -> R
 async fn scripted(session: &mut Session, file: &str) -> Result<Exit, Failure> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let failed = Diagnostic::about_file(Code::UNREADABLE, file, format!("failed to read: {error}"));
-        Failure::all(vec![failed.with_hint("name a file that can be read, or - for stdin")])
+        Failure::all(vec![
+            failed.with_hint("name a file that can be read, or - for stdin"),
+        ])
     })?;
     let mut reader = Reader::default();
     let (mut lines, mut wrong) = (Vec::new(), Vec::new());
@@ -103,7 +109,11 @@ async fn typed(session: &mut Session, screen: Screen) -> Result<Exit, Failure> {
                     .with_hint("commands are text in UTF-8, one a line"),
             ])
         })?;
-        let place = Place { file: STDIN, line: number, text: &text };
+        let place = Place {
+            file: STDIN,
+            line: number,
+            text: &text,
+        };
         if !person {
             session.echo(&text)?;
         }
@@ -140,7 +150,8 @@ impl Place<'_> {
     fn diagnostic(&self, wrong: &Wrong) -> Diagnostic {
         self.at(
             wrong.span.clone(),
-            Diagnostic::about_file(Code::BAD_SCRIPT, self.file, wrong.message.clone()).with_hint(wrong.hint.clone()),
+            Diagnostic::about_file(Code::BAD_SCRIPT, self.file, wrong.message.clone())
+                .with_hint(wrong.hint.clone()),
         )
     }
 
@@ -159,8 +170,14 @@ impl Place<'_> {
         Diagnostic {
             file: self.file.to_owned(),
             line: self.line,
-            column: self.text.get(..span.start).map_or(1, |before| before.chars().count() + 1),
-            excerpt: Some(Excerpt { text: self.text.to_owned(), span }),
+            column: self
+                .text
+                .get(..span.start)
+                .map_or(1, |before| before.chars().count() + 1),
+            excerpt: Some(Excerpt {
+                text: self.text.to_owned(),
+                span,
+            }),
             ..diagnostic
         }
     }

@@ -59,9 +59,9 @@ impl Session {
         Ok(Self {
             screen: screen.before(Audience::Session),
             global: Global::default(),
-            namespace: namespace
-                .parse()
-                .map_err(|error| Failure::usage(format!("{namespace:?} is no name for a namespace: {error}")))?,
+            namespace: namespace.parse().map_err(|error| {
+                Failure::usage(format!("{namespace:?} is no name for a namespace: {error}"))
+            })?,
             started: Instant::now(),
             clock: tokio_clock(),
             fleet: None,
@@ -94,6 +94,7 @@ impl Session {
     pub(super) async fn run(&mut self, line: &Line) -> Result<Next, Failure> {
         match &line.command {
             Command::Wait(time) => sleep(*time).await,
+            Command::At(time) => tokio::time::sleep_until(self.started + *time).await,
             Command::Help => self.screen.data(&manual())?,
             Command::Quit => return Ok(Next::End),
             Command::Namespace(name) => self.namespace = name.clone(),
@@ -157,7 +158,9 @@ impl Session {
             Command::Delete(object) => {
                 let (api, name) = object_api(hub, object).await?;
                 let deleted = api.delete(&name, &DeleteParams::background()).await;
-                deleted.map(drop).map_err(|error| Failure::hub(&format!("delete {object}"), &error))
+                deleted
+                    .map(drop)
+                    .map_err(|error| Failure::hub(&format!("delete {object}"), &error))
             }
             Command::Scale(object, replicas) => {
                 change(hub, object, &json!({"spec": {"replicas": replicas}})).await
@@ -186,7 +189,11 @@ impl Session {
             .iter()
             .map(|member| format!("{} {}", member.name(), member.region()))
             .collect();
-        self.screen.data(&format!("{} ready: {}", table::counted(regions.len(), "member"), regions.join(", ")))
+        self.screen.data(&format!(
+            "{} ready: {}",
+            table::counted(regions.len(), "member"),
+            regions.join(", ")
+        ))
     }
 
     async fn until(&self, line: &Line, what: &Until, within: Duration) -> Result<(), Failure> {
@@ -203,13 +210,16 @@ impl Session {
                 Err(_) => "the hub API does not answer".to_owned(),
             };
             if started.elapsed() >= within {
-                return Err(Failure::timed_out(format!("not so after {}: {seen}", GoDuration(within)))
-                    .with_hint("`show status` and `show bindings` say more; within=TIME waits longer"));
+                return Err(
+                    Failure::timed_out(format!("not so after {}: {seen}", GoDuration(within)))
+                        .with_hint("`show status` and `show bindings` say more; within=TIME waits longer"),
+                );
             }
             sleep(LOOK).await;
         }
         let tenths = started.elapsed().as_millis() / 100;
-        self.screen.data(&format!("so after {}.{}s", tenths / 10, tenths % 10))
+        self.screen
+            .data(&format!("so after {}.{}s", tenths / 10, tenths % 10))
     }
 
     async fn show(&self, hub: &Hub, what: &Show, line: &Line) -> Result<(), Failure> {
@@ -224,11 +234,15 @@ impl Session {
             Show::Clusters => clusters::show(hub, screen, global, None).await,
             Show::Bindings => get::show(global, screen, hub, &objects("bindings")).await,
             Show::Status(workload) => {
-                let wanted = Status { workload: workload.clone() };
+                let wanted = Status {
+                    workload: workload.clone(),
+                };
                 status::show(global, screen, hub, &wanted).await
             }
             Show::Explain(workload) => {
-                let wanted = Explain { workload: workload.clone() };
+                let wanted = Explain {
+                    workload: workload.clone(),
+                };
                 explain::show(global, screen, hub, &wanted).await
             }
             Show::Objects { kind, place } => {
@@ -245,7 +259,11 @@ impl Session {
     /// Writes of the hub, not of those who play the rest of the world.
     fn show_writes(&mut self) -> Result<(), Failure> {
         let mut text = String::new();
-        let counted: Vec<(String, usize)> = self.fleet()?.clusters().map(|one| (one.name().to_owned(), written(one))).collect();
+        let counted: Vec<(String, usize)> = self
+            .fleet()?
+            .clusters()
+            .map(|one| (one.name().to_owned(), written(one)))
+            .collect();
         for (name, all) in counted {
             let before = self.shown.insert(name.clone(), all).unwrap_or(0);
             let _ = writeln!(text, "{name:<12} {}", all.saturating_sub(before));
@@ -266,7 +284,12 @@ impl Session {
         Ok(match place {
             Place::Hub => vec![fleet.hub()],
             Place::Members => fleet.members().iter().collect(),
-            Place::Member(number) => fleet.members().iter().skip(usize::from(*number) - 1).take(1).collect(),
+            Place::Member(number) => fleet
+                .members()
+                .iter()
+                .skip(usize::from(*number) - 1)
+                .take(1)
+                .collect(),
         })
     }
 
@@ -285,7 +308,8 @@ fn no_fleet() -> Failure {
 }
 
 fn refused(error: &embedded::Error) -> Failure {
-    Failure::new(Code::REQUEST_REFUSED, error.to_string()).with_hint("with another seed, or without faults, it may come about")
+    Failure::new(Code::REQUEST_REFUSED, error.to_string())
+        .with_hint("with another seed, or without faults, it may come about")
 }
 
 fn befall(cluster: &Cluster, trouble: &Trouble) {
@@ -296,7 +320,11 @@ fn befall(cluster: &Cluster, trouble: &Trouble) {
         Trouble::Down => faults.take_down(),
         Trouble::Up => faults.bring_up(),
         Trouble::CutWatches => faults.cut_watches(),
-        Trouble::Faults { odds, latency, watch_delay } => {
+        Trouble::Faults {
+            odds,
+            latency,
+            watch_delay,
+        } => {
             faults.set_odds(odds.clone());
             faults.set_latency(Duration::ZERO..*latency);
             faults.set_watch_delay(Duration::ZERO..*watch_delay);
@@ -308,7 +336,10 @@ fn befall(cluster: &Cluster, trouble: &Trouble) {
 fn written(cluster: &Cluster) -> usize {
     let ours = |user: &str| user.starts_with("system:serviceaccount:hanse-system:");
     let writes = cluster.writes();
-    writes.iter().filter(|write| ours(&write.user) && write.resource != "leases").count()
+    writes
+        .iter()
+        .filter(|write| ours(&write.user) && write.resource != "leases")
+        .count()
 }
 
 async fn kind_of(hub: &Hub, word: &str) -> Result<Kind, Failure> {
@@ -331,7 +362,9 @@ async fn change(hub: &Hub, object: &str, patch: &Value) -> Result<(), Failure> {
         ..PatchParams::default()
     };
     let patched = api.patch(&name, &params, &Patch::Merge(patch)).await;
-    patched.map(drop).map_err(|error| Failure::hub(&format!("change {object}"), &error))
+    patched
+        .map(drop)
+        .map_err(|error| Failure::hub(&format!("change {object}"), &error))
 }
 
 /// Whether a request failed on its way, so that it may be tried again.
@@ -360,13 +393,20 @@ impl Observer {
                 }
                 Ok(self.read(object).await?.map(|_| format!("{object} is there")))
             }
-            Until::Condition { object, condition, status } => {
+            Until::Condition {
+                object,
+                condition,
+                status,
+            } => {
                 if self.object.is_none() {
                     self.object = Some(conditioned(hub, object).await?);
                 }
                 let found = self.read(object).await?.unwrap_or(Value::Null);
                 let conditions = found["status"]["conditions"].as_array();
-                let found = conditions.into_iter().flatten().find(|found| found["type"] == condition.as_str());
+                let found = conditions
+                    .into_iter()
+                    .flatten()
+                    .find(|found| found["type"] == condition.as_str());
                 Ok(match found {
                     Some(found) if found["status"] == status.as_str() => None,
                     Some(found) => {
@@ -380,7 +420,9 @@ impl Observer {
     }
 
     async fn read(&self, object: &str) -> Result<Option<Value>, Failure> {
-        let Some((api, name)) = &self.object else { return Ok(None) };
+        let Some((api, name)) = &self.object else {
+            return Ok(None);
+        };
         let found = api.get_opt(name).await;
         let found = found.map_err(|error| Failure::hub(&format!("read {object}"), &error))?;
         Ok(found.map(|found| found.data))
@@ -388,8 +430,12 @@ impl Observer {
 
     /// All bindings are well and have not changed for a while: right after a change they still tell of the old state.
     async fn settled(&mut self, hub: &Hub) -> Result<Option<String>, Failure> {
-        let bindings = Api::<WorkloadBinding>::all(hub.client.clone()).list(&ListParams::default()).await;
-        let bindings = bindings.map_err(|error| Failure::hub("list bindings", &error))?.items;
+        let bindings = Api::<WorkloadBinding>::all(hub.client.clone())
+            .list(&ListParams::default())
+            .await;
+        let bindings = bindings
+            .map_err(|error| Failure::hub("list bindings", &error))?
+            .items;
         let all = bindings.len();
         let is_well = |binding: &&WorkloadBinding| {
             let conditions = &binding.status_or_default().conditions;
@@ -398,9 +444,14 @@ impl Observer {
         let well = bindings.iter().filter(is_well).count();
         if all == 0 || well < all {
             self.well = None;
-            return Ok(Some(format!("{well} of {all} bindings are Applied and Available")));
+            return Ok(Some(format!(
+                "{well} of {all} bindings are Applied and Available"
+            )));
         }
-        let versions: Vec<String> = bindings.into_iter().filter_map(|binding| binding.metadata.resource_version).collect();
+        let versions: Vec<String> = bindings
+            .into_iter()
+            .filter_map(|binding| binding.metadata.resource_version)
+            .collect();
         match &self.well {
             Some((since, before)) if *before == versions => {
                 Ok((since.elapsed() < STILL).then(|| "bindings changed a moment ago".to_owned()))
@@ -422,5 +473,8 @@ async fn conditioned(hub: &Hub, object: &str) -> Result<(Api<DynamicObject>, Str
     }
     let template = GroupKind::new(kind.resource.group.as_str(), kind.resource.kind.as_str());
     let bindings = kind_of(hub, "workloadbindings.hanse.dev").await?;
-    Ok((bindings.api(&hub.client, Some(&hub.namespace)), binding_name(&template, name)))
+    Ok((
+        bindings.api(&hub.client, Some(&hub.namespace)),
+        binding_name(&template, name),
+    ))
 }

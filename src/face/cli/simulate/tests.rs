@@ -59,7 +59,10 @@ fn the_reference_page_of_scripts_is_current() {
         std::fs::write(path, &made).unwrap();
     }
     let kept = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(kept == made, "docs/reference/simulate.md is stale: run `make crds`");
+    assert!(
+        kept == made,
+        "docs/reference/simulate.md is stale: run `make crds`"
+    );
 }
 
 const INTRODUCTION: &str = "# Scripts of `hub simulate`
@@ -68,7 +71,8 @@ const INTRODUCTION: &str = "# Scripts of `hub simulate`
 
 `hub simulate SCRIPT` runs the hub, unchanged, against a fleet in its own process, and does to it what the script says.
 Time is virtual: it moves on only when everybody waits, so a day passes in a blink. The same script prints the same every
-time; the scripts in `tests/golden/simulate` and their output beside them are the examples.
+time; the scripts in `tests/golden/simulate` and their output beside them are the examples. Only what fails by chance
+(`faults`) may fail for another request of the same moment: there, choose times with `at` and show how it ends.
 
 One command a line. `#` begins a comment. A CLUSTER is `hub` (the hub API), `member-1`, `member-2`, … or `members` for all of
 those; members are in the regions eu-west, us-east, ap-south, in turn. TIME is `30s`, `5m` or `1h30m`. Each line is
