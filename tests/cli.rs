@@ -43,3 +43,28 @@ fn names_and_sizes_at_the_limit_are_told_apart() {
         said.len()
     );
 }
+
+/// Sessions of `hub simulate`: scripts in `tests/golden/simulate`, what they print beside them.
+#[rstest::rstest]
+fn a_simulation_prints_what_it_printed(#[files("tests/golden/simulate/*.sim")] script: std::path::PathBuf) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hub"))
+        .current_dir(root)
+        .arg("simulate")
+        .arg(script.strip_prefix(root).unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let golden = script.with_extension("txt");
+    if std::env::var_os("HANSE_UPDATE").is_some() {
+        std::fs::write(&golden, &printed).unwrap();
+    }
+    let kept = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert!(
+        kept == printed,
+        "{} is stale (HANSE_UPDATE=1 renews it); now:\n{printed}",
+        golden.display()
+    );
+}

@@ -27,7 +27,7 @@ impl Dial {
         Self(Way::Sockets)
     }
 
-    /// To services of this process, by the host of the server's address; they see the credential that the
+    /// To services of this process, by host, and port if there is one, of the server's address; they see the credential that the
     /// configuration has. Hosts that are not known fail like a name that does not resolve.
     pub fn in_process(find: impl Fn(&str) -> Option<HttpService> + Send + Sync + 'static) -> Self {
         Self(Way::InProcess(Arc::new(find)))
@@ -38,7 +38,10 @@ impl Dial {
         let Way::InProcess(find) = &self.0 else {
             return Stack::connect(config, gate);
         };
-        let host = config.cluster_url.host().unwrap_or_default();
+        let host = config
+            .cluster_url
+            .authority()
+            .map_or("", |authority| authority.as_str());
         let auth = config.auth_layer().map_err(|source| Error::Connect {
             source: Box::new(source),
         })?;

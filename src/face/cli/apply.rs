@@ -25,6 +25,7 @@ use super::{
     sources::gather,
     wait::{self, Applied},
 };
+use crate::model::manifest::{Diagnostic, Document};
 use crate::model::name::NamespaceName;
 
 const MANAGER: &str = "hub-apply";
@@ -32,18 +33,28 @@ const MANAGER: &str = "hub-apply";
 pub(super) const LANES: usize = 8;
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Apply) -> Result<Exit, Failure> {
-    let deadline = Instant::now() + wanted.timeout.0;
     let sources = gather(&wanted.filename).sound()?;
     let hub = Hub::connect(global).await?;
+    to(&hub, screen, wanted, sources).await
+}
+
+/// Checks and writes what was read to a hub API.
+pub(super) async fn to(
+    hub: &Hub,
+    screen: Screen,
+    wanted: &Apply,
+    sources: (Vec<Document>, Vec<Diagnostic>),
+) -> Result<Exit, Failure> {
+    let deadline = Instant::now() + wanted.timeout.0;
     let mut progress = Progress::new(screen);
     progress.doing("checking");
-    let (documents, warnings) = checked(&hub, sources).await?;
+    let (documents, warnings) = checked(hub, sources).await?;
     let defined = defined_here(&documents);
     let kinds = Kinds::discover(&hub.client)
         .await
         .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
-    let (items, later) = locate(&hub, &documents, &kinds, &defined)?;
-    rehearse(&hub, &items, &params(wanted), &documents).await?;
+    let (items, later) = locate(hub, &documents, &kinds, &defined)?;
+    rehearse(hub, &items, &params(wanted), &documents).await?;
     for warning in &warnings {
         progress.done(&diagnose::drawn(warning, screen.color_err));
     }
@@ -63,11 +74,11 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Apply) -> Resu
             .filter(|item| Phase::of(item.document) == phase)
             .collect();
         if phase == Phase::Policies {
-            namespaces_there(&hub, &items, &mut progress, deadline).await?;
+            namespaces_there(hub, &items, &mut progress, deadline).await?;
         }
         if !now.is_empty() {
             progress.doing(&format!("applying {} {}", now.len(), phase.words()));
-            applied.extend(write(&hub, now, wanted, screen, &mut progress).await?);
+            applied.extend(write(hub, now, wanted, screen, &mut progress).await?);
         }
         if phase == Phase::Ground && !defined.is_empty() {
             let names: Vec<String> = documents
@@ -88,11 +99,11 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Apply) -> Resu
         let kinds = Kinds::discover(&hub.client)
             .await
             .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
-        let (late, _) = locate(&hub, later, &kinds, &BTreeSet::new())?;
-        applied.extend(write(&hub, late.iter().collect(), wanted, screen, &mut progress).await?);
+        let (late, _) = locate(hub, later, &kinds, &BTreeSet::new())?;
+        applied.extend(write(hub, late.iter().collect(), wanted, screen, &mut progress).await?);
     }
     if wanted.wait {
-        wait::until_available(&hub, &applied, deadline, &mut progress).await?;
+        wait::until_available(hub, &applied, deadline, &mut progress).await?;
     }
     Ok(Exit::Done)
 }

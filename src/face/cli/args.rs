@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use super::simulate;
 use crate::model::{clock::GoDuration, name::ClusterName};
 
 /// One hub, many Kubernetes clusters.
@@ -17,6 +18,7 @@ use crate::model::{clock::GoDuration, name::ClusterName};
     long_about = "One hub, many Kubernetes clusters.\n\nYou write ordinary manifests to the hub API; the hub decides which member \
                   clusters run them, under your policies, applies them there as the tenant, and brings the status back.",
     after_long_help = "Getting started:
+  hub demo                                       see it work: a whole fleet in this process
   hub install                                    prepare the hub API: custom resources and rights
   hub serve                                      run the hub
   hub join eu-1 --member-kubeconfig eu-1.yaml    register a member cluster
@@ -33,7 +35,7 @@ pub(super) struct Args {
 }
 
 /// What every verb understands.
-#[derive(Debug, Clone, ClapArgs)]
+#[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Global options")]
 pub(super) struct Global {
     /// Kubeconfig of the hub API [default: $KUBECONFIG, ~/.kube/config, then the cluster this runs in]
@@ -66,9 +68,10 @@ pub(super) enum Format {
     Yaml,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
     /// On a terminal
+    #[default]
     Auto,
     /// Always
     Always,
@@ -78,6 +81,15 @@ pub(super) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
+    /// A whole fleet in this process: hub API, hub, members, and a shop that spreads over them
+    ///
+    /// Nothing has to be installed and nothing is left behind. All API servers listen on loopback, so that kubectl and
+    /// hub work with them from another terminal, with the kubeconfigs in the folder. They are not real Kubernetes, but
+    /// close to it; no containers run.
+    #[command(
+        after_help = "Examples:\n  hub demo\n  hub demo --members 5 --dir /tmp/fleet\n  hub demo --exit-when-ready"
+    )]
+    Demo(Demo),
     /// Run the hub against a hub API
     ///
     /// Several may run: one is the leader, the others stand by warm. On SIGTERM it finishes what it is writing,
@@ -164,6 +176,13 @@ pub(super) enum Verb {
     /// Prints per member whether it was chosen, or the first filter that refused it, with every number that was used.
     #[command(after_help = "Example:\n  hub explain deployment/web -n shop")]
     Explain(Explain),
+    /// The hub on a scripted fleet in this process, in virtual time
+    ///
+    /// Days pass in a blink: time moves on only when everybody waits. The same script prints the same every time, but for
+    /// faults that strike by chance. Without
+    /// a script, or with -, commands are read line by line from the terminal or from stdin.
+    #[command(after_help = simulate::EXAMPLES, after_long_help = simulate::help())]
+    Simulate(Simulate),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(hub completions bash)")]
     Completions(Completions),
@@ -172,6 +191,33 @@ pub(super) enum Verb {
     Man(Man),
     /// Print the version
     Version,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Demo {
+    /// How many members
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(super) members: u64,
+    /// Where hub.kubeconfig, member-1.kubeconfig, … are put while it runs [default: a temporary folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub(super) dir: Option<PathBuf>,
+    /// End when the shop runs everywhere
+    #[arg(long)]
+    pub(super) exit_when_ready: bool,
+    /// Where to answer /livez, /readyz and /metrics [default: a free port]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:0",
+        hide_default_value = true
+    )]
+    pub(super) listen: SocketAddr,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Simulate {
+    /// A file with one command a line, or - for stdin
+    pub(super) script: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -10,7 +10,6 @@ use super::{
 };
 use crate::model::{
     api::{Cluster, ConditionType, find_condition},
-    clock::Clock,
     manifest::Code,
 };
 
@@ -22,7 +21,7 @@ pub(super) async fn show(
     name: Option<&str>,
 ) -> Result<Exit, Failure> {
     let roster = Roster::read(&hub.client).await?;
-    let now = Clock::system().now();
+    let now = hub.clock.now();
     let wide = global.output == Some(Format::Wide);
     let mut rows = Vec::new();
     for (cluster_name, cluster) in roster

@@ -14,7 +14,7 @@ use tower::{BoxError, ServiceBuilder, retry::RetryLayer, service_fn};
 use super::{args::Global, failure::Failure};
 use crate::{
     act::wire::{Gate, Stack},
-    model::{manifest::Code, name::NamespaceName},
+    model::{clock::Clock, manifest::Code, name::NamespaceName},
 };
 
 /// The hub API as the person who typed the command reaches it.
@@ -24,9 +24,21 @@ pub(super) struct Hub {
     pub(super) namespace: NamespaceName,
     /// Whether `-n` was given.
     pub(super) chosen: bool,
+    /// What ages are reckoned by.
+    pub(super) clock: Clock,
 }
 
 impl Hub {
+    /// One that is reached with a client there is already.
+    pub(super) fn of(client: &Client, namespace: NamespaceName, chosen: bool, clock: &Clock) -> Self {
+        Self {
+            client: patient(client),
+            namespace,
+            chosen,
+            clock: clock.clone(),
+        }
+    }
+
     pub(super) async fn connect(global: &Global) -> Result<Self, Failure> {
         let config = config(global, Prefer::Kubeconfig).await?;
         let namespace = match &global.namespace {
@@ -38,6 +50,7 @@ impl Hub {
             client: patient(&stack.client()),
             namespace,
             chosen: global.namespace.is_some(),
+            clock: Clock::system(),
         })
     }
 }

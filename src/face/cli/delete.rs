@@ -20,9 +20,9 @@ use super::{
 };
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Delete) -> Result<Exit, Failure> {
-    let deadline = Instant::now() + wanted.timeout.0;
     let (documents, _) = gather(&wanted.filename).sound()?;
     let hub = Hub::connect(global).await?;
+    let deadline = Instant::now() + wanted.timeout.0;
     let kinds = Kinds::discover(&hub.client)
         .await
         .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;

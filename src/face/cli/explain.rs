@@ -51,8 +51,17 @@ struct Row {
 }
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Explain) -> Result<Exit, Failure> {
-    let hub = Hub::connect(global).await?;
-    let binding = binding_of(&hub, &wanted.workload).await?;
+    show(global, screen, &Hub::connect(global).await?, wanted).await
+}
+
+/// Why a workload is where it is, as a hub API shows it.
+pub(super) async fn show(
+    global: &Global,
+    screen: Screen,
+    hub: &Hub,
+    wanted: &Explain,
+) -> Result<Exit, Failure> {
+    let binding = binding_of(hub, &wanted.workload).await?;
     let rows = rows(&binding);
     let clusters: Vec<Value> = rows
         .iter()

@@ -20,24 +20,28 @@ use super::{
 use crate::model::name::NamespaceName;
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Get) -> Result<Exit, Failure> {
-    let hub = Hub::connect(global).await?;
+    show(global, screen, &Hub::connect(global).await?, wanted).await
+}
+
+/// Objects, as a hub API shows them.
+pub(super) async fn show(global: &Global, screen: Screen, hub: &Hub, wanted: &Get) -> Result<Exit, Failure> {
     let (word, name) = match (wanted.kind.split_once('/'), &wanted.name) {
         (Some((kind, name)), None) => (kind, Some(name)),
         (_, name) => (wanted.kind.as_str(), name.as_deref()),
     };
     let word = word.to_lowercase();
     if word == "orphans" || word == "orphan" {
-        return orphans::run(global, screen, &hub).await;
+        return orphans::run(global, screen, hub).await;
     }
     let (client, from_member) = match &wanted.cluster {
-        Some(cluster) => (member::as_tenant(&hub, cluster, &hub.namespace).await?, true),
+        Some(cluster) => (member::as_tenant(hub, cluster, &hub.namespace).await?, true),
         None => (hub.client.clone(), false),
     };
     if !from_member
         && matches!(word.as_str(), "clusters" | "cluster" | "cl")
         && !matches!(global.output, Some(Format::Json | Format::Yaml))
     {
-        return clusters::show(&hub, screen, global, name).await;
+        return clusters::show(hub, screen, global, name).await;
     }
     let kinds = Kinds::discover(&client)
         .await

@@ -15,6 +15,7 @@ mod clusters;
 mod completions;
 mod context;
 mod delete;
+mod demo;
 mod diagnose;
 pub mod embedded;
 mod events;
@@ -39,7 +40,9 @@ mod refusal;
 mod rehearse;
 mod roster;
 mod serve;
+mod simulate;
 mod sources;
+pub mod spread;
 mod status;
 mod table;
 mod takeover;
@@ -50,6 +53,7 @@ mod wait;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
 
 use args::{Args, Verb};
 use failure::{Exit, Failure};
@@ -73,7 +77,7 @@ pub fn main() -> ExitCode {
     // One TLS provider for the whole process; a second install is refused and changes nothing.
     drop(rustls::crypto::ring::default_provider().install_default());
     let screen = Screen::new(args.global.color);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime(&args.verb) {
         Ok(runtime) => runtime,
         Err(error) => {
             diagnose::draw(screen, &Failure::system("failed to start the runtime", &error));
@@ -89,9 +93,23 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// In a simulation time passes only when everybody waits for it, and one thread does one thing after the other: so a
+/// script prints the same every time.
+fn runtime(verb: &Verb) -> std::io::Result<Runtime> {
+    match verb {
+        Verb::Simulate(_) => Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build(),
+        _ => Builder::new_multi_thread().enable_all().build(),
+    }
+}
+
 async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
     let global = &args.global;
     match &args.verb {
+        Verb::Demo(demo) => demo::run(global, screen, demo).await,
+        Verb::Simulate(wanted) => simulate::run(global, screen, wanted).await,
         Verb::Serve(serve) => serve::run(global, serve).await,
         Verb::Install(install) => install::run(global, screen, install).await,
         Verb::Crds => install::crds(screen, global),

@@ -19,6 +19,19 @@ pub(super) struct Screen {
     pub(super) color_err: bool,
     /// Whether a person watches stderr: progress is drawn in place.
     pub(super) live: bool,
+    /// Who listens.
+    pub(super) audience: Audience,
+}
+
+/// Whom a verb talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Whoever typed it: data on stdout, words and progress on stderr.
+    Person,
+    /// A session that ran it: words are part of what it prints on stdout, progress is not.
+    Session,
+    /// Another verb that ran it and speaks for itself: nothing is printed.
+    Nobody,
 }
 
 impl Screen {
@@ -35,12 +48,25 @@ impl Screen {
             color_out: may(io::stdout().is_terminal()),
             color_err: may(live),
             live: live && !plain,
+            audience: Audience::Person,
+        }
+    }
+
+    /// The same for another audience: nothing is drawn in place, nothing is coloured.
+    pub(super) fn before(self, audience: Audience) -> Self {
+        Self {
+            color_out: false,
+            color_err: false,
+            live: false,
+            audience,
         }
     }
 
     /// Writes data. A reader that went away (`| head`) is no failure.
-    #[expect(clippy::unused_self, reason = "whoever prints must hold the screen")]
     pub(super) fn data(self, text: &str) -> Result<(), Failure> {
+        if self.audience == Audience::Nobody {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| {
             if text.is_empty() || text.ends_with('\n') {
@@ -58,10 +84,12 @@ impl Screen {
     }
 
     /// Writes words, on stderr. That they can't be written is not worth failing for.
-    #[expect(clippy::unused_self, reason = "whoever prints must hold the screen")]
     pub(super) fn words(self, text: &str) {
-        let mut err = io::stderr().lock();
-        drop(writeln!(err, "{text}"));
+        match self.audience {
+            Audience::Person => drop(writeln!(io::stderr().lock(), "{text}")),
+            Audience::Session => drop(writeln!(io::stdout().lock(), "{text}")),
+            Audience::Nobody => {}
+        }
     }
 
     /// Prints a value as `format` says; `None` when it asks for a table.

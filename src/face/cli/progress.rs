@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::Screen;
+use super::output::{Audience, Screen};
 
 /// What is being done now, and what was done.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Progress {
     pub(super) fn doing(&mut self, what: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(what.to_owned()),
-            None if self.last != what => self.screen.words(what),
+            None if self.last != what && self.screen.audience == Audience::Person => self.screen.words(what),
             None => {}
         }
         what.clone_into(&mut self.last);
@@ -45,6 +45,13 @@ impl Progress {
     pub(super) fn waiting(&mut self, what: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(what.to_owned());
+        }
+    }
+
+    /// Nothing is being done for now: the line goes until there is something again.
+    pub(super) fn pause(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
         }
     }
 

@@ -1,6 +1,6 @@
 //! `hub serve`: binds the listener, builds the hub API's client configuration, and hands over to the engine.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use kube::Config;
 use tokio::{net::TcpListener, sync::watch};
@@ -26,13 +26,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub(super) async fn run(global: &Global, wanted: &Serve) -> Result<Exit, Failure> {
     check(wanted)?;
     log(wanted.log_format, global.verbose)?;
-    let listener = TcpListener::bind(wanted.listen).await.map_err(|error| {
-        Failure::new(
-            Code::SYSTEM,
-            format!("failed to listen on {}: {error}", wanted.listen),
-        )
-        .with_hint("choose another address with --listen; port 0 takes any free port")
-    })?;
+    let listener = listen(wanted.listen).await?;
     let address = listener
         .local_addr()
         .map_err(|error| Failure::system("failed to listen", &error))?;
@@ -53,6 +47,14 @@ pub(super) async fn run(global: &Global, wanted: &Serve) -> Result<Exit, Failure
         tracing::warn!("some tasks did not end within {DRAIN:?}");
     }
     Ok(Exit::Done)
+}
+
+/// Takes the address on which HTTP is answered.
+pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(Code::SYSTEM, format!("failed to listen on {address}: {error}"))
+            .with_hint("choose another address with --listen; port 0 takes any free port")
+    })
 }
 
 /// Runs the engine until the process is told to stop and has drained.
@@ -107,7 +109,7 @@ fn check(wanted: &Serve) -> Result<(), Failure> {
 }
 
 /// Resolves at SIGTERM or Ctrl-C.
-async fn asked_to_stop() {
+pub(super) async fn asked_to_stop() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {
@@ -121,7 +123,7 @@ async fn asked_to_stop() {
     tracing::info!("stopping");
 }
 
-fn log(format: LogFormat, verbose: u8) -> Result<(), Failure> {
+pub(super) fn log(format: LogFormat, verbose: u8) -> Result<(), Failure> {
     let level = match verbose {
         0 => "info",
         1 => "info,hanse=debug",

@@ -14,16 +14,24 @@ use super::{
     roster::Roster,
     table,
 };
-use crate::model::{
-    api::{BindingClusterStatus, ConditionType, Tenant, WorkloadBinding, find_condition, is_true},
-    clock::Clock,
+use crate::model::api::{
+    BindingClusterStatus, ConditionType, Tenant, WorkloadBinding, find_condition, is_true,
 };
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Status) -> Result<Exit, Failure> {
-    let hub = Hub::connect(global).await?;
+    show(global, screen, &Hub::connect(global).await?, wanted).await
+}
+
+/// The whole fleet or one workload, as a hub API shows it.
+pub(super) async fn show(
+    global: &Global,
+    screen: Screen,
+    hub: &Hub,
+    wanted: &Status,
+) -> Result<Exit, Failure> {
     match &wanted.workload {
-        Some(workload) => one(global, screen, &hub, workload).await,
-        None => fleet(global, screen, &hub).await,
+        Some(workload) => one(global, screen, hub, workload).await,
+        None => fleet(global, screen, hub).await,
     }
 }
 
@@ -32,7 +40,7 @@ async fn one(global: &Global, screen: Screen, hub: &Hub, workload: &str) -> Resu
     let binding = binding_of(hub, workload).await?;
     let roster = Roster::read(&hub.client).await?;
     let status = binding.status_or_default();
-    let now = Clock::system().now();
+    let now = hub.clock.now();
     let (mut cells, mut values) = (Vec::new(), Vec::new());
     for cluster in &binding.spec.clusters {
         let seen = status
@@ -99,11 +107,11 @@ async fn one(global: &Global, screen: Screen, hub: &Hub, workload: &str) -> Resu
         ConditionType::Drifted,
     ] {
         if let Some(condition) = find_condition(&status.conditions, kind) {
-            let _ = writeln!(
-                text,
+            let line = format!(
                 "{:<10} {:<8} {}",
                 condition.type_, condition.status, condition.message
             );
+            let _ = writeln!(text, "{}", line.trim_end());
         }
     }
     text.push('\n');

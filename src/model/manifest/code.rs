@@ -34,6 +34,7 @@ codes! {
     BAD_SCALAR = 8, "a value has no counterpart in JSON";
     UNREADABLE = 9, "a file cannot be read";
     NO_DOCUMENTS = 10, "there is nothing to read";
+    BAD_SCRIPT = 11, "a line of a simulation script is not understood";
 
     MISSING_KIND = 101, "apiVersion or kind is missing";
     MISSING_NAME = 102, "metadata.name is missing";

@@ -11,14 +11,17 @@
 mod error;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -32,17 +35,20 @@ use crate::act::wire::{Dial, HttpService, Tasks};
 use crate::model::api;
 use crate::model::clock::{Clock, Timestamp};
 use crate::model::{mark, name::ClusterName};
-use crate::sandbox::{self, Cluster};
+use crate::sandbox::{self, Cluster, Listening};
 
 /// Who the hub is at the hub API, by `manifests/hub`.
 const HUB_ACCOUNT: &str = "hub-api";
 /// Custom resources are served, and members Ready, within this time; in virtual time it passes at once.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// More members than this are no demo and no simulation: each has its own range of Services.
+pub const MOST_MEMBERS: u8 = 200;
+
 /// How large a federation is.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// At most 200.
+    /// At most [`MOST_MEMBERS`].
     pub members: u8,
     /// Of everything that is drawn.
     pub seed: u64,
@@ -74,16 +80,33 @@ pub fn tokio_clock() -> Clock {
     })
 }
 
+/// Regions that people know, in turn; `policies/shop` names the first.
+pub fn name_regions(of: &mut sandbox::Options) {
+    let number = of
+        .name
+        .rsplit('-')
+        .next()
+        .and_then(|number| number.parse::<usize>().ok());
+    if let Some(number) = number {
+        of.region = ["eu-west", "us-east", "ap-south"][(number + 2) % 3].to_owned();
+    }
+}
+
 /// A hub API, members, and a hub that may serve.
-#[derive(Debug)]
 pub struct Embedded {
     hub: Cluster,
     members: Vec<Cluster>,
     dial: Dial,
+    /// API servers by host, and port where they listen.
+    services: Services,
+    /// Kubeconfigs that lead to members from other processes.
+    outside: HashMap<String, Kubeconfig>,
     clock: Clock,
     serving: Option<Serving>,
     served: usize,
 }
+
+type Services = Arc<RwLock<HashMap<String, HttpService>>>;
 
 /// A hub in service.
 #[derive(Debug)]
@@ -92,6 +115,14 @@ struct Serving {
     task: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
     waiting: watch::Receiver<Vec<String>>,
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded")
+            .field("members", &self.members)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Embedded {
@@ -112,11 +143,14 @@ impl Embedded {
             .chain(&members)
             .map(|cluster| (cluster.host(), cluster.service()))
             .collect();
-        let services = Arc::new(services);
+        let services = Arc::new(RwLock::new(services));
+        let known = services.clone();
         Self {
             hub,
             members,
-            dial: Dial::in_process(move |host| services.get(host).cloned()),
+            dial: Dial::in_process(move |host| known.read().get(host).cloned()),
+            services,
+            outside: HashMap::new(),
             clock: options.clock.clone(),
             serving: None,
             served: 0,
@@ -133,6 +167,19 @@ impl Embedded {
     #[must_use]
     pub fn members(&self) -> &[Cluster] {
         &self.members
+    }
+
+    /// From now on a member joins with the address at which it listens, so that what the hub stores of it serves other
+    /// processes too. The hub itself goes on without sockets.
+    pub fn listens(&mut self, member: &str, at: &Listening) -> Result<(), Error> {
+        let Some(cluster) = self.members.iter().find(|cluster| cluster.name() == member) else {
+            return Ok(());
+        };
+        let address = at.url().trim_start_matches("https://").to_owned();
+        self.services.write().insert(address, cluster.service());
+        let kubeconfig = Kubeconfig::from_yaml(at.kubeconfig()).map_err(Error::config)?;
+        self.outside.insert(member.to_owned(), kubeconfig);
+        Ok(())
     }
 
     /// All of them, the hub API first.
@@ -152,10 +199,8 @@ impl Embedded {
             .await
             .map_err(|failure| Error::Install(failure.words()))?;
         self.serve().await?;
-        for member in &self.members {
-            report(&format!("joining {}", member.name()));
-            self.join(member).await?;
-        }
+        report("joining the members");
+        try_join_all(self.members.iter().map(|member| self.join(member))).await?;
         report("waiting until all members are Ready");
         self.all_ready().await
     }
@@ -225,6 +270,11 @@ impl Embedded {
         serving.map_or_else(Vec::new, |serving| serving.waiting.borrow().clone())
     }
 
+    /// The same as it changes, of the hub that serves now.
+    pub(in crate::face::cli) fn waits(&self) -> Option<watch::Receiver<Vec<String>>> {
+        self.serving.as_ref().map(|serving| serving.waiting.clone())
+    }
+
     /// `hub join` of a member under its own name, labelled with its region.
     pub async fn join(&self, member: &Cluster) -> Result<(), Error> {
         let failed = |source| Error::Join {
@@ -232,7 +282,10 @@ impl Embedded {
             source,
         };
         let name = ClusterName::parse(member.name()).map_err(|source| Error::Name(source.to_string()))?;
-        let config = config_of(&member.host(), "").await?;
+        let config = match self.outside.get(member.name()) {
+            Some(kubeconfig) => config_from(kubeconfig.clone()).await?,
+            None => config_of(&member.host(), "").await?,
+        };
         let joiner = Joiner {
             hub: &self.hub.admin(),
             member: &member.admin(),
@@ -317,7 +370,10 @@ async fn config_of(host: &str, token: &str) -> Result<Config, Error> {
         "clusters": [{"name": "embedded", "cluster": {"server": format!("https://{host}")}}],
         "users": [{"name": "embedded", "user": {"token": token}}],
     });
-    let kubeconfig = Kubeconfig::from_yaml(&text.to_string()).map_err(Error::config)?;
+    config_from(Kubeconfig::from_yaml(&text.to_string()).map_err(Error::config)?).await
+}
+
+async fn config_from(kubeconfig: Kubeconfig) -> Result<Config, Error> {
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(Error::config)
