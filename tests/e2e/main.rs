@@ -31,6 +31,8 @@ mod harness;
 mod harness_scenarios;
 mod kinds;
 mod members;
+#[path = "../observer/mod.rs"]
+mod observer;
 mod ownership;
 mod policies;
 mod restart;
@@ -58,10 +60,12 @@ fn main() -> ExitCode {
         .flat_map(|stage| scenarios().into_iter().filter_map(|scenario| scenario.on(stage)))
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
-    for stage in stages {
-        stage.clear();
+    let wrong: Vec<String> = stages.iter().flat_map(|stage| stage.clear()).collect();
+    if wrong.is_empty() {
+        return conclusion.exit_code();
     }
-    conclusion.exit_code()
+    eprintln!("the observer saw what must not be:\n{}", wrong.join("\n"));
+    ExitCode::FAILURE
 }
 
 fn scenarios() -> Vec<Scenario> {

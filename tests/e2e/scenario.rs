@@ -7,7 +7,8 @@ use libtest_mimic::{Completion, Failed, Trial};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Federation, Fleet, FleetOptions, Need, World, skips_are_failures};
+use crate::harness::{Federation, Fleet, FleetOptions, Need, World, Write, skips_are_failures};
+use crate::observer::{Act, Observer};
 
 /// What all scenarios of one world stand on: one runtime, and one shared fleet once somebody asks for it.
 pub(crate) struct Stage {
@@ -16,6 +17,8 @@ pub(crate) struct Stage {
     /// Held while the fleet starts, so that the others wait for it instead of starting a second one.
     shared: Mutex<Option<Result<Arc<Fleet>, String>>>,
     federation: Mutex<Option<Result<Arc<Federation>, String>>>,
+    /// Watches the shared fleet from the moment its hub serves.
+    observer: Mutex<Option<Observer>>,
     /// Own fleets are large: one at a time.
     alone: Mutex<()>,
 }
@@ -28,6 +31,7 @@ impl Stage {
             runtime,
             shared: Mutex::new(None),
             federation: Mutex::new(None),
+            observer: Mutex::new(None),
             alone: Mutex::new(()),
         })
     }
@@ -53,6 +57,10 @@ impl Stage {
 
     fn shared_federation(&self, fleet: &Fleet) -> Result<Arc<Federation>, String> {
         let start = || {
+            let _runtime = self.runtime.enter();
+            let members = fleet.members().iter();
+            let members = members.map(|member| (member.name().to_owned(), member.admin()));
+            *self.observer.lock() = Some(Observer::start(fleet.hub().admin(), members));
             let federation = Federation::start(fleet, env!("CARGO_BIN_EXE_hub"), &[]);
             self.runtime
                 .block_on(federation)
@@ -62,10 +70,29 @@ impl Stage {
         self.federation.lock().get_or_insert_with(start).clone()
     }
 
-    /// Ends the shared hub and fleet.
-    pub(crate) fn clear(&self) {
+    /// Ends the shared hub and fleet. What the hub did to members of it that it must not do.
+    pub(crate) fn clear(&self) -> Vec<String> {
         self.federation.lock().take();
-        self.shared.lock().take();
+        let fleet = self.shared.lock().take();
+        let (Some(observer), Some(Ok(fleet))) = (self.observer.lock().take(), fleet) else {
+            return Vec::new();
+        };
+        let members = fleet.members().iter();
+        members
+            .flat_map(|member| observer.judge(member.name(), member.writes().into_iter().map(act)))
+            .collect()
+    }
+}
+
+fn act(write: Write) -> Act {
+    Act {
+        user: write.user,
+        verb: write.verb,
+        resource: write.resource,
+        subresource: write.subresource,
+        namespace: write.namespace,
+        name: write.name,
+        status: write.status,
     }
 }
 

@@ -1,14 +1,12 @@
 //! What people do with kubectl: shell lines, played in a namespace of their own.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 
-use similar::TextDiff;
 use tempfile::TempDir;
 
+use crate::compare::{Step, compare};
 use crate::known::Known;
 use crate::normal::normal;
 use crate::worlds::Both;
@@ -39,38 +37,20 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// All steps, as the list of differences names them.
 pub(crate) fn steps() -> BTreeSet<String> {
-    let step = |row: &Row| row.lines.iter().map(|line| id(row, line)).collect::<Vec<_>>();
-    rows().iter().flat_map(step).collect()
+    rows().iter().flat_map(steps_of).map(|step| step.id).collect()
 }
 
-fn id(row: &Row, line: &str) -> String {
-    format!("{}: {line}", row.name).replace('|', "¦")
+fn steps_of(row: &Row) -> Vec<Step> {
+    let step = |line: &String| Step {
+        id: format!("{}: {line}", row.name).replace('|', "¦"),
+        compared: !line.starts_with('~'),
+    };
+    row.lines.iter().map(step).collect()
 }
 
 /// Plays a story in both worlds and compares line by line.
-pub(crate) fn play(row: &Row, both: Both, known: &Known) -> Result<(), String> {
-    let (sandbox, real) = thread::scope(|scope| {
-        let sandbox = scope.spawn(|| all(row, &both.sandbox));
-        let real = scope.spawn(|| all(row, &both.real));
-        (sandbox.join(), real.join())
-    });
-    let (Ok(Ok(sandbox)), Ok(Ok(real))) = (&sandbox, &real) else {
-        return Err(format!("{sandbox:?}\n{real:?}"));
-    };
-    let mut wrong = String::new();
-    for (line, (sandbox, real)) in row.lines.iter().zip(sandbox.iter().zip(real)) {
-        let step = id(row, line);
-        match (sandbox == real || line.starts_with('~'), known.has(&step)) {
-            (true, false) | (false, true) => {}
-            (true, true) => writeln!(wrong, "{step}\n  differs no more: take it off the list").unwrap(),
-            (false, false) => {
-                let diff = TextDiff::from_lines(real, sandbox);
-                let diff = diff.unified_diff().header("real", "sandbox").to_string();
-                writeln!(wrong, "{step}\n{diff}").unwrap();
-            }
-        }
-    }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+pub(crate) fn play(row: &Row, both: &Both, known: &Known) -> Result<(), String> {
+    compare(&steps_of(row), both, known, |kubeconfig| all(row, kubeconfig))
 }
 
 /// What each line answers in one world.

@@ -13,10 +13,12 @@
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod commands;
+mod compare;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod known;
 mod normal;
+mod requests;
 mod worlds;
 
 use std::process::ExitCode;
@@ -26,34 +28,45 @@ use libtest_mimic::{Completion, Trial};
 
 use harness::{Need, skips_are_failures};
 use known::Known;
-use worlds::Worlds;
+use worlds::{Both, Worlds};
+
+/// One story, yet to be played.
+type Play = Box<dyn FnOnce(&Both, &Known) -> Result<(), String> + Send>;
 
 fn main() -> ExitCode {
     let mut arguments = libtest_mimic::Arguments::from_args();
-    // Each trial runs two kubectl at once.
+    // Each trial asks two servers at once.
     arguments.test_threads.get_or_insert(2);
     let worlds = Arc::new(Worlds::default());
     let known = Arc::new(Known::read());
-    let mut trials: Vec<Trial> = commands::rows()
-        .into_iter()
-        .map(|row| {
-            let (worlds, known) = (worlds.clone(), known.clone());
-            Trial::ignorable_test(format!("kubectl::{}", row.name), move || {
-                for need in [Need::Kubernetes, Need::Kubectl] {
-                    match need.missing() {
-                        Some(missing) if skips_are_failures() => return Err(missing.into()),
-                        Some(missing) => return Ok(Completion::ignored_with(missing)),
-                        None => {}
-                    }
+    let trial = |name: String, needs: &'static [Need], play: Play| {
+        let (worlds, known) = (worlds.clone(), known.clone());
+        Trial::ignorable_test(name, move || {
+            for need in needs {
+                match need.missing() {
+                    Some(missing) if skips_are_failures() => return Err(missing.into()),
+                    Some(missing) => return Ok(Completion::ignored_with(missing)),
+                    None => {}
                 }
-                commands::play(&row, worlds.both()?, &known)?;
-                Ok(Completion::Completed)
-            })
+            }
+            play(&worlds.both()?, &known)?;
+            Ok(Completion::Completed)
         })
-        .collect();
+    };
+    let mut trials = Vec::new();
+    for row in commands::rows() {
+        let name = format!("kubectl::{}", row.name);
+        let play: Play = Box::new(move |both, known| commands::play(&row, both, known));
+        trials.push(trial(name, &[Need::Kubernetes, Need::Kubectl], play));
+    }
+    for row in requests::rows() {
+        let name = format!("requests::{}", row.name);
+        let play: Play = Box::new(move |both, known| requests::play(&row, both, known));
+        trials.push(trial(name, &[Need::Kubernetes], play));
+    }
     let known_rows = known.clone();
     trials.push(Trial::test("every_known_difference_is_of_a_row", move || {
-        let steps = commands::steps();
+        let steps = &commands::steps() | &requests::steps();
         let unknown: Vec<&str> = known_rows.steps().filter(|step| !steps.contains(*step)).collect();
         if unknown.is_empty() {
             return Ok(());

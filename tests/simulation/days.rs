@@ -5,13 +5,14 @@ use std::time::Duration;
 use hanse::sandbox::Odds;
 use serde_json::json;
 
-use crate::shop::{apply, apply_all, deployment, federation, held, seed, settled};
+use crate::shop::{apply, apply_all, deployment, federation, held, judge, observe, seed, settled};
 
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_bad_weather_changes_nothing_in_the_end() {
     let seed = seed();
     let mut chances = fastrand::Rng::with_seed(seed);
     let mut federation = federation(seed).await;
+    let observer = observe(&federation);
     apply_all(federation.hub()).await;
     let fair = settled(&federation).await;
     for cluster in federation.clusters() {
@@ -23,8 +24,12 @@ async fn an_hour_of_bad_weather_changes_nothing_in_the_end() {
             cut_watches: 20,
             dropped_events: 0,
         });
-        cluster.faults().set_latency(Duration::from_millis(1)..Duration::from_millis(80));
-        cluster.faults().set_watch_delay(Duration::ZERO..Duration::from_millis(300));
+        cluster
+            .faults()
+            .set_latency(Duration::from_millis(1)..Duration::from_millis(80));
+        cluster
+            .faults()
+            .set_watch_delay(Duration::ZERO..Duration::from_millis(300));
     }
     for minute in 0..60 {
         let victim = chances.usize(0..4);
@@ -51,7 +56,11 @@ async fn an_hour_of_bad_weather_changes_nothing_in_the_end() {
         cluster.faults().thaw();
         for member in federation.members() {
             let there = held(member).await;
-            assert!(there.is_empty() || there.contains_key("Deployment/web"), "{} lost what was not to go", member.name());
+            assert!(
+                there.is_empty() || there.contains_key("Deployment/web"),
+                "{} lost what was not to go",
+                member.name()
+            );
         }
     }
     for cluster in federation.clusters() {
@@ -60,5 +69,6 @@ async fn an_hour_of_bad_weather_changes_nothing_in_the_end() {
     apply_all(federation.hub()).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(settled(&federation).await, fair);
+    judge(&federation, &observer);
     federation.end().await;
 }

@@ -3,7 +3,7 @@
 use hanse::face::cli::embedded::Embedded;
 use hanse::sandbox::{Moment, Stop};
 
-use crate::shop::{apply_all, federation, seed, settled};
+use crate::shop::{apply_all, federation, judge, observe, seed, settled};
 
 /// The hub's accounts at the hub API (`hub-api`) and in members (`hub`).
 const HUB: &str = "system:serviceaccount:hanse-system:hub";
@@ -41,6 +41,7 @@ async fn killed_before_or_after_any_write_it_ends_in_the_same_state() {
     for moment in [Moment::Before, Moment::After] {
         for number in 1.. {
             let mut federation = federation(seed).await;
+            let observer = observe(&federation);
             let reached = killed_at(&mut federation, number, moment).await;
             if reached {
                 kills += 1;
@@ -48,6 +49,7 @@ async fn killed_before_or_after_any_write_it_ends_in_the_same_state() {
                 apply_all(federation.hub()).await;
                 let state = settled(&federation).await;
                 assert_eq!(state, undisturbed, "killed {moment:?} write {number}");
+                judge(&federation, &observer);
             }
             federation.end().await;
             if !reached {

@@ -11,7 +11,10 @@
 )]
 
 mod days;
+mod foreign;
 mod kills;
+#[path = "../observer/mod.rs"]
+mod observer;
 mod orders;
 mod rest;
 mod scale;

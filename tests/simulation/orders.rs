@@ -1,6 +1,6 @@
 //! Everything a tenant stands on is deleted, in any order, while a member is silent (PROTOCOL §2.6).
 
-use crate::shop::{SHOP, apply_all, api, delete, federation, gone, seed, settled, until};
+use crate::shop::{SHOP, api, apply_all, delete, federation, gone, judge, observe, seed, settled, until};
 
 /// What is deleted: kind and name at the hub API. The Cluster is the silent member's.
 const DELETED: [(&str, &str); 5] = [
@@ -28,6 +28,7 @@ fn orders() -> Vec<[usize; 5]> {
 
 async fn ends_in(order: [usize; 5], seed: u64) {
     let federation = federation(seed).await;
+    let observer = observe(&federation);
     apply_all(federation.hub()).await;
     settled(&federation).await;
     let [first, second, silent] = federation.members() else {
@@ -38,18 +39,23 @@ async fn ends_in(order: [usize; 5], seed: u64) {
         let (of, name) = DELETED[place];
         delete(federation.hub(), of, name).await;
     }
-    gone(federation.hub(), &[first, second]).await;
+    gone(&[federation.hub(), first, second]).await;
     let clusters = api(federation.admin(), "Cluster");
-    assert!(clusters.get_opt("member-3").await.unwrap().is_some(), "{order:?}: a silent member's Cluster stays");
+    assert!(
+        clusters.get_opt("member-3").await.unwrap().is_some(),
+        "{order:?}: a silent member's Cluster stays"
+    );
     silent.faults().thaw();
-    gone(federation.hub(), &[silent]).await;
-    until(&format!("{order:?}: the member's Cluster goes when it has returned"), async || {
-        match clusters.get_opt("member-3").await {
+    gone(&[federation.hub(), silent]).await;
+    until(
+        &format!("{order:?}: the member's Cluster goes when it has returned"),
+        async || match clusters.get_opt("member-3").await {
             Ok(None) => Ok(()),
             other => Err(format!("{other:?}")),
-        }
-    })
+        },
+    )
     .await;
+    judge(&federation, &observer);
     federation.end().await;
 }
 
@@ -57,7 +63,10 @@ async fn ends_in(order: [usize; 5], seed: u64) {
 fn the_120_deletion_orders_with_a_silent_member_all_end() {
     let seed = seed();
     let orders = orders();
-    assert_eq!(orders.iter().collect::<std::collections::BTreeSet<_>>().len(), 120);
+    assert_eq!(
+        orders.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        120
+    );
     for order in orders {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

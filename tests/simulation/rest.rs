@@ -9,7 +9,10 @@ use crate::shop::{apply_all, federation, seed, settled};
 
 /// How much was written to each cluster so far.
 fn written(federation: &Embedded) -> Vec<usize> {
-    federation.clusters().map(|cluster| cluster.writes().len()).collect()
+    federation
+        .clusters()
+        .map(|cluster| cluster.writes().len())
+        .collect()
 }
 
 /// What was written to each cluster since, but Leases, and the token that a hub gets before it serves.
@@ -17,8 +20,12 @@ fn since(federation: &Embedded, before: &[usize]) -> Vec<(String, Write)> {
     let of = |(cluster, before): (&Cluster, &usize)| {
         let name = cluster.name().to_owned();
         let writes = cluster.writes().into_iter().skip(*before);
-        let counts = |write: &Write| write.resource != "leases" && write.subresource.as_deref() != Some("token");
-        writes.filter(counts).map(move |write| (name.clone(), write)).collect::<Vec<_>>()
+        let counts =
+            |write: &Write| write.resource != "leases" && write.subresource.as_deref() != Some("token");
+        writes
+            .filter(counts)
+            .map(move |write| (name.clone(), write))
+            .collect::<Vec<_>>()
     };
     federation.clusters().zip(before).flat_map(of).collect()
 }

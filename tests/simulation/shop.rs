@@ -10,6 +10,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::observer::{Act, Observer};
+
 /// The tenant, and its namespace.
 pub(crate) const SHOP: &str = "shop";
 /// Everything ends within this virtual time, faults and lost Leases included.
@@ -27,18 +29,57 @@ pub(crate) fn seed() -> u64 {
 
 /// A federation of three members whose hub serves.
 pub(crate) async fn federation(seed: u64) -> Embedded {
-    federation_of(3, seed).await
-}
-
-pub(crate) async fn federation_of(members: u8, seed: u64) -> Embedded {
     let mut federation = Embedded::start(&Options {
-        members,
         seed,
         clock: tokio_clock(),
         ..Options::default()
     });
     federation.federate(|_| {}).await.unwrap();
     federation
+}
+
+/// Watches what the hub does in the members; as from outside, so without their faults.
+pub(crate) fn observe(federation: &Embedded) -> Observer {
+    let members = federation.members().iter();
+    Observer::start(
+        federation.hub().unfaulted(),
+        members.map(|member| (member.name().to_owned(), member.unfaulted())),
+    )
+}
+
+/// Nothing was done that must not be.
+pub(crate) fn judge(federation: &Embedded, observer: &Observer) {
+    for member in federation.members() {
+        let acts = member.writes().into_iter().map(|write| Act {
+            user: write.user,
+            verb: write.verb.to_owned(),
+            resource: write.resource,
+            subresource: write.subresource,
+            namespace: write.namespace,
+            name: write.name,
+            status: write.status,
+        });
+        assert_eq!(observer.judge(member.name(), acts), Vec::<String>::new());
+    }
+}
+
+/// Objects of somebody else, one of them with the name of a template, in a namespace that the hub uses too.
+pub(crate) async fn plant_foreign(member: &Cluster) {
+    for name in ["foreign", "text"] {
+        let map = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": SHOP},
+            "data": {"whose": "theirs"},
+        });
+        let started = Instant::now();
+        let params = PatchParams::apply("somebody");
+        while let Err(error) = api(member.unfaulted(), "ConfigMap")
+            .patch(name, &params, &Patch::Apply(&map))
+            .await
+        {
+            assert!(started.elapsed() < SOON, "{error}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
 }
 
 fn kind(of: &str) -> (ApiResource, bool) {
@@ -50,7 +91,10 @@ fn kind(of: &str) -> (ApiResource, bool) {
         "Namespace" | "Node" => ("", "v1", false),
         _ => ("", "v1", true),
     };
-    (ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, of)), namespaced)
+    (
+        ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, of)),
+        namespaced,
+    )
 }
 
 /// The objects of a kind, in the shop's namespace if they are in one.
@@ -113,7 +157,10 @@ pub(crate) async fn apply(hub: &Cluster, object: &Value) {
     let started = Instant::now();
     loop {
         let params = PatchParams::apply("ana").force();
-        match api(hub.admin(), of).patch(name, &params, &Patch::Apply(object)).await {
+        match api(hub.admin(), of)
+            .patch(name, &params, &Patch::Apply(object))
+            .await
+        {
             Ok(_) => return,
             Err(error) if started.elapsed() > SOON => panic!("{of} {name}: {error}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -132,7 +179,10 @@ pub(crate) async fn apply_all(hub: &Cluster) {
 pub(crate) async fn delete(hub: &Cluster, of: &str, name: &str) {
     let started = Instant::now();
     loop {
-        match api(hub.admin(), of).delete(name, &DeleteParams::background()).await {
+        match api(hub.admin(), of)
+            .delete(name, &DeleteParams::background())
+            .await
+        {
             Ok(_) => return,
             Err(kube::Error::Api(status)) if status.code == 404 => return,
             Err(error) if started.elapsed() > SOON => panic!("{of} {name}: {error}"),
@@ -147,7 +197,9 @@ pub(crate) async fn until(what: &str, mut look: impl AsyncFnMut() -> Result<(), 
     loop {
         match look().await {
             Ok(()) => return,
-            Err(seen) if started.elapsed() > SOON => panic!("{what}: not so after {SOON:?}; last seen: {seen}"),
+            Err(seen) if started.elapsed() > SOON => {
+                panic!("{what}: not so after {SOON:?}; last seen: {seen}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -186,11 +238,20 @@ pub(crate) async fn held(member: &Cluster) -> BTreeMap<String, Value> {
 pub(crate) async fn settled(federation: &Embedded) -> Vec<BTreeMap<String, Value>> {
     let bindings = api(federation.admin(), "WorkloadBinding");
     until("every binding is Applied and Available", async || {
-        let all = bindings.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let all = bindings
+            .list(&ListParams::default())
+            .await
+            .map_err(|error| error.to_string())?
+            .items;
         let is_so = |binding: &DynamicObject| {
-            let conditions = binding.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let conditions = binding.data["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
             ["Applied", "Available"].iter().all(|wanted| {
-                conditions.iter().any(|condition| condition["type"] == *wanted && condition["status"] == "True")
+                conditions
+                    .iter()
+                    .any(|condition| condition["type"] == *wanted && condition["status"] == "True")
             })
         };
         if all.len() == templates().len() && all.iter().all(is_so) {
@@ -206,16 +267,17 @@ pub(crate) async fn settled(federation: &Embedded) -> Vec<BTreeMap<String, Value
     held_by_all
 }
 
-/// Waits until nothing of the shop is left in the hub API and in these members.
-pub(crate) async fn gone(hub: &Cluster, members: &[&Cluster]) {
-    for (of, cluster) in std::iter::once(("hub", hub)).chain(members.iter().map(|member| ("member", *member))) {
-        until(&format!("the shop's namespace ends in the {of} {}", cluster.name()), async || {
-            match api(cluster.admin(), "Namespace").get_opt(SHOP).await {
+/// Waits until the shop's namespace is left in none of these.
+pub(crate) async fn gone(clusters: &[&Cluster]) {
+    for cluster in clusters {
+        until(
+            &format!("the shop's namespace ends in {}", cluster.name()),
+            async || match api(cluster.admin(), "Namespace").get_opt(SHOP).await {
                 Ok(None) => Ok(()),
                 Ok(Some(namespace)) => Err(serde_json::to_string(&namespace).unwrap_or_default()),
                 Err(error) => Err(error.to_string()),
-            }
-        })
+            },
+        )
         .await;
     }
 }

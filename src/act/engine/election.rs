@@ -117,6 +117,14 @@ impl Observer {
     }
 }
 
+/// Who is told how the election stands.
+pub(super) struct Outcome {
+    /// Whether this process leads.
+    pub(super) leading: watch::Sender<bool>,
+    /// Whether the hub API was restored from a backup.
+    pub(super) restored: watch::Sender<bool>,
+}
+
 /// Runs for leadership until stopped; `leading` says whether this process leads. The gate opens only once
 /// writes that an earlier leader may have started are over. Closes it, says so and ends when the hub API turns out to
 /// be restored from a backup.
@@ -127,8 +135,7 @@ pub(super) async fn run(
     times: LeaseTimes,
     clock: Clock,
     tasks: Tasks,
-    leading: watch::Sender<bool>,
-    restored: watch::Sender<bool>,
+    Outcome { leading, restored }: Outcome,
 ) {
     let leases: Api<Lease> = Api::namespaced(hub.client(), mark::SYSTEM_NAMESPACE);
     let mut observer = Observer {

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    election::{self, LeaseTimes},
+    election::{self, LeaseTimes, Outcome},
     engine::Engine,
     error::Error,
     index::Index,
@@ -54,6 +54,8 @@ pub struct Options {
     pub waiting: watch::Sender<Vec<String>>,
 }
 
+/// Members that are swept at one time.
+const SWEEPERS: usize = 4;
 /// Shutting down takes no longer than this.
 const DRAIN: Duration = Duration::from_secs(8);
 /// Between two tries to begin anew.
@@ -168,32 +170,19 @@ async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended
         lease,
         clock,
         writers.clone(),
-        leading,
-        restore,
+        Outcome {
+            leading,
+            restored: restore,
+        },
     );
     writers.spawn("election", campaign);
     tasks.spawn("changes", engine.clone().changes_loop(changes));
     let sources = engine.follow_hub()?;
-    let templates = Arc::new(TemplateWatches::default());
-    tasks.spawn("kinds", engine.clone().kinds_loop(templates.clone()));
-    for _ in 0..reconcile::WORKERS {
-        tasks.spawn("reconcile", engine.clone().reconcile_loop());
-    }
-    let buckets = Arc::<Buckets>::default();
-    for _ in 0..status::WORKERS {
-        tasks.spawn("status", engine.clone().status_loop(buckets.clone()));
-    }
-    tasks.spawn("policies", engine.clone().policies_loop());
-    tasks.spawn("tenants", engine.clone().tenants_loop());
-    for _ in 0..4 {
-        tasks.spawn("sweep", engine.clone().sweep_loop());
-    }
-    tasks.spawn(
-        "activation",
-        engine
-            .clone()
-            .activation_loop(sources, templates, led, activate, waiting),
-    );
+    let templates = engine.clone().work(&tasks);
+    let activation = engine
+        .clone()
+        .activation_loop(sources, templates, led, activate, waiting);
+    tasks.spawn("activation", activation);
 
     let asked = tokio::select! {
         () = stop => true,
@@ -244,6 +233,25 @@ async fn who_am_i(hub: &Stack) -> Result<Claim, Error> {
 }
 
 impl Engine {
+    /// Starts everything that takes work from a queue.
+    fn work(self: Arc<Self>, tasks: &Tasks) -> Arc<TemplateWatches> {
+        let templates = Arc::new(TemplateWatches::default());
+        tasks.spawn("kinds", self.clone().kinds_loop(templates.clone()));
+        for _ in 0..reconcile::WORKERS {
+            tasks.spawn("reconcile", self.clone().reconcile_loop());
+        }
+        let buckets = Arc::<Buckets>::default();
+        for _ in 0..status::WORKERS {
+            tasks.spawn("status", self.clone().status_loop(buckets.clone()));
+        }
+        tasks.spawn("policies", self.clone().policies_loop());
+        tasks.spawn("tenants", self.clone().tenants_loop());
+        for _ in 0..SWEEPERS {
+            tasks.spawn("sweep", self.clone().sweep_loop());
+        }
+        templates
+    }
+
     /// Decides only when every first list is complete and this process leads.
     async fn activation_loop(
         self: Arc<Self>,

@@ -14,8 +14,11 @@ pub struct Dial(Way);
 #[derive(Clone)]
 enum Way {
     Sockets,
-    InProcess(Arc<dyn Fn(&str) -> Option<HttpService> + Send + Sync>),
+    InProcess(Find),
 }
+
+/// The service of a host.
+type Find = Arc<dyn Fn(&str) -> Option<HttpService> + Send + Sync>;
 
 impl Dial {
     /// Over sockets.

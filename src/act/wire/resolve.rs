@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower::{Service, ServiceExt};
 
-/// Whether the address is link-local: 169.254.0.0/16 or fe80::/10, also the former written as IPv6.
+/// Whether the address is link-local: `169.254.0.0/16` or `fe80::/10`, also the former written as IPv6.
 #[must_use]
 pub fn is_link_local(address: IpAddr) -> bool {
     match address.to_canonical() {

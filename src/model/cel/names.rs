@@ -14,7 +14,8 @@ pub(super) fn read_of(variable: &str, expression: &IdedExpr) -> BTreeSet<String>
 fn look(variable: &str, expression: &IdedExpr, found: &mut BTreeSet<String>) {
     let mut into = |inner: &IdedExpr| look(variable, inner, found);
     match &expression.expr {
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        // No variable is of a type that is made like a struct.
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
         Expr::Select(select) => match pointer(variable, expression) {
             Some(path) => _ = found.insert(path),
             None => into(&select.operand),
@@ -30,14 +31,13 @@ fn look(variable: &str, expression: &IdedExpr, found: &mut BTreeSet<String>) {
                 &loops.loop_step,
                 &loops.result,
             ];
-            parts.into_iter().for_each(|part| into(part));
+            parts.into_iter().for_each(into);
         }
         Expr::List(list) => list.elements.iter().for_each(into),
         Expr::Map(map) => map.entries.iter().for_each(|entry| match &entry.expr {
             EntryExpr::StructField(field) => into(&field.value),
             EntryExpr::MapEntry(entry) => into(&entry.value),
         }),
-        Expr::Struct(_) => {} // no variable is of such a type
     }
 }
 

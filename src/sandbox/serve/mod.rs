@@ -74,11 +74,7 @@ impl Http {
 
     /// The same where something runs.
     pub(crate) fn with_logs(server: Server, access: Access, logs: Logs) -> Self {
-        Self(Arc::new(Inner {
-            server,
-            access,
-            logs,
-        }))
+        Self(Arc::new(Inner { server, access, logs }))
     }
 
     pub(crate) fn server(&self) -> &Server {

@@ -38,7 +38,7 @@ pub struct ControlPlane {
 }
 
 enum Running {
-    Programs(Programs),
+    Programs(Box<Programs>),
     Sandboxed(Sandboxed),
 }
 
@@ -89,7 +89,7 @@ impl ControlPlane {
             service_cidr: plan.service_cidr(),
             node_ports: plan.node_ports(),
             admin,
-            running: Running::Programs(started),
+            running: Running::Programs(Box::new(started)),
         })
     }
 

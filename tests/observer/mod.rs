@@ -1,0 +1,199 @@
+//! Who watches the members and judges the hub by what it did there. Knows nothing of the hub's code: it sees objects
+//! through the API servers, and who wrote what through their audit.
+//!
+//! What must hold, in both worlds and whatever happens on the way:
+//! - the hub changes and deletes nothing but objects that bore its mark at some time;
+//! - no member runs more replicas of a workload than its template asked for at some time.
+//!
+//! Quota and guests join when they exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+
+/// Who the hub is in a member.
+const HUB: &str = "system:serviceaccount:hanse-system:hub";
+
+/// Group, version, kind and plural of what is watched.
+const KINDS: &[(&str, &str, &str, &str)] = &[
+    ("apps", "v1", "Deployment", "deployments"),
+    ("apps", "v1", "StatefulSet", "statefulsets"),
+    ("apps", "v1", "DaemonSet", "daemonsets"),
+    ("batch", "v1", "Job", "jobs"),
+    ("", "v1", "ConfigMap", "configmaps"),
+    ("", "v1", "Secret", "secrets"),
+    ("", "v1", "Service", "services"),
+    ("", "v1", "ServiceAccount", "serviceaccounts"),
+    ("", "v1", "Namespace", "namespaces"),
+];
+
+/// One write, as an API server's audit tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct Act {
+    pub(crate) user: String,
+    pub(crate) verb: String,
+    pub(crate) resource: String,
+    pub(crate) subresource: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) status: u16,
+}
+
+/// Resource, namespace, name.
+type Key = (&'static str, String, String);
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// By member: what bore the hub's mark at some time.
+    marked: BTreeMap<String, BTreeSet<Key>>,
+    /// By member: the most replicas a Deployment was ever to have there.
+    placed: BTreeMap<String, BTreeMap<(String, String), i64>>,
+    /// The most its template ever asked for.
+    asked: BTreeMap<(String, String), i64>,
+}
+
+/// Watches until it is dropped.
+pub(crate) struct Observer {
+    seen: Arc<Mutex<Seen>>,
+    _watches: JoinSet<()>,
+}
+
+impl Observer {
+    /// Begins to watch a hub API and members, as their administrator.
+    pub(crate) fn start(hub: Client, members: impl IntoIterator<Item = (String, Client)>) -> Self {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let mut watches = JoinSet::new();
+        watches.spawn(asked(hub, seen.clone()));
+        for (member, client) in members {
+            for kind in KINDS {
+                watches.spawn(marked(client.clone(), member.clone(), kind, seen.clone()));
+            }
+        }
+        Self {
+            seen,
+            _watches: watches,
+        }
+    }
+
+    /// What was done to a member that must not be done; its audit is given from the beginning.
+    pub(crate) fn judge(&self, member: &str, acts: impl IntoIterator<Item = Act>) -> Vec<String> {
+        let seen = self.seen.lock();
+        let marked = seen.marked.get(member);
+        let mut wrong = Vec::new();
+        for act in acts {
+            let is_change = matches!(
+                act.verb.as_str(),
+                "patch" | "update" | "delete" | "deletecollection"
+            );
+            let Some((.., plural)) = KINDS.iter().find(|(.., plural)| *plural == act.resource) else {
+                continue;
+            };
+            if act.user != HUB || !is_change || !(200..300).contains(&act.status) || act.subresource.is_some()
+            {
+                continue;
+            }
+            let namespace = match act.resource.as_str() {
+                "namespaces" => String::new(),
+                _ => act.namespace.clone().unwrap_or_default(),
+            };
+            let key = (*plural, namespace, act.name.clone().unwrap_or_default());
+            if !marked.is_some_and(|marked| marked.contains(&key)) {
+                wrong.push(format!("{member}: the hub wrote what never was its own: {act:?}"));
+            }
+        }
+        for (name, placed) in seen.placed.get(member).into_iter().flatten() {
+            if let Some(asked) = seen.asked.get(name)
+                && placed > asked
+            {
+                wrong.push(format!(
+                    "{member}: {name:?} has {placed} replicas, its template asked for {asked} at most"
+                ));
+            }
+        }
+        wrong
+    }
+}
+
+fn api(client: Client, kind: &(&str, &str, &str, &str)) -> Api<DynamicObject> {
+    let (group, version, kind, _) = *kind;
+    Api::all_with(
+        client,
+        &ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind)),
+    )
+}
+
+fn replicas(object: &DynamicObject) -> i64 {
+    object.data["spec"]["replicas"].as_i64().unwrap_or(1)
+}
+
+fn place(object: &DynamicObject) -> (String, String) {
+    let metadata = &object.metadata;
+    (
+        metadata.namespace.clone().unwrap_or_default(),
+        metadata.name.clone().unwrap_or_default(),
+    )
+}
+
+/// Follows objects for ever; a watch that breaks begins again.
+async fn follow(objects: Api<DynamicObject>, mut note: impl FnMut(&DynamicObject)) {
+    let events = watcher(objects, watcher::Config::default()).into_stream();
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(
+                watcher::Event::Apply(object)
+                | watcher::Event::InitApply(object)
+                | watcher::Event::Delete(object),
+            ) => {
+                note(&object);
+            }
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(200)).await,
+        }
+    }
+}
+
+async fn asked(hub: Client, seen: Arc<Mutex<Seen>>) {
+    follow(api(hub, &KINDS[0]), |object| {
+        let mut seen = seen.lock();
+        let most = seen.asked.entry(place(object)).or_default();
+        *most = replicas(object).max(*most);
+    })
+    .await;
+}
+
+async fn marked(
+    client: Client,
+    member: String,
+    kind: &'static (&'static str, &'static str, &'static str, &'static str),
+    seen: Arc<Mutex<Seen>>,
+) {
+    follow(api(client, kind), |object| {
+        let labels = object.metadata.labels.as_ref();
+        let is_marked = labels.is_some_and(|labels| {
+            labels.get("hanse.dev/managed-by").is_some_and(|by| by == "hanse")
+                || labels.contains_key("hanse.dev/tenant")
+        });
+        if !is_marked {
+            return;
+        }
+        let (namespace, name) = place(object);
+        let mut seen = seen.lock();
+        if kind.2 == "Deployment" {
+            let of_member = seen.placed.entry(member.clone()).or_default();
+            let most = of_member.entry((namespace.clone(), name.clone())).or_default();
+            *most = replicas(object).max(*most);
+        }
+        seen.marked
+            .entry(member.clone())
+            .or_default()
+            .insert((kind.3, namespace, name));
+    })
+    .await;
+}
