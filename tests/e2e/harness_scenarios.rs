@@ -477,8 +477,8 @@ async fn kubectl_works(fleet: &Fleet) {
     let file = review.display().to_string();
     for plane in fleet.control_planes() {
         let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-        let arguments = ["create", "--raw", path, "-f", &file];
-        let answer = kubectl(plane.kubeconfig(), &arguments).await.unwrap();
+        let command = ["create", "--raw", path, "-f", &file];
+        let answer = kubectl(plane.kubeconfig(), &command).await.unwrap();
         let review: Value = serde_json::from_slice(&answer.stdout).unwrap_or_default();
         assert_eq!(review["status"]["userInfo"]["username"], "admin", "{answer:?}");
     }
