@@ -491,7 +491,7 @@ async fn writes_are_remembered_with_who_and_what() {
     assert_eq!(
         told,
         [
-            ("admin", "create", "configmaps", None, 201),
+            ("admin", "create", "configmaps", Some("web"), 201),
             ("admin", "delete", "configmaps", Some("gone"), 404)
         ]
     );

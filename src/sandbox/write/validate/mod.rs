@@ -30,18 +30,6 @@ pub(crate) struct Change<'a> {
     pub(crate) new: &'a Value,
 }
 
-/// Rules are not run on an object that one of these is said of, and upstream says so.
-const STOPS_RULES: &[&str] = &[
-    "FieldValueRequired",
-    "FieldValueNotSupported",
-    "FieldValueTypeInvalid",
-    "FieldValueTooLong",
-    "FieldValueTooMany",
-];
-
-const UNCHECKED: &str = "some validation rules were not checked because the object was invalid; correct the existing \
-    errors to complete validation";
-
 /// What is wrong; nothing when it may be written.
 pub(crate) fn validate(change: &Change<'_>) -> Vec<Cause> {
     let mut causes = Vec::new();
@@ -49,12 +37,7 @@ pub(crate) fn validate(change: &Change<'_>) -> Vec<Cause> {
     match change.resource.origin {
         Origin::Custom { .. } => {
             if let Some(schema) = &change.version.schema {
-                let judged = crd::judge(schema, change.old, change.new);
-                let stops_rules = judged.iter().any(|cause| STOPS_RULES.contains(&cause.reason));
-                causes.extend(judged);
-                if stops_rules && schema.has_rules() {
-                    causes.push(invalid("<nil>", &Value::Null, UNCHECKED));
-                }
+                causes.extend(crd::judge(schema, change.old, change.new));
             }
         }
         Origin::BuiltIn => builtin::check(change, &mut causes),
