@@ -35,7 +35,7 @@ pub(crate) mod task;
 pub(crate) mod write;
 
 pub use actors::{Actors, KubeletScript, Levers, NodeSize, Play, Rule};
+pub use api::Write;
 pub use cluster::{ADMIN, Cluster, Listening, Options, Service};
 pub use faults::{Body, Faults, Moment, Odds, Stop, Stopped};
-pub use api::Write;
 pub use serve::listen::Error as ListenError;

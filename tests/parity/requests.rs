@@ -47,7 +47,7 @@ struct Asked {
 
 const STORIES: &str = include_str!("requests.txt");
 /// What asynchronous work of a cluster may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
@@ -79,7 +79,11 @@ fn steps_of(row: &Row) -> Vec<Step> {
     for asked in &row.asked {
         let time = times.entry(&asked.line).or_default();
         *time += 1;
-        let again = if *time > 1 { format!(" ({time})") } else { String::new() };
+        let again = if *time > 1 {
+            format!(" ({time})")
+        } else {
+            String::new()
+        };
         let id = format!("{}: {}{again}", row.name, asked.line).replace('|', "¦");
         let compared = asked.compared;
         steps.push(Step { id, compared });
@@ -165,7 +169,8 @@ impl World {
         {
             return self.until(path, words).await;
         }
-        let answer = self.send(&line, body).await?;
+        let answer = tokio::time::timeout(PATIENCE, self.send(&line, body));
+        let answer = answer.await.map_err(|_| "no answer")??;
         if let (Some(name), Some(last)) = (&asked.kept_as, answer.documents.last()) {
             self.kept.insert(name.clone(), last.clone());
         }
@@ -227,7 +232,11 @@ impl World {
             .await
             .map_err(|error| error.to_string())?;
         let (head, body) = response.into_parts();
-        let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let bytes = body
+            .collect()
+            .await
+            .map_err(|error| error.to_string())?
+            .to_bytes();
         Ok(Answer {
             head,
             documents: serde_json::Deserializer::from_slice(&bytes)
@@ -250,7 +259,11 @@ impl World {
                 Some(Value::String(value)) => value.clone(),
                 Some(value) => value.to_string(),
                 None => {
-                    missing = Some(format!("nothing is at {} of {:#?}", &found[0], self.kept.get(&found[1])));
+                    missing = Some(format!(
+                        "nothing is at {} of {:#?}",
+                        &found[0],
+                        self.kept.get(&found[1])
+                    ));
                     String::new()
                 }
             }

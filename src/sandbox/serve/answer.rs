@@ -32,7 +32,11 @@ pub(super) fn text(code: u16, text: impl Into<String>) -> Response<Body> {
 
 /// What upstream says of a path that nobody serves.
 pub(super) fn no_such_path() -> Response<Body> {
-    text(404, "404 page not found\n")
+    refused(&Failure::new(
+        404,
+        "NotFound",
+        "the server could not find the requested resource",
+    ))
 }
 
 pub(super) fn refused(failure: &Failure) -> Response<Body> {

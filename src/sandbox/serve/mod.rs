@@ -74,11 +74,7 @@ impl Http {
 
     /// The same where something runs.
     pub(crate) fn with_logs(server: Server, access: Access, logs: Logs) -> Self {
-        Self(Arc::new(Inner {
-            server,
-            access,
-            logs,
-        }))
+        Self(Arc::new(Inner { server, access, logs }))
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -136,7 +132,7 @@ impl Call<'_> {
             ("list", "", _) => list::answer(self, &target),
             ("watch", "", _) => watch::answer(self, &target),
             ("deletecollection", "", _) => list::delete(self, &target),
-            (_, "", true) if asked.verb != "create" => Err(Failure::method_not_supported(&target)),
+            (_, "", true) if asked.verb != "create" => Err(Failure::method_not_supported()),
             _ => verbs::answer(self, &target),
         }
     }

@@ -98,7 +98,10 @@ fn baseline(spec: &Value, stricter: bool) -> Vec<Finding> {
         });
         if !who.is_empty() {
             let what = quoted(&what);
-            let detail = format!("{} must not include {what} in securityContext.capabilities.add", named(&who));
+            let detail = format!(
+                "{} must not include {what} in securityContext.capabilities.add",
+                named(&who)
+            );
             found.push(("non-default capabilities", detail));
         }
     }
@@ -123,7 +126,10 @@ fn baseline(spec: &Value, stricter: bool) -> Vec<Finding> {
     let (who, ports) = offenders(spec, |container| {
         let ports = container["ports"].as_array().into_iter().flatten();
         let ports = ports.filter_map(|port| port["hostPort"].as_u64());
-        ports.filter(|port| *port != 0).map(|port| port.to_string()).collect()
+        ports
+            .filter(|port| *port != 0)
+            .map(|port| port.to_string())
+            .collect()
     });
     if !who.is_empty() {
         let uses = if who.len() == 1 { "uses" } else { "use" };
@@ -145,7 +151,11 @@ fn baseline(spec: &Value, stricter: bool) -> Vec<Finding> {
         mount.filter(|mount| *mount != "Default").into_iter().collect()
     });
     if !who.is_empty() {
-        let detail = format!("{} must not set securityContext.procMount to {}", named(&who), quoted(&mounts));
+        let detail = format!(
+            "{} must not set securityContext.procMount to {}",
+            named(&who),
+            quoted(&mounts)
+        );
         found.push(("procMount", detail));
     }
     if !stricter {
@@ -158,7 +168,10 @@ fn restricted(spec: &Value) -> Vec<Finding> {
     let mut found = Vec::new();
     let who = those(spec, |context| context["allowPrivilegeEscalation"] != false);
     if !who.is_empty() {
-        let detail = format!("{} must set securityContext.allowPrivilegeEscalation=false", named(&who));
+        let detail = format!(
+            "{} must set securityContext.allowPrivilegeEscalation=false",
+            named(&who)
+        );
         found.push(("allowPrivilegeEscalation != false", detail));
     }
     let mut details = Vec::new();
@@ -190,7 +203,10 @@ fn restricted(spec: &Value) -> Vec<Finding> {
         spec,
         "runAsNonRoot != true",
         |context| context["runAsNonRoot"].as_bool(),
-        ("securityContext.runAsNonRoot=false", "securityContext.runAsNonRoot=true"),
+        (
+            "securityContext.runAsNonRoot=false",
+            "securityContext.runAsNonRoot=true",
+        ),
     ));
     let root = |context: &Value| (context["runAsUser"] == 0).then_some(false);
     let (setters, _) = setters(spec, root);
@@ -279,7 +295,10 @@ fn setters(spec: &Value, says: impl Fn(&Value) -> Option<bool>) -> (String, Vec<
     if !who.is_empty() {
         wrong.push(named(&who));
     }
-    (wrong.join(" and "), those(spec, |context| says(context).is_none()))
+    (
+        wrong.join(" and "),
+        those(spec, |context| says(context).is_none()),
+    )
 }
 
 /// In the order of upstream.
@@ -336,7 +355,10 @@ mod tests {
     use super::*;
 
     fn said(findings: &[Finding]) -> String {
-        let said: Vec<String> = findings.iter().map(|(what, detail)| format!("{what} ({detail})")).collect();
+        let said: Vec<String> = findings
+            .iter()
+            .map(|(what, detail)| format!("{what} ({detail})"))
+            .collect();
         said.join(", ")
     }
 

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::{Change, IMMUTABLE, invalid, required};
+use super::{Change, IMMUTABLE, forbidden, invalid, required};
 use crate::sandbox::failure::Cause;
 
 /// What a name must look like: the longest, the pattern, the words, the examples.
@@ -109,6 +109,42 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
         });
     }
     owners(metadata, causes);
+    finalizers(change.old, metadata, causes);
+}
+
+/// Finalizers that need no prefix.
+const STANDARD: &[&str] = &["kubernetes", "orphan", "foregroundDeletion"];
+
+fn finalizers(old: Option<&Value>, metadata: &Value, causes: &mut Vec<Cause>) {
+    let list = |metadata: &Value| metadata["finalizers"].as_array().cloned().unwrap_or_default();
+    let (field, new) = ("metadata.finalizers", list(metadata));
+    for (at, finalizer) in new.iter().enumerate() {
+        let text = finalizer.as_str().unwrap_or_default();
+        qualified(text, text, field, causes);
+        if !text.contains('/') && !STANDARD.contains(&text) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(invalid(format!("{field}[{at}]"), finalizer, why));
+        }
+    }
+    let Some(old) = old
+        .map(|old| &old["metadata"])
+        .filter(|old| !old["deletionTimestamp"].is_null())
+    else {
+        return;
+    };
+    let before = list(old);
+    let added: Vec<String> = new
+        .iter()
+        .filter(|one| !before.contains(one))
+        .map(Value::to_string)
+        .collect();
+    if !added.is_empty() {
+        let why = "no new finalizers can be added if the object is being deleted, found new finalizers";
+        causes.push(forbidden(
+            field,
+            &format!("{why} []string{{{}}}", added.join(", ")),
+        ));
+    }
 }
 
 fn name(change: &Change<'_>, metadata: &Value, causes: &mut Vec<Cause>) {
