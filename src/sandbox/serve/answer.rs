@@ -32,6 +32,11 @@ pub(super) fn text(code: u16, text: impl Into<String>) -> Response<Body> {
 
 /// What upstream says of a path that nobody serves.
 pub(super) fn no_such_path() -> Response<Body> {
+    text(404, "404 page not found\n")
+}
+
+/// What it says below a path that somebody serves.
+pub(super) fn no_such_resource() -> Response<Body> {
     refused(&Failure::new(
         404,
         "NotFound",

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Change, IMMUTABLE, forbidden, invalid, required};
 use crate::sandbox::failure::Cause;
+use crate::sandbox::kinds::Origin;
 
 /// What a name must look like: the longest, the pattern, the words, the examples.
 struct Form {
@@ -109,19 +110,24 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
         });
     }
     owners(metadata, causes);
-    finalizers(change.old, metadata, causes);
+    let is_core = matches!(change.resource.origin, Origin::BuiltIn)
+        && !matches!(
+            &*change.resource.group,
+            "apiextensions.k8s.io" | "apiregistration.k8s.io"
+        );
+    finalizers(change.old, metadata, is_core, causes);
 }
 
-/// Finalizers that need no prefix.
+/// Finalizers that need no prefix, of kinds of the main server.
 const STANDARD: &[&str] = &["kubernetes", "orphan", "foregroundDeletion"];
 
-fn finalizers(old: Option<&Value>, metadata: &Value, causes: &mut Vec<Cause>) {
+fn finalizers(old: Option<&Value>, metadata: &Value, is_core: bool, causes: &mut Vec<Cause>) {
     let list = |metadata: &Value| metadata["finalizers"].as_array().cloned().unwrap_or_default();
     let (field, new) = ("metadata.finalizers", list(metadata));
     for (at, finalizer) in new.iter().enumerate() {
         let text = finalizer.as_str().unwrap_or_default();
         qualified(text, text, field, causes);
-        if !text.contains('/') && !STANDARD.contains(&text) {
+        if is_core && !text.contains('/') && !STANDARD.contains(&text) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
             causes.push(invalid(format!("{field}[{at}]"), finalizer, why));
         }
