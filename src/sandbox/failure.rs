@@ -117,6 +117,13 @@ impl Failure {
         self
     }
 
+    /// Made from a bare code: upstream has details without content then.
+    fn is_generic(&self) -> bool {
+        ["the server ", "forbidden: User "]
+            .iter()
+            .any(|words| self.message.starts_with(words))
+    }
+
     /// As the body of an answer.
     pub(crate) fn status(&self) -> Value {
         let mut status = json!({
@@ -147,7 +154,7 @@ impl Failure {
         if let Some(seconds) = self.details.retry_after_seconds {
             details.insert("retryAfterSeconds".to_owned(), seconds.into());
         }
-        if !details.is_empty() {
+        if !details.is_empty() || self.is_generic() {
             status["details"] = Value::Object(details);
         }
         status

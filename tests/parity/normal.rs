@@ -43,6 +43,16 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "${1}HASH",
         ),
         (r"(kube-api-access-)[bcdfghjklmnpqrstvwxz2456789]{5}", "${1}RAND"),
+        (r"\bgen-[bcdfghjklmnpqrstvwxz2456789]{5}\b", "gen-RAND"),
+        (
+            r"ResourceVersion in record \(\d+\)",
+            "ResourceVersion in record (RV)",
+        ),
+        // The real one is given another name for itself.
+        (r"https://kubernetes\.default\.svc(\.cluster\.local)?", "ISSUER"),
+        // The members of one fleet share an etcd.
+        (r"Key: /(registry|member-1)/", "Key: /registry/"),
+        (r"(topology.kubernetes.io/(region|zone)[=:])[a-z-]+", "${1}PLACE"),
         (r"\b3[0-2]\d{3}\b", "PORT"),
         (r"(?m)(^|\s)\d+(s|m|h|d)(\d+s)?($|\s)", "${1}AGE${4}"),
         // Columns are as wide as their widest cell, which names decide.

@@ -47,7 +47,7 @@ struct Asked {
 
 const STORIES: &str = include_str!("requests.txt");
 /// What asynchronous work of a cluster may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
@@ -169,7 +169,8 @@ impl World {
         {
             return self.until(path, words).await;
         }
-        let answer = self.send(&line, body).await?;
+        let answer = tokio::time::timeout(PATIENCE, self.send(&line, body));
+        let answer = answer.await.map_err(|_| "no answer")??;
         if let (Some(name), Some(last)) = (&asked.kept_as, answer.documents.last()) {
             self.kept.insert(name.clone(), last.clone());
         }

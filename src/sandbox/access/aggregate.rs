@@ -13,7 +13,7 @@ pub(crate) async fn aggregate(server: Server) {
         return;
     };
     let writer = Writer {
-        manager: "clusterrole-aggregation-controller".to_owned(),
+        manager: "kube-controller-manager".to_owned(),
         ..Writer::controller("clusterrole-aggregation-controller")
     };
     loop {

@@ -174,6 +174,15 @@ impl Mode {
     }
 }
 
+/// `{"a", "b"}`
+fn go_list(items: &[String]) -> String {
+    if items.is_empty() {
+        return "(nil)".to_owned();
+    }
+    let items: Vec<String> = items.iter().map(|item| format!("{item:?}")).collect();
+    format!("{{{}}}", items.join(", "))
+}
+
 impl Wanted {
     fn read(headers: &HeaderMap) -> Result<Option<Self>, Failure> {
         let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -196,7 +205,11 @@ impl Wanted {
             return Ok(None);
         }
         Err(Failure::bad_request(format!(
-            "requested {wanted:?} without impersonating a user name"
+            "requested &user.DefaultInfo{{Name:\"\", UID:{:?}, Groups:[]string{}, Extra:map[string][]string{}}} \
+             without impersonating a user name",
+            wanted.uid,
+            go_list(&wanted.groups),
+            if wanted.extra.is_empty() { "(nil)" } else { "{…}" },
         )))
     }
 

@@ -292,11 +292,14 @@ fn select_own_pods(job: &mut Value) {
             labels.entry(key).or_insert_with(|| value.as_str().into());
         }
     }
+    let labels = labels.clone();
     let selector = spec.entry("selector").or_insert_with(|| json!({}));
     let matched = object::field_mut(selector, "matchLabels");
     matched
         .entry("batch.kubernetes.io/controller-uid")
         .or_insert_with(|| uid.into());
+    // The default of a Job's labels is its pods'; upstream sets it once more on what was stored.
+    object::metadata_mut(job).entry("labels").or_insert(labels);
 }
 
 fn invalid(target: &Target, field: &str, message: String) -> Failure {

@@ -50,7 +50,7 @@ impl Server {
             "" => {}
             "binding" => return pods::bind(self, writer, target, &body.plain()?),
             "eviction" => return pods::evict(self, writer, target, &body.plain()?),
-            _ => return Err(Failure::method_not_supported(target)),
+            _ => return Err(Failure::method_not_supported()),
         }
         let (mut object, warnings) = body.decode(target, version, writer.validation)?;
         if object::revision(&object) != 0 {
@@ -219,12 +219,8 @@ impl Target {
 
 impl Failure {
     /// The endpoint is there, the verb is not.
-    pub(crate) fn method_not_supported(target: &Target) -> Self {
+    pub(crate) fn method_not_supported() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::new(405, "MethodNotAllowed", message).about(
-            &target.resource.group,
-            &target.resource.plural,
-            &target.name,
-        )
+        Self::new(405, "MethodNotAllowed", message)
     }
 }

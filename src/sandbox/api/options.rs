@@ -20,6 +20,7 @@ impl DeleteOptions {
             (Some(_), Some(_)) => {
                 return Err(invalid(
                     "",
+                    "FieldValueInvalid",
                     "Invalid value: orphanDependents and deletionPropagation cannot be both set",
                 ));
             }
@@ -43,17 +44,18 @@ impl Propagation {
             "Orphan" => Ok(Self::Orphan),
             _ => Err(invalid(
                 "propagationPolicy",
+                "FieldValueNotSupported",
                 &format!(
-                    "Unsupported value: \"{word}\": supported values: \"Background\", \"Foreground\", \"Orphan\", \"nil\""
+                    "Unsupported value: \"{word}\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
                 ),
             )),
         }
     }
 }
 
-fn invalid(field: &str, message: &str) -> Failure {
+fn invalid(field: &str, reason: &'static str, message: &str) -> Failure {
     let cause = Cause {
-        reason: "FieldValueInvalid",
+        reason,
         message: message.to_owned(),
         field: field.to_owned(),
     };

@@ -80,12 +80,22 @@ fn check_words(target: &Target, version: Option<&str>, kind: Option<&str>) -> Re
     }
     if let Some(kind) = kind.filter(|kind| !kind.is_empty() && **kind != **wanted) {
         return Err(Failure::bad_request(format!(
-            "{kind} in version \"{}\" cannot be handled as a {wanted}: converting ({expected}.{kind}) to \
-             ({expected}.{wanted}): unknown conversion",
-            target.version
+            "{kind} in version \"{}\" cannot be handled as a {wanted}: converting ({}.{kind}) to \
+             ({}.{wanted}): unknown conversion",
+            target.version,
+            target.version,
+            internal(&target.resource.group),
         )));
     }
     Ok(())
+}
+
+/// Upstream's package of a group's versionless types.
+fn internal(group: &str) -> &str {
+    match group.split('.').next() {
+        None | Some("") => "core",
+        Some(first) => first,
+    }
 }
 
 fn unreadable(error: &serde_json::Error) -> Failure {

@@ -9,6 +9,28 @@ use crate::sandbox::failure::Failure;
 use crate::sandbox::object;
 use crate::sandbox::write::Writer;
 
+/// What pods learn of the place of their node.
+const PLACES: &[&str] = &["topology.kubernetes.io/region", "topology.kubernetes.io/zone"];
+
+fn place(server: &Server, node: &str, pod: &mut Value) {
+    let node = server
+        .target("", "nodes", "", node)
+        .and_then(|node| server.kept(&node));
+    let places = PLACES
+        .iter()
+        .filter_map(|key| Some((*key, node.as_ref()?["metadata"]["labels"].get(key)?)));
+    let places: Vec<(&str, &Value)> = places.collect();
+    if places.is_empty() {
+        return;
+    }
+    let labels = object::metadata_mut(pod)
+        .entry("labels")
+        .or_insert_with(|| json!({}));
+    for (key, value) in places {
+        labels[key] = value.clone();
+    }
+}
+
 /// Puts a pod on a node. Only one binding of a pod succeeds.
 pub(super) fn bind(
     server: &Server,
@@ -71,6 +93,7 @@ pub(super) fn bind(
     }
     let mut new = (*old).clone();
     new["spec"]["nodeName"] = node.into();
+    place(server, node, &mut new);
     for field in ["annotations", "labels"] {
         let Some(added) = binding["metadata"][field]
             .as_object()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Server, Target, Written};
-use crate::sandbox::failure::Failure;
+use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::kinds::Scale;
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::write::{Patch, Writer, managed_fields, patch as patched};
@@ -90,6 +90,19 @@ fn write(
     let places = places(target)?;
     let old = target.shown(old.clone());
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
+    if replicas < 0 {
+        let cause = Cause {
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {replicas}: must be greater than or equal to 0"),
+            field: "spec.replicas".to_owned(),
+        };
+        return Err(Failure::invalid(
+            "autoscaling",
+            "Scale",
+            &target.name,
+            vec![cause],
+        ));
+    }
     let mut new = (*old).clone();
     set(&mut new, &places.replicas, replicas.into());
     let revision = &scale["metadata"]["resourceVersion"];

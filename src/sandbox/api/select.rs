@@ -119,18 +119,8 @@ impl Selection {
         };
         for term in &selection.fields.0 {
             if !is_selectable(target, &term.path) {
-                let resource = &target.resource;
-                return Err(Failure::bad_request(format!(
-                    "Unable to find \"{}, Resource={}\" that match label selector \"{labels}\", field selector \
-                     \"{fields}\": field label not supported: {}",
-                    if resource.group.is_empty() {
-                        format!("/{}", target.version)
-                    } else {
-                        target.api_version()
-                    },
-                    resource.plural,
-                    term.path,
-                )));
+                let message = format!("field label not supported: {}", term.path);
+                return Err(Failure::bad_request(message));
             }
         }
         Ok(selection)
@@ -292,6 +282,9 @@ impl Requirement {
         let one = |value: &str| vec![value.trim().to_owned()];
         if let Some(key) = text.strip_prefix('!') {
             return new(key, Operator::Absent, Vec::new());
+        }
+        if matches!(text.split_whitespace().nth(1), Some("in" | "notin")) && !text.contains('(') {
+            return Err("found '' expected: '('".to_owned());
         }
         if let Some((key, set)) = text.split_once('(') {
             let set = set

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::create::wipe_system_fields;
-use super::payload::{Payload, check_kind};
+use super::payload::Payload;
 use super::{Server, Target, Written, admit, allocate, delete, namespaces, scale};
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::kinds::{Origin, Version};
@@ -103,7 +103,8 @@ impl Server {
         let old = self.kept(target).map(|old| target.shown(old));
         let (object, warnings) = match (patch, &old) {
             (Patch::Apply { intent, force }, _) => {
-                self.applied(writer, target, version, old.as_deref(), intent, *force)?
+                let object = self.applied(writer, target, version, old.as_deref(), intent, *force)?;
+                (object, Vec::new())
             }
             (_, None) => return Err(target.not_found()),
             (_, Some(old)) => {
@@ -136,27 +137,33 @@ impl Server {
         old: Option<&Value>,
         intent: &Value,
         force: bool,
-    ) -> Result<(Value, Vec<String>), Failure> {
+    ) -> Result<Value, Failure> {
         if old.is_none() && !target.subresource.is_empty() {
             return Err(target.not_found());
         }
-        check_kind(target, intent)?;
-        let (mut intent, warnings) = decode(&target.resource, version, intent.clone(), writer.validation)?;
+        // As it was sent: a decoder would take away what must be refused, and lists that are empty on purpose.
+        let mut intent = intent.clone();
         if old.is_some() && object::name(&intent).is_empty() {
             // What is there has its name already.
             object::metadata_mut(&mut intent).insert("name".to_owned(), (*target.name).into());
         }
         check_name(target, &intent)?;
-        target.check_namespace(&mut intent)?;
         let now = self.clock().now();
         let endpoint = target.endpoint(version);
         let mut object = apply(endpoint, old, &intent, &writer.manager, force, now)?;
+        target.check_namespace(&mut object)?;
         if old.is_none() {
+            let uid = object::uid(&object);
+            if !uid.is_empty() {
+                return Err(target.conflict(&format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                )));
+            }
             wipe_system_fields(&mut object);
             object::metadata_mut(&mut object).remove("resourceVersion");
         }
         default_fields(&target.resource, version, &mut object);
-        Ok((object, warnings))
+        Ok(object)
     }
 
     /// The writer owns what it changes.

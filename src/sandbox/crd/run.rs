@@ -25,7 +25,10 @@ pub(crate) async fn run(server: Server) {
         return;
     };
     let mut actor = Actor {
-        writer: Writer::controller("customresourcedefinition"),
+        writer: Writer {
+            manager: "kube-apiserver".to_owned(),
+            ..Writer::controller("customresourcedefinition")
+        },
         server,
         definitions,
         known: HashMap::new(),

@@ -35,6 +35,15 @@ pub(super) fn no_such_path() -> Response<Body> {
     text(404, "404 page not found\n")
 }
 
+/// What it says below a path that somebody serves.
+pub(super) fn no_such_resource() -> Response<Body> {
+    refused(&Failure::new(
+        404,
+        "NotFound",
+        "the server could not find the requested resource",
+    ))
+}
+
 pub(super) fn refused(failure: &Failure) -> Response<Body> {
     let mut answer = json(failure.code, &failure.status());
     if let Some(seconds) = failure.details.retry_after_seconds {

@@ -107,7 +107,13 @@ pub(crate) fn legacy_resources(registry: &Registry, group: &str, version: &str) 
     if resources.is_empty() {
         return None;
     }
-    resources.sort_by(|one, other| one["name"].as_str().cmp(&other["name"].as_str()));
+    // Upstream's two servers: one sorts by name, the one of custom kinds leaves them as they were made.
+    if !registry
+        .all()
+        .any(|resource| *resource.group == *group && matches!(resource.origin, Origin::Custom { .. }))
+    {
+        resources.sort_by(|one, other| one["name"].as_str().cmp(&other["name"].as_str()));
+    }
     let group_version = join(group, version);
     Some(json!({
         "kind": "APIResourceList", "apiVersion": "v1",
@@ -231,8 +237,10 @@ fn subresources<'a>(resource: &'a Resource, version: &'a Version) -> Vec<Subreso
     let status = version.status.then_some("status");
     let scale = version.scale.is_some().then_some("scale");
     let mut names: Vec<&str> = others.chain(status).chain(scale).collect();
-    names.sort_unstable();
     let of_built_in = built_in(resource);
+    if of_built_in.is_some() {
+        names.sort_unstable();
+    }
     names
         .into_iter()
         .map(|name| {

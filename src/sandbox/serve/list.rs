@@ -156,21 +156,31 @@ fn first_page(
         .map_err(|_| Failure::expired(TOO_OLD))
 }
 
+const NO_REVISION: &str = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
+
 fn check(query: &Query) -> Result<(), Failure> {
     let refused =
         |field: &str, reason, message: &str| Err(invalid("ListOptions", field, reason, message.to_owned()));
     let (revision, matched) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
     if query.flag("sendInitialEvents").is_some() {
         let why = "Forbidden: sendInitialEvents is forbidden for list";
-        return refused("sendInitialEvents", "FieldValueForbidden", why);
+        let mut causes = vec![Cause {
+            reason: "FieldValueForbidden",
+            message: why.to_owned(),
+            field: "sendInitialEvents".to_owned(),
+        }];
+        if matched.is_some() && revision.is_none() {
+            let mut one = causes[0].clone();
+            NO_REVISION.clone_into(&mut one.message);
+            "resourceVersionMatch".clone_into(&mut one.field);
+            causes.insert(0, one);
+        }
+        return Err(Failure::invalid("meta.k8s.io", "ListOptions", "", causes));
     }
     let Some(matched) = matched else { return Ok(()) };
     let field = "resourceVersionMatch";
     match (matched, revision) {
-        (_, None) => {
-            let why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided";
-            refused(field, "FieldValueForbidden", why)
-        }
+        (_, None) => refused(field, "FieldValueForbidden", NO_REVISION),
         _ if query.get("continue").is_some() => {
             let why = "Forbidden: resourceVersionMatch is forbidden when continue is provided";
             refused(field, "FieldValueForbidden", why)
@@ -195,9 +205,10 @@ pub(super) fn revision(text: &str) -> Result<u64, Failure> {
         return Ok(0);
     }
     text.parse().map_err(|_| {
-        let message =
-            format!("Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax");
-        invalid("", "resourceVersion", "FieldValueInvalid", message)
+        Failure::bad_request(format!(
+            "invalid resource version: resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \
+             \"{text}\": invalid syntax"
+        ))
     })
 }
 

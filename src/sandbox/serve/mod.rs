@@ -39,6 +39,7 @@ pub(crate) use logs::Logs;
 use super::access::{Access, User};
 use super::api::{Server, Target, Write};
 use super::failure::Failure;
+use super::kinds::Origin;
 use query::Query;
 use route::{Asked, Place};
 
@@ -126,13 +127,22 @@ impl Call<'_> {
             return Ok(paths::answer(self, &asked.path));
         };
         let Some(target) = self.target(place) else {
-            return Ok(answer::no_such_path());
+            let kinds = self.server.kinds();
+            let mut others = kinds.all().filter(|kind| *kind.group == *place.group);
+            let is_served = others.any(|kind| {
+                kind.version(&place.version).is_some() && !matches!(kind.origin, Origin::Custom { .. })
+            });
+            return Ok(if is_served {
+                answer::no_such_resource()
+            } else {
+                answer::no_such_path()
+            });
         };
         match (asked.verb, &*target.subresource, target.name.is_empty()) {
             ("list", "", _) => list::answer(self, &target),
             ("watch", "", _) => watch::answer(self, &target),
             ("deletecollection", "", _) => list::delete(self, &target),
-            (_, "", true) if asked.verb != "create" => Err(Failure::method_not_supported(&target)),
+            (_, "", true) if asked.verb != "create" => Err(Failure::method_not_supported()),
             _ => verbs::answer(self, &target),
         }
     }

@@ -131,7 +131,12 @@ impl Serialize for List<'_> {
         }
         map.serialize_entry("metadata", self.metadata)?;
         let bare = !matches!(self.resource.origin, Origin::Custom { .. });
-        map.serialize_entry("items", &Items { list: self, bare })?;
+        if self.form == Form::Metadata && self.items.is_empty() {
+            // A list that was never made, in Go.
+            map.serialize_entry("items", &())?;
+        } else {
+            map.serialize_entry("items", &Items { list: self, bare })?;
+        }
         map.end()
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn answer(call: &Call<'_>, path: &str) -> Response<Body> {
     let found = match parts.as_slice() {
         ["healthz" | "livez" | "readyz", ..] => return answer::text(200, "ok"),
         ["version"] => Some(version()),
+        ["version", ..] => return answer::no_such_resource(),
         ["api"] if accepts_aggregated(call) => return aggregated(&discovery::aggregated(&kinds, Root::Core)),
         ["apis"] if accepts_aggregated(call) => {
             let mut groups = discovery::aggregated(&kinds, Root::Groups);

@@ -39,7 +39,7 @@ const CONNECTIONS: [&str; 4] = ["exec", "attach", "portforward", "proxy"];
 pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     let namespaced = target.resource.namespaced;
     if namespaced && target.namespace.is_none() && target.resource.origin != Origin::Virtual {
-        return Err(Failure::method_not_supported(target));
+        return Err(Failure::method_not_supported());
     }
     if target.subresource.is_empty() {
         must_serve(target, call.verb)?;
@@ -53,7 +53,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         "update" => replace(call, target),
         "patch" => patch(call, target),
         "delete" => delete(call, target),
-        _ => Err(Failure::method_not_supported(target)),
+        _ => Err(Failure::method_not_supported()),
     }
 }
 
@@ -76,14 +76,14 @@ pub(super) fn must_serve(target: &Target, verb: &str) -> Result<(), Failure> {
     if served {
         return Ok(());
     }
-    Err(Failure::method_not_supported(target))
+    Err(Failure::method_not_supported())
 }
 
 fn get(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     match &*target.subresource {
         "" | "status" | "scale" => {}
         "log" => return logs::answer(call, target),
-        _ => return Err(Failure::method_not_supported(target)),
+        _ => return Err(Failure::method_not_supported()),
     }
     let form = Form::wanted(call.headers)?;
     let object = call.server.get(target)?;
@@ -113,7 +113,7 @@ fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
         return Ok(answer::json(201, &token));
     }
     if target.subresource.is_empty() != target.name.is_empty() {
-        return Err(Failure::method_not_supported(target));
+        return Err(Failure::method_not_supported());
     }
     let writer = writer(call, "CreateOptions")?;
     let written = call.server.create_from(&writer, target, call.body)?;
@@ -163,7 +163,7 @@ fn patch(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
 
 fn delete(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     if !target.subresource.is_empty() {
-        return Err(Failure::method_not_supported(target));
+        return Err(Failure::method_not_supported());
     }
     let form = Form::wanted(call.headers)?;
     let options = delete_options(call)?;

@@ -52,7 +52,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
     check(call.query)?;
     let form = Form::wanted(call.headers)?;
     let selection = list::selection(call.query, target)?;
-    let asked = list::revision(call.query.text("resourceVersion"))?;
+    let asked = started_from(call.query.text("resourceVersion"))?;
     let initial = call.query.flag("sendInitialEvents");
     let bookmarks = call.query.flag("allowWatchBookmarks") == Some(true);
     let starts_with_state = initial.unwrap_or(asked == 0);
@@ -214,7 +214,7 @@ impl Watching {
             Form::Metadata => ("PartialObjectMetadata".to_owned(), "meta.k8s.io/v1".to_owned()),
             Form::Table => ("Table".to_owned(), "meta.k8s.io/v1".to_owned()),
         };
-        let mut metadata = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": revision.to_string()});
         if ends_the_start {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
@@ -249,4 +249,14 @@ fn expired(asked: u64, oldest: u64) -> Bytes {
     let mut line = Vec::new();
     write_line(&mut line, "ERROR", &failure.status());
     line.into()
+}
+
+/// Watches say it otherwise than lists.
+fn started_from(text: &str) -> Result<u64, Failure> {
+    list::revision(text).map_err(|_| {
+        let message = format!(
+            "resourceVersion: Invalid value: \"{text}\": strconv.ParseUint: parsing \"{text}\": invalid syntax"
+        );
+        Failure::new(500, "", message)
+    })
 }

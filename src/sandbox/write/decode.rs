@@ -265,8 +265,14 @@ impl Conform {
             return Ok(());
         };
         let fields = value.as_object_mut().into_iter().flatten();
+        // Go's path ends at a map of plain values.
+        let is_plain = reference(inner).is_none();
         for (name, field) in fields {
-            self.inside(name, |inside| inside.property(inner, of, field))?;
+            if is_plain {
+                self.property(inner, of, field)?;
+            } else {
+                self.inside(name, |inside| inside.property(inner, of, field))?;
+            }
         }
         Ok(())
     }

@@ -51,11 +51,11 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A controller, under its own name.
+    /// A controller, under its own name; in `managedFields` all of them are their common program.
     pub(crate) fn controller(name: &str) -> Self {
         Self {
             user: User::system(&format!("system:serviceaccount:kube-system:{name}")),
-            manager: name.to_owned(),
+            manager: "kube-controller-manager".to_owned(),
             validation: FieldValidation::Ignore,
             dry_run: false,
         }

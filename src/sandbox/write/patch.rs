@@ -105,16 +105,21 @@ fn json(object: &mut Value, operations: &Value) -> Result<(), Failure> {
             format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"),
         ));
     }
-    let operations: json_patch::Patch = serde_json::from_value(operations.clone())
-        .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
-    // Upstream says no more than this of a test that fails or a place that is not there.
-    json_patch::patch(object, &operations).map_err(|_| {
+    if !operations.is_array() {
+        return Err(Failure::bad_request(
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+        ));
+    }
+    // Upstream says no more than this of what it doesn't know, of a test that fails, of a place that is not there.
+    let refused = || {
         Failure::new(
             422,
             "Invalid",
             "the server rejected our request due to an error in our request",
         )
-    })
+    };
+    let operations: json_patch::Patch = serde_json::from_value(operations.clone()).map_err(|_| refused())?;
+    json_patch::patch(object, &operations).map_err(|_| refused())
 }
 
 /// As [`super::decode`], with the words for a patched object.

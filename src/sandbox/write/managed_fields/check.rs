@@ -77,6 +77,11 @@ fn look(shape: Shape<'_>, value: &Value, place: &str, problems: &mut Vec<String>
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        // As Go prints a slice.
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(shown).collect();
+            format!("[{}]", items.join(" "))
+        }
         other => other.to_string(),
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
         "pods" => workload::pod(change, causes),
         "services" => service(change, causes),
         "configmaps" | "secrets" => data(change, causes),
+        "events" => event(change.new, causes),
         "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
             binding(change, causes);
         }
@@ -61,14 +62,22 @@ fn schema(change: &Change<'_>, causes: &mut Vec<Cause>) {
     }
 }
 
+/// An event lies where the object is that it tells of.
+fn event(event: &Value, causes: &mut Vec<Cause>) {
+    let about = event["involvedObject"]["namespace"].as_str().unwrap_or_default();
+    let own = event["metadata"]["namespace"].as_str().unwrap_or_default();
+    // What is in no namespace is told of in this one.
+    if about != own && !(about.is_empty() && own == "default") {
+        let why = "does not match event.namespace";
+        causes.push(invalid("involvedObject.namespace", &about.into(), why));
+    }
+}
+
 fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let spec = &change.new["spec"];
     let kind = spec["type"].as_str().unwrap_or("ClusterIP");
     let kinds = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"].map(str::to_owned);
     let ports = spec["ports"].as_array().map_or(&[][..], Vec::as_slice);
-    if !kinds.iter().any(|known| known == kind) {
-        causes.push(unsupported("spec.type", &spec["type"], &kinds));
-    }
     let is_headless = spec["clusterIP"] == "None";
     if kind == "ExternalName" {
         if spec["externalName"].as_str().unwrap_or_default().is_empty() {
@@ -105,16 +114,21 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
             } else {
                 &port["port"]
             };
-            causes.push(invalid(
-                format!("{place}.port"),
-                value,
-                "must be between 1 and 65535, inclusive",
-            ));
+            let why = "must be between 1 and 65535, inclusive";
+            causes.push(invalid(format!("{place}.port"), value, why));
+            // By default the same.
+            let to = &port["targetPort"];
+            if to.is_null() || to == value {
+                causes.push(invalid(format!("{place}.targetPort"), value, why));
+            }
         }
         if !numbers.insert((port["protocol"].to_string(), port["port"].to_string())) {
             let both = json!({"port": port["port"], "protocol": port["protocol"]});
             causes.push(duplicate(place, &both));
         }
+    }
+    if !kinds.iter().any(|known| known == kind) {
+        causes.push(unsupported("spec.type", &spec["type"], &kinds));
     }
     let Some(old) = change.old else { return };
     let was = &old["spec"]["clusterIP"];

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::{Change, IMMUTABLE, invalid, required};
+use super::{Change, IMMUTABLE, forbidden, invalid, required};
 use crate::sandbox::failure::Cause;
+use crate::sandbox::kinds::Origin;
 
 /// What a name must look like: the longest, the pattern, the words, the examples.
 struct Form {
@@ -109,6 +110,47 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
         });
     }
     owners(metadata, causes);
+    let is_core = matches!(change.resource.origin, Origin::BuiltIn)
+        && !matches!(
+            &*change.resource.group,
+            "apiextensions.k8s.io" | "apiregistration.k8s.io"
+        );
+    finalizers(change.old, metadata, is_core, causes);
+}
+
+/// Finalizers that need no prefix, of kinds of the main server.
+const STANDARD: &[&str] = &["kubernetes", "orphan", "foregroundDeletion"];
+
+fn finalizers(old: Option<&Value>, metadata: &Value, is_core: bool, causes: &mut Vec<Cause>) {
+    let list = |metadata: &Value| metadata["finalizers"].as_array().cloned().unwrap_or_default();
+    let (field, new) = ("metadata.finalizers", list(metadata));
+    for (at, finalizer) in new.iter().enumerate() {
+        let text = finalizer.as_str().unwrap_or_default();
+        qualified(text, text, field, causes);
+        if is_core && !text.contains('/') && !STANDARD.contains(&text) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            causes.push(invalid(format!("{field}[{at}]"), finalizer, why));
+        }
+    }
+    let Some(old) = old
+        .map(|old| &old["metadata"])
+        .filter(|old| !old["deletionTimestamp"].is_null())
+    else {
+        return;
+    };
+    let before = list(old);
+    let added: Vec<String> = new
+        .iter()
+        .filter(|one| !before.contains(one))
+        .map(Value::to_string)
+        .collect();
+    if !added.is_empty() {
+        let why = "no new finalizers can be added if the object is being deleted, found new finalizers";
+        causes.push(forbidden(
+            field,
+            &format!("{why} []string{{{}}}", added.join(", ")),
+        ));
+    }
 }
 
 fn name(change: &Change<'_>, metadata: &Value, causes: &mut Vec<Cause>) {
