@@ -1,22 +1,25 @@
 # What can be done here; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test check format lints architecture generated kubernetes bench soak crds docs builtin
+.PHONY: help build demo demo-real test check format lints architecture generated kubernetes bench soak crds docs builtin
 
 CARGO ?= cargo
 # Real Kubernetes is built where Go is; elsewhere it is used if it is there already.
 KUBERNETES := $(if $(shell command -v go 2>/dev/null),kubernetes)
 
 help: ## list what can be done
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 19
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 19
 
 build: ## the binary: target/release/hub
 	$(CARGO) build --release --bin hub
 
-# The development build is ready several times sooner than a release, and tests use the same: the demo waits for
-# Kubernetes, not for us.
-demo: kubernetes ## a hub, 3 members of real Kubernetes and a shop spread over them; DEMO=--exit-when-ready ends then
+# The development build is ready several times sooner than a release, and tests use the same.
+demo: ## a hub, 3 members and a shop spread over them, in one process; ARGS=--exit-when-ready ends then
+	@$(CARGO) build --bin hub
+	@$(CARGO) run --quiet --bin hub -- demo $(ARGS)
+
+demo-real: kubernetes ## the same with real Kubernetes
 	@$(CARGO) build --bin hub --example demo
-	@$(CARGO) run --quiet --example demo -- $(DEMO)
+	@$(CARGO) run --quiet --example demo -- $(ARGS)
 
 # One cargo invocation, so that what tests share is built once. Without Go and without Kubernetes the scenarios that
 # need it are skipped by name; with HANSE_REQUIRE=all they fail.

@@ -68,3 +68,44 @@ fn a_simulation_prints_what_it_printed(#[files("tests/golden/simulate/*.sim")] s
         golden.display()
     );
 }
+
+#[test]
+fn a_port_in_use_is_said_and_leaves_no_folder_behind() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let above = tempfile::tempdir().unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hub"))
+        .args(["demo", "--listen", &address, "--dir"])
+        .arg(above.path().join("demo"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.code() == Some(1) && said.contains("HUB0311") && said.contains(&address),
+        "{said}"
+    );
+    assert!(said.contains("hint:"), "{said}");
+    assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_shows_the_shop_and_leaves_nothing_behind() {
+    let above = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_hub"))
+        .args(["demo", "--exit-when-ready", "--dir"])
+        .arg(above.path().join("demo"))
+        .output()
+        .unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        table.contains("web                 9/3        3/3        3/3        3/3"),
+        "{table}"
+    );
+    assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 0);
+}

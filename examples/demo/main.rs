@@ -1,4 +1,4 @@
-//! `make demo`: a hub API and members of real Kubernetes on this machine, and a small shop that spreads over them.
+//! `make demo-real`: a hub API and members of real Kubernetes on this machine, and a small shop that spreads over them.
 //!
 //! ```text
 //! Fleet (etcd, API servers, …) ─► Federation (hub serve, 3 × hub join) ─► hub apply policies, shop ─► table, hints
@@ -15,7 +15,6 @@
 
 #[path = "../../tests/kubernetes/harness/mod.rs"]
 mod harness;
-mod spread;
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,8 +22,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use harness::{Federation, Fleet, FleetOptions, is_running};
-use spread::{Spread, Watch};
+use hanse::face::cli::spread::{Column, Spread, Watch};
+use harness::{ControlPlane, Federation, Fleet, FleetOptions, is_running};
 use tokio::signal::unix::{SignalKind, signal};
 
 const NAMESPACE: &str = "shop";
@@ -49,7 +48,7 @@ struct Options {
 /// Why there is no demo.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("no {}; hint: start the demo with `make demo`, which builds it", .0.display())]
+    #[error("no {}; hint: start the demo with `make demo-real`, which builds it", .0.display())]
     NoBinary(PathBuf),
     #[error("failed to {doing}")]
     Io { doing: String, source: io::Error },
@@ -144,16 +143,29 @@ async fn spread_the_shop(fleet: &Fleet, federation: &Federation) -> Result<(), E
     ];
     let apply = federation.hub.run(&arguments);
     tokio::pin!(apply);
-    let mut watch = Watch::new();
+    let columns: Vec<Column> = fleet.control_planes().enumerate().map(column).collect();
+    let mut watch = Watch::default();
     let answer = loop {
         tokio::select! {
             answer = &mut apply => break answer?,
-            () = tokio::time::sleep(Duration::from_millis(250)) => watch.show(Spread::see(fleet, NAMESPACE).await),
+            () = tokio::time::sleep(Duration::from_millis(250)) => watch.show(Spread::see(&columns, NAMESPACE).await),
         }
     };
-    watch.end(&Spread::see(fleet, NAMESPACE).await);
+    watch.end(&Spread::see(&columns, NAMESPACE).await);
     answer.done("hub apply")?;
     Ok(())
+}
+
+fn column((index, of): (usize, &ControlPlane)) -> Column {
+    let [name, place] = match index {
+        0 => ["hub API", "sum"],
+        _ => [of.name(), of.region()],
+    };
+    Column {
+        name: name.to_owned(),
+        place: place.to_owned(),
+        client: of.admin(),
+    }
 }
 
 /// Until the hub ends, which it should not.

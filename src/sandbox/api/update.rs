@@ -12,8 +12,7 @@ use crate::sandbox::kinds::{Origin, Version};
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::Expect;
 use crate::sandbox::write::{
-    Patch, Writer, apply, decode, decode_patched, default_fields, managed_fields, patch as patched,
-    prepare_update,
+    Patch, Writer, apply, decode_patched, default_fields, managed_fields, patch as patched, prepare_update,
 };
 
 /// How often an actor's change meets another's before it gives up.
