@@ -13,6 +13,7 @@
 //! after `~`: done, not compared. A watch is read until it ends.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -294,7 +295,7 @@ impl Answer {
             .unwrap_or("no content type");
         let mut words = format!("{} {content}\n", self.head.status.as_u16());
         for warning in self.head.headers.get_all(header::WARNING) {
-            words += &format!("Warning: {}\n", warning.to_str().unwrap_or("not text"));
+            let _ = writeln!(words, "Warning: {}", warning.to_str().unwrap_or("not text"));
         }
         if self.documents.is_empty() {
             words += &self.text;

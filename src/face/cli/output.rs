@@ -52,8 +52,8 @@ impl Screen {
         }
     }
 
-    /// The same for another audience: nothing is drawn in place, nothing is coloured.
-    pub(super) fn before(self, audience: Audience) -> Self {
+    /// A screen for another audience than a person: nothing is drawn in place, nothing is coloured.
+    pub(super) fn before(audience: Audience) -> Self {
         Self {
             color_out: false,
             color_err: false,

@@ -107,7 +107,7 @@ async fn show(
         "hub apply -f {0}/policies -f {0}/shop -n {NAMESPACE} --wait",
         folder.path().display()
     ));
-    spread_the_shop(screen, &fleet, &folder).await?;
+    spread_the_shop(&fleet, &folder).await?;
     progress.done(&format!(
         "the shop runs where its policies say, {:.1} s after the start",
         started.elapsed().as_secs_f32()
@@ -157,7 +157,7 @@ fn not_come_about(error: &embedded::Error) -> Failure {
 }
 
 /// Applies policies and shop as a person would, and draws meanwhile what each member has of it.
-async fn spread_the_shop(screen: Screen, fleet: &Embedded, folder: &Folder) -> Result<(), Failure> {
+async fn spread_the_shop(fleet: &Embedded, folder: &Folder) -> Result<(), Failure> {
     let global = Global {
         kubeconfig: Some(folder.path().join("hub.kubeconfig")),
         namespace: Some(NAMESPACE.to_owned()),
@@ -172,7 +172,7 @@ async fn spread_the_shop(screen: Screen, fleet: &Embedded, folder: &Folder) -> R
         timeout: GoDuration(PATIENCE),
         force_conflicts: false,
     };
-    let applying = apply::run(&global, screen.before(Audience::Nobody), &what);
+    let applying = apply::run(&global, Screen::before(Audience::Nobody), &what);
     tokio::pin!(applying);
     let columns: Vec<Column> = fleet
         .clusters()

@@ -88,7 +88,7 @@ pub fn name_regions(of: &mut sandbox::Options) {
         .next()
         .and_then(|number| number.parse::<usize>().ok());
     if let Some(number) = number {
-        of.region = ["eu-west", "us-east", "ap-south"][(number + 2) % 3].to_owned();
+        ["eu-west", "us-east", "ap-south"][(number + 2) % 3].clone_into(&mut of.region);
     }
 }
 

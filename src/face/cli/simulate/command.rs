@@ -323,15 +323,13 @@ fn label(words: &mut Words<'_>) -> Result<Command, Wrong> {
     let mut changes = Vec::new();
     let mut next = Some(words.need("KEY=VALUE or KEY-")?);
     while let Some(word) = next {
-        changes.push(
-            match word.text.strip_suffix('-').filter(|key| !key.contains('=')) {
-                Some(key) => (key.to_owned(), None),
-                None => {
-                    let (key, value) = word.pair()?;
-                    (key.text.to_owned(), Some(value.text.to_owned()))
-                }
-            },
-        );
+        let removed = word.text.strip_suffix('-').filter(|key| !key.contains('='));
+        changes.push(if let Some(key) = removed {
+            (key.to_owned(), None)
+        } else {
+            let (key, value) = word.pair()?;
+            (key.text.to_owned(), Some(value.text.to_owned()))
+        });
         next = words.next();
     }
     Ok(Command::Label(object, changes))
@@ -463,7 +461,7 @@ struct Word<'a> {
     start: usize,
 }
 
-impl<'a> Word<'a> {
+impl Word<'_> {
     fn wrong(self, message: impl Into<String>, hint: impl Into<String>) -> Wrong {
         Wrong {
             span: self.start..self.start + self.text.len(),
@@ -516,7 +514,7 @@ impl<'a> Word<'a> {
 /// The words of a line that were not taken yet.
 #[derive(Debug)]
 struct Words<'a> {
-    words: std::collections::VecDeque<Word<'a>>,
+    left: std::collections::VecDeque<Word<'a>>,
     end: usize,
     command: &'a str,
 }
@@ -525,7 +523,7 @@ impl<'a> Words<'a> {
     fn of(line: &'a str) -> Self {
         let said = line.split_once('#').map_or(line, |(said, _)| said);
         let start_of = |text: &str| text.as_ptr() as usize - line.as_ptr() as usize;
-        let words: std::collections::VecDeque<Word<'a>> = said
+        let left: std::collections::VecDeque<Word<'a>> = said
             .split_whitespace()
             .map(|text| Word {
                 text,
@@ -534,21 +532,21 @@ impl<'a> Words<'a> {
             .collect();
         Self {
             end: said.trim_end().len(),
-            command: words.front().map_or("", |word| word.text),
-            words,
+            command: left.front().map_or("", |word| word.text),
+            left,
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.left.is_empty()
     }
 
     fn peek(&self) -> Option<&Word<'a>> {
-        self.words.front()
+        self.left.front()
     }
 
     fn need(&mut self, what: &str) -> Result<Word<'a>, Wrong> {
-        self.words.pop_front().ok_or_else(|| Wrong {
+        self.left.pop_front().ok_or_else(|| Wrong {
             span: self.end..self.end,
             message: format!("{what} is missing"),
             hint: usage_of(self.command),
@@ -572,13 +570,13 @@ impl<'a> Words<'a> {
 
     /// `-n NS`, wherever it stands.
     fn option(&mut self) -> Result<Option<NamespaceName>, Wrong> {
-        let Some(at) = self.words.iter().position(|word| word.text == "-n") else {
+        let Some(at) = self.left.iter().position(|word| word.text == "-n") else {
             return Ok(None);
         };
-        let Some(flag) = self.words.remove(at) else {
+        let Some(flag) = self.left.remove(at) else {
             return Ok(None);
         };
-        match self.words.remove(at) {
+        match self.left.remove(at) {
             Some(name) => namespace(name).map(Some),
             None => Err(flag.wrong("a namespace is missing after -n", "for example -n shop")),
         }
@@ -589,6 +587,6 @@ impl<'a> Iterator for Words<'a> {
     type Item = Word<'a>;
 
     fn next(&mut self) -> Option<Word<'a>> {
-        self.words.pop_front()
+        self.left.pop_front()
     }
 }

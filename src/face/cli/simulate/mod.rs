@@ -46,7 +46,7 @@ fn manual() -> String {
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Simulate) -> Result<Exit, Failure> {
     let name = wanted.script.as_deref().unwrap_or(STDIN);
-    let mut session = Session::new(screen, global)?;
+    let mut session = Session::new(global)?;
     let outcome = if name == STDIN {
         typed(&mut session, screen).await
     } else {

@@ -54,10 +54,10 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(screen: Screen, global: &Global) -> Result<Self, Failure> {
+    pub(super) fn new(global: &Global) -> Result<Self, Failure> {
         let namespace = global.namespace.as_deref().unwrap_or("default");
         Ok(Self {
-            screen: screen.before(Audience::Session),
+            screen: Screen::before(Audience::Session),
             global: Global::default(),
             namespace: namespace.parse().map_err(|error| {
                 Failure::usage(format!("{namespace:?} is no name for a namespace: {error}"))
