@@ -9,6 +9,7 @@ use kube::{Api, Client};
 use serde_json::json;
 
 use super::*;
+use crate::model::clock::{Clock, Timestamp};
 
 async fn deployed(client: &Client, name: &str, replicas: i32) -> Duration {
     let started = tokio::time::Instant::now();
@@ -42,9 +43,20 @@ async fn deployed(client: &Client, name: &str, replicas: i32) -> Duration {
     }
 }
 
+/// A clock that goes with tokio's.
+fn passing() -> Clock {
+    let started = tokio::time::Instant::now();
+    Clock::from_fn(move || {
+        let passed = jiff::SignedDuration::try_from(started.elapsed()).unwrap();
+        Timestamp::UNIX_EPOCH + passed
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deployment_runs() {
-    let cluster = Cluster::start(&Options::member(1));
+    let mut options = Options::member(1);
+    options.clock = passing();
+    let cluster = Cluster::start(&options);
     let client = cluster.admin();
     let nodes: Api<Node> = Api::all(client.clone());
     assert_eq!(

@@ -132,6 +132,19 @@ fn replicas(object: &DynamicObject) -> i64 {
     object.data["spec"]["replicas"].as_i64().unwrap_or(1)
 }
 
+/// Whether the hub says how many there are: not where an autoscaler does, or the manager that keeps its word.
+fn hub_says_replicas(object: &DynamicObject) -> bool {
+    let entries = object.metadata.managed_fields.iter().flatten();
+    let mut of_hub = entries.filter(|entry| {
+        let manager = entry.manager.as_deref().unwrap_or_default();
+        manager.starts_with("hanse-") && !manager.ends_with("-replicas")
+    });
+    of_hub.any(|entry| {
+        let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        fields.is_some_and(|fields| !fields["f:spec"]["f:replicas"].is_null())
+    })
+}
+
 fn place(object: &DynamicObject) -> (String, String) {
     let metadata = &object.metadata;
     (
@@ -185,7 +198,7 @@ async fn marked(
         }
         let (namespace, name) = place(object);
         let mut seen = seen.lock();
-        if kind.2 == "Deployment" {
+        if kind.2 == "Deployment" && hub_says_replicas(object) {
             let of_member = seen.placed.entry(member.clone()).or_default();
             let most = of_member.entry((namespace.clone(), name.clone())).or_default();
             *most = replicas(object).max(*most);

@@ -67,7 +67,7 @@ fn event(event: &Value, causes: &mut Vec<Cause>) {
     let about = event["involvedObject"]["namespace"].as_str().unwrap_or_default();
     let own = event["metadata"]["namespace"].as_str().unwrap_or_default();
     // What is in no namespace is told of in this one.
-    if about != own && !(about.is_empty() && own == "default") {
+    if !own.is_empty() && about != own && !(about.is_empty() && own == "default") {
         let why = "does not match event.namespace";
         causes.push(invalid("involvedObject.namespace", &about.into(), why));
     }
