@@ -1,11 +1,11 @@
 //! Following one kind at the hub API: list, watch, reconnect, and say when the first list is complete.
 
-use std::{collections::HashSet, fmt::Debug, hash::Hash, sync::Arc};
+use std::{collections::HashSet, fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use kube::{
     Api, Resource,
-    runtime::{WatchStreamExt, watcher},
+    runtime::{WatchStreamExt, utils::Backoff, watcher},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -62,7 +62,7 @@ where
 {
     let (client, seat) = hub.watching(None::<&ActAs>)?;
     let (done, synced) = watch::channel(false);
-    let stream = watcher(api(client), watcher::Config::default().timeout(280)).default_backoff();
+    let stream = watcher(api(client), watcher::Config::default().timeout(280)).backoff(Again::default());
     tasks.spawn("hub-watch", drain(stream, sink, done, seat));
     Ok(Synced(synced))
 }
@@ -81,10 +81,36 @@ where
     let (client, seat) = hub.watching(None::<&ActAs>)?;
     let (done, synced) = watch::channel(false);
     let api: Api<K> = Api::all_with(client, resource);
-    let stream = watcher(api, watcher::Config::default().timeout(280)).default_backoff();
+    let stream = watcher(api, watcher::Config::default().timeout(280)).backoff(Again::default());
     tasks.spawn("hub-watch", drain(stream, sink, done, seat));
     Ok(Synced(synced))
 }
+
+/// When a broken watch is tried again: after 200 ms, doubled up to 5 s. The library's own default waits up to a minute
+/// after bad weather, and in that minute nobody's change is taken up.
+#[derive(Debug, Default)]
+struct Again {
+    failures: u32,
+}
+
+impl Iterator for Again {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let delay = FIRST_RETRY.saturating_mul(1 << self.failures.min(5));
+        self.failures += 1;
+        Some(delay.min(LAST_RETRY))
+    }
+}
+
+impl Backoff for Again {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
+}
+
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LAST_RETRY: Duration = Duration::from_secs(5);
 
 async fn drain<K, S>(
     stream: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>>,
