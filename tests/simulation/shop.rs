@@ -17,8 +17,11 @@ pub(crate) const SHOP: &str = "shop";
 /// Everything ends within this virtual time, faults and lost Leases included.
 pub(crate) const SOON: Duration = Duration::from_mins(5);
 
-/// The seed of this run: given, or drawn; printed, so that it can be given.
+/// The seed of this run: given, or drawn; printed, so that it can be given. With `RUST_LOG` the hub's log is shown too.
 pub(crate) fn seed() -> u64 {
+    if std::env::var_os("RUST_LOG").is_some() {
+        let _ = hanse::telemetry::init(hanse::telemetry::LogFormat::Text, "");
+    }
     let seed = match std::env::var("HANSE_SEED") {
         Ok(text) => text.parse().expect("HANSE_SEED is a number"),
         Err(_) => fastrand::u64(0..1_000_000),
