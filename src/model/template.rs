@@ -78,6 +78,13 @@ pub struct Template {
 }
 
 impl Template {
+    /// What names this state of it: the generation, or the hash for kinds without. Until rollouts exist, the revision.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        self.generation
+            .map_or_else(|| self.hash.short(10), |generation| generation.to_string())
+    }
+
     /// Reads an object as the hub API gave it. `is_hub` knows the hub's own field managers, whose fields are
     /// left out like those written to subresources. Without managedFields everything counts as set.
     pub fn from_object(object: &Value, is_hub: &dyn Fn(&str) -> bool) -> Result<Self, Error> {

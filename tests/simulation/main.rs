@@ -13,6 +13,7 @@
 mod days;
 mod foreign;
 mod kills;
+mod late;
 #[path = "../observer/mod.rs"]
 mod observer;
 mod orders;

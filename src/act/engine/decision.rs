@@ -151,9 +151,7 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         required: facts.required,
     };
     let plan = placement::place(facts.fleet, &request);
-    let revision = template
-        .generation
-        .map_or_else(|| template.hash.short(10), |generation| generation.to_string());
+    let revision = template.revision();
     let wanted = WorkloadBindingSpec {
         clusters: clusters(&plan, current, &revision),
         required_by: facts.required.to_vec(),

@@ -1,6 +1,6 @@
 //! What all loops share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use dashmap::DashMap;
 use tokio::sync::watch;
@@ -20,6 +20,10 @@ use crate::{
         name::{ClusterName, NamespaceName, ObjectName},
     },
 };
+
+/// When work is looked at again that found the write gate shut. A Lease that is renewed late shuts the gate for a moment
+/// although leadership was never lost: nobody looks at everything anew then, so what was to be done is kept.
+pub(super) const GATED: Duration = Duration::from_millis(500);
 
 /// The hub, as its loops see it.
 #[derive(Debug)]

@@ -39,4 +39,10 @@ impl Error {
     pub fn is_not_leader(&self) -> bool {
         matches!(self, Self::Wire(error) if error.is_not_leader())
     }
+
+    /// Whether waiting may mend it: the API server is silent or overburdened. Certificates don't mend themselves.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Wire(error) if error.is_retryable() && !error.is_certificate())
+    }
 }

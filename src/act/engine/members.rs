@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::engine::Engine;
+use super::engine::{Engine, GATED};
 use super::trouble::Trouble;
 use crate::{
     act::{
@@ -70,7 +70,7 @@ impl Engine {
         };
         match outcome {
             Ok(()) => self.lanes.forget(cluster, key),
-            Err(Trouble::NotLeading) => {}
+            Err(Trouble::NotLeading) => self.lanes.add_after(cluster, key, GATED),
             Err(Trouble::Problem(problem)) => {
                 tracing::debug!(binding = %key, %cluster, reason = %problem.reason, message = %problem.message, "not applied");
                 let final_for_intent =

@@ -9,7 +9,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{engine::Engine, error::Error};
+use super::{
+    engine::{Engine, GATED},
+    error::Error,
+};
 use crate::{
     act::wire::Error as WireError,
     decide::policy::{Policy, PolicyId},
@@ -34,7 +37,7 @@ impl Engine {
             self.until_active().await;
             match self.write_policy_status(work.key()).await {
                 Ok(()) => self.policies.forget(work.key()),
-                Err(error) if error.is_not_leader() => {}
+                Err(error) if error.is_not_leader() => self.policies.add_after(work.key().clone(), GATED),
                 Err(error) => {
                     tracing::debug!(policy = %work.key(), %error, "failed to write the status of the policy; trying again");
                     self.policies.retry(work.key().clone());

@@ -13,7 +13,7 @@ use super::{
 };
 use super::{
     decision::{Decision, Facts, all_removing},
-    engine::Engine,
+    engine::{Engine, GATED},
     error::Error,
 };
 use crate::{
@@ -38,7 +38,7 @@ impl Engine {
             self.until_active().await;
             match self.reconcile(work.key()).await {
                 Ok(()) => self.queue.forget(work.key()),
-                Err(error) if error.is_not_leader() => {}
+                Err(error) if error.is_not_leader() => self.queue.add_after(work.key().clone(), GATED),
                 Err(error) if error.is_conflict() => {
                     self.queue.retry(work.key().clone()); // the index was older than the hub API; it is read back
                 }
@@ -135,7 +135,10 @@ impl Engine {
                 self.create(key, spec).await?
             }
             Some(binding) if binding.spec == spec && has_finalizer(&binding) => binding,
-            Some(binding) => self.replace(key, &binding, spec, true).await?,
+            Some(binding) => {
+                self.doubt_outdated(key, &binding.spec, &spec);
+                self.replace(key, &binding, spec, true).await?
+            }
         };
         for cluster in &binding.spec.clusters {
             self.lanes.add_urgent(self, &cluster.name, key);
@@ -282,6 +285,19 @@ impl Engine {
         self.touch(key);
         self.queue.add(key.clone());
         Ok(())
+    }
+
+    /// What members hold is another revision, or of a template that was made anew, and no longer what the decision says:
+    /// known before the decision is written, so that no status claims it of the new one.
+    fn doubt_outdated(&self, key: &BindingKey, before: &WorkloadBindingSpec, now: &WorkloadBindingSpec) {
+        let remade = before.template.uid != now.template.uid;
+        for cluster in &now.clusters {
+            let had = before.clusters.iter().find(|had| had.name == cluster.name);
+            if had.is_some_and(|had| remade || had.revision != cluster.revision) {
+                self.ledger
+                    .update(key, &cluster.name, |standing| standing.applied = false);
+            }
+        }
     }
 
     /// Drops members that are confirmed empty, or whose Cluster is gone for good.

@@ -58,7 +58,7 @@ pub struct Options {
 const SWEEPERS: usize = 4;
 /// Shutting down takes no longer than this.
 const DRAIN: Duration = Duration::from_secs(8);
-/// Between two tries to begin anew.
+/// Between two tries to begin.
 const BEGIN_AGAIN: Duration = Duration::from_secs(2);
 /// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
 const ARRANGE_AGAIN: Duration = Duration::from_secs(30);
@@ -67,9 +67,12 @@ const DISCOVER_AGAIN: Duration = Duration::from_mins(10);
 /// From a change of a custom resource definition until discovery says so; changes that come together count once.
 const DEFINED: Duration = Duration::from_millis(1500);
 
-/// Runs the hub until `stop` resolves, then drains. When the hub API is restored from a backup meanwhile everything that
-/// was known is dropped and it begins anew, as a process that has just started. Dropped before, it ends at once,
-/// wherever it stands.
+/// Runs the hub until `stop` resolves, then drains. A hub API that is silent or overburdened at the start is waited for.
+/// When it is restored from a backup meanwhile everything that was known is dropped and the hub begins anew, as a process
+/// that has just started. Dropped before, it ends at once, wherever it stands.
+///
+/// # Errors
+/// What waiting does not mend: nothing is installed, rights are missing, the certificate is not accepted.
 pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let mut stop = std::pin::pin!(stop);
     let mut restored = false;
@@ -83,8 +86,8 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()>) -> Result<(
                 );
             }
             // It may not be all there yet; who runs the hub was told of mistakes when it first started.
-            Err(error) if restored => {
-                tracing::warn!(%error, "failed to begin anew; trying again");
+            Err(error) if restored || error.may_pass() => {
+                tracing::warn!(%error, "failed to begin; trying again");
                 tokio::select! {
                     () = stop.as_mut() => return Ok(()),
                     () = tokio::time::sleep(BEGIN_AGAIN) => {}
@@ -103,7 +106,7 @@ enum Ended {
 }
 
 /// One life of the hub: from what the hub API says to the end.
-async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended, Error> {
+async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> Result<Ended, Error> {
     let Options {
         hub: config,
         dial,
@@ -117,11 +120,12 @@ async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended
     let ungated = dial.stack(config, Gate::always_open())?;
     let hub = dial.stack(config, gate.clone())?;
     waiting.send_replace(vec!["the hub API".to_owned()]);
-    let claim = who_am_i(&ungated).await?;
-    let me = HubIdentity {
-        id: claim.hub.clone(),
-        manager: claim.manager(),
+    let claim = tokio::select! {
+        () = &mut stop => return Ok(Ended::Asked),
+        claim = who_am_i(&ungated) => claim?,
     };
+    let (id, manager) = (claim.hub.clone(), claim.manager());
+    let me = HubIdentity { id, manager };
     tracing::info!(hub = %me.id, manager = %me.manager, "starting");
 
     let tasks = Tasks::default();
@@ -197,14 +201,13 @@ async fn live(options: &Options, stop: impl Future<Output = ()>) -> Result<Ended
     tracing::info!("stopping");
     engine.drain().await;
     tasks.stop();
-    let ended = tasks.join(DRAIN / 2).await;
+    if !tasks.join(DRAIN / 2).await {
+        tracing::warn!("some work was cut off; the next leader repeats it");
+    }
     gate.close();
     writers.stop();
     let _ = writers.join(Duration::from_secs(1)).await;
     let _ = tokio::time::timeout(Duration::from_secs(1), election::release(&ungated, &identity)).await;
-    if !ended {
-        tracing::warn!("some work was cut off; the next leader repeats it");
-    }
     Ok(Ended::Asked)
 }
 

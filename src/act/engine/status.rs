@@ -10,7 +10,11 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::{engine::Engine, error::Error, index::Held};
+use super::{
+    engine::{Engine, GATED},
+    error::Error,
+    index::Held,
+};
 use crate::{
     act::{
         propagate::{Standings, binding_status, is_settled, is_summed, template_status},
@@ -160,7 +164,7 @@ impl Engine {
             match self.write_status(key, &buckets).await {
                 Ok(None) => self.status.forget(key),
                 Ok(Some(wait)) => self.status.add_after(key.clone(), wait),
-                Err(error) if error.is_not_leader() => {}
+                Err(error) if error.is_not_leader() => self.status.add_after(key.clone(), GATED),
                 Err(error) => {
                     tracing::debug!(binding = %key, %error, "failed to write status; trying again");
                     self.status.retry(key.clone());

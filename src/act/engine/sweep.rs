@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, ResourceExt, api::ListParams};
 
-use super::{engine::Engine, error::Error};
+use super::{
+    engine::{Engine, GATED},
+    error::Error,
+};
 use crate::{
     act::{
         enforce::Withdrawn,
@@ -37,7 +40,7 @@ impl Engine {
             match outcome.await {
                 Ok(true) => self.sweeps.forget(name),
                 Ok(false) => self.sweeps.add_after(name.clone(), AGAIN),
-                Err(error) if error.is_not_leader() => {}
+                Err(error) if error.is_not_leader() => self.sweeps.add_after(name.clone(), GATED),
                 Err(error) => {
                     let delay = self.sweeps.retry(name.clone());
                     tracing::debug!(cluster = %name, %error, ?delay, "failed to sweep the member; trying again");

@@ -9,7 +9,10 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::{engine::Engine, error::Error};
+use super::{
+    engine::{Engine, GATED},
+    error::Error,
+};
 use crate::{
     act::{
         enforce::{enforce_tenant, release_namespace},
@@ -34,7 +37,7 @@ impl Engine {
             self.until_active().await;
             match self.look_after_tenant(work.key()).await {
                 Ok(()) => self.tenants.forget(work.key()),
-                Err(error) if error.is_not_leader() => {}
+                Err(error) if error.is_not_leader() => self.tenants.add_after(work.key().clone(), GATED),
                 Err(error) => {
                     let delay = self.tenants.retry(work.key().clone());
                     tracing::warn!(tenant = %work.key(), %error, ?delay, "failed to enforce the tenant; trying again");

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use tokio::time::Instant;
 
 use crate::model::{
-    api::{PlacedObject, Reason, WorkloadBinding},
+    api::{ConditionType, PlacedObject, Reason, WorkloadBinding, find_condition},
     fleet::BindingKey,
     name::ClusterName,
 };
@@ -87,9 +87,15 @@ impl Ledger {
     /// Takes up what a binding's status says, for members the ledger has nothing on.
     pub fn learn(&self, key: &BindingKey, binding: &WorkloadBinding) {
         let mut known = self.0.entry(key.clone()).or_default();
+        let told = binding
+            .status
+            .as_ref()
+            .and_then(|status| find_condition(&status.conditions, ConditionType::Applied));
+        // A status that is older than the decision says nothing of it.
+        let current = told.is_some_and(|told| told.observed_generation == binding.metadata.generation);
         for cluster in binding.status.iter().flat_map(|status| &status.clusters) {
             known.entry(cluster.name.clone()).or_insert_with(|| Standing {
-                applied: cluster.applied,
+                applied: cluster.applied && current,
                 generation: cluster.generation,
                 objects: cluster.objects.clone(),
                 ..Standing::default()

@@ -109,6 +109,12 @@ impl Error {
         }
     }
 
+    /// Whether the handshake failed because of the server's certificate.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        self.kube().is_some_and(is_certificate)
+    }
+
     /// Whether the write was not even started.
     #[must_use]
     pub fn is_not_leader(&self) -> bool {

@@ -13,6 +13,7 @@ use crate::model::{
     api::{ConditionType, Reason, WorkloadBinding, find_condition, is_true},
     manifest::Code,
     name::{GroupKind, NamespaceName, binding_name},
+    template::Template,
 };
 
 /// A template that was applied.
@@ -21,19 +22,27 @@ pub(super) struct Applied {
     shown: String,
     namespace: NamespaceName,
     binding: String,
+    uid: String,
     /// Absent for kinds without generations.
     generation: Option<i64>,
+    /// What the hub decides on; `None` for what can't be a template.
+    revision: Option<String>,
 }
 
 impl Applied {
     /// `None` for what the hub does not propagate: cluster-scoped objects.
     pub(super) fn of(item: &Item<'_>, object: &DynamicObject) -> Option<Self> {
         let kind = GroupKind::new(item.document.group(), item.document.kind());
+        let value = serde_json::to_value(object).ok()?;
+        // The hub itself writes nothing to the objects whose revision is a hash.
+        let template = Template::from_object(&value, &|_| false).ok();
         Some(Self {
             shown: item.shown(),
             namespace: item.namespace.clone()?,
             binding: binding_name(&kind, item.document.name()),
+            uid: object.metadata.uid.clone().unwrap_or_default(),
             generation: object.metadata.generation,
+            revision: template.map(|template| template.revision()),
         })
     }
 
@@ -43,6 +52,11 @@ impl Applied {
             return Some("no policy has placed it".to_owned());
         };
         let status = binding.status_or_default();
+        let told = find_condition(&status.conditions, ConditionType::Applied);
+        let fresh = told.is_some_and(|told| told.observed_generation == binding.metadata.generation);
+        if binding.spec.template.uid != self.uid || !fresh {
+            return Some("what was applied is not decided yet".to_owned());
+        }
         if binding.wanted().next().is_none() {
             let scheduled = find_condition(&status.conditions, ConditionType::Scheduled);
             let refused = scheduled.filter(|scheduled| scheduled.reason == Reason::KindRefused.as_str());
@@ -55,9 +69,10 @@ impl Applied {
             let Some(cluster) = status.clusters.iter().find(|cluster| cluster.name == wanted.name) else {
                 return Some(format!("{}: not applied yet", wanted.name));
             };
-            let old = self
-                .generation
-                .is_some_and(|generation| cluster.generation.is_none_or(|has| has < generation));
+            let old = match self.generation {
+                Some(generation) => cluster.generation.is_none_or(|has| has < generation),
+                None => self.revision.is_some() && wanted.revision != self.revision,
+            };
             if old || !cluster.applied {
                 let why = if cluster.message.is_empty() {
                     "not applied yet"
