@@ -279,10 +279,10 @@ async fn moved_namespace(fleet: &Fleet, federation: &Federation) {
     let before = shop.seen(0, "Deployment", "web").await["metadata"]["uid"].clone();
     let heir = format!("{}-heir", shop.name);
     let tenant = |name: &str, namespaces: serde_json::Value| json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": {"namespaces": namespaces}});
-    // The new one first: so it belongs to somebody at each moment.
+    // In one apply, whatever the order of the files: so it belongs to somebody at each moment.
+    shop.apply(&[tenant(&shop.name, json!([])), tenant(&heir, json!([shop.name]))])
+        .await;
     let tenants = everywhere_kind(fleet.hub().admin(), "Tenant");
-    create(&tenants, tenant(&heir, json!([shop.name]))).await;
-    merge(&tenants, &shop.name, "owner", json!({"spec": {"namespaces": []}})).await;
     for number in 0..3 {
         let namespaces = everywhere_kind(fleet.members()[number].admin(), "Namespace");
         eventually(SOON * 2, "the namespace is the heir's", async || {

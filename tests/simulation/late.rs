@@ -13,7 +13,7 @@ const LATE: Duration = Duration::from_millis(2500);
 
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_renews_late_forgets_nothing_of_what_it_could_not_write() {
-    let mut federation = federation(seed()).await;
+    let federation = federation(seed()).await;
     apply_all(federation.hub()).await;
     settled(&federation).await;
     // Faults that are over leave nothing that would look at everything again.

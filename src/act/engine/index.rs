@@ -250,7 +250,7 @@ impl Index {
         let placed: HashSet<GroupKind> = self
             .bindings
             .iter()
-            .filter_map(|binding| Some(binding.spec.template.group_version_kind().ok()?.group_kind()))
+            .filter_map(|binding| binding.spec.template.group_kind())
             .collect();
         apis.kinds
             .iter()

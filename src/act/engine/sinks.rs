@@ -61,11 +61,11 @@ impl Engine {
             ),
             (
                 "policies",
-                follow(hub, tasks, kube::Api::all, to(self, NamespacedPolicies))?,
+                follow::<PropagationPolicy, _>(hub, tasks, kube::Api::all, to(self, PolicyObjects))?,
             ),
             (
                 "cluster policies",
-                follow(hub, tasks, kube::Api::all, to(self, ClusterPolicies))?,
+                follow::<ClusterPropagationPolicy, _>(hub, tasks, kube::Api::all, to(self, PolicyObjects))?,
             ),
             (
                 "bindings",
@@ -268,66 +268,46 @@ impl Sink<Tenant> for To<TenantObjects> {
 }
 
 #[derive(Debug)]
-struct NamespacedPolicies;
+struct PolicyObjects;
 
-impl Sink<PropagationPolicy> for To<NamespacedPolicies> {
-    type Key = PolicyId;
+/// Both kinds of policies.
+trait PolicyObject {
+    const NAMESPACED: bool;
+    fn policy(&self) -> Option<Policy>;
+}
 
-    fn seen(&self, object: PropagationPolicy) -> Option<PolicyId> {
-        Some(self.engine.upgrade()?.take_policy(Policy::of(&object).ok()?))
-    }
-
-    fn key(&self, object: &PropagationPolicy) -> Option<PolicyId> {
-        Policy::of(object).ok().map(|policy| policy.id)
-    }
-
-    fn known(&self) -> Vec<PolicyId> {
-        let policies = self
-            .engine
-            .upgrade()
-            .map(|engine| engine.index.policies.load_full());
-        let ids = policies
-            .iter()
-            .flat_map(|policies| policies.iter())
-            .map(|policy| policy.id.clone());
-        ids.filter(|id| id.namespace.is_some()).collect()
-    }
-
-    fn lose(&self, id: &PolicyId) {
-        if let Some(engine) = self.engine.upgrade() {
-            engine.lose_policy(id);
-        }
+impl PolicyObject for PropagationPolicy {
+    const NAMESPACED: bool = true;
+    fn policy(&self) -> Option<Policy> {
+        Policy::of(self).ok()
     }
 }
 
-#[derive(Debug)]
-struct ClusterPolicies;
+impl PolicyObject for ClusterPropagationPolicy {
+    const NAMESPACED: bool = false;
+    fn policy(&self) -> Option<Policy> {
+        Policy::of_cluster(self).ok()
+    }
+}
 
-impl Sink<ClusterPropagationPolicy> for To<ClusterPolicies> {
+impl<K: PolicyObject> Sink<K> for To<PolicyObjects> {
     type Key = PolicyId;
 
-    fn seen(&self, object: ClusterPropagationPolicy) -> Option<PolicyId> {
-        Some(
-            self.engine
-                .upgrade()?
-                .take_policy(Policy::of_cluster(&object).ok()?),
-        )
+    fn seen(&self, object: K) -> Option<PolicyId> {
+        Some(self.engine.upgrade()?.take_policy(object.policy()?))
     }
 
-    fn key(&self, object: &ClusterPropagationPolicy) -> Option<PolicyId> {
-        Policy::of_cluster(object).ok().map(|policy| policy.id)
+    fn key(&self, object: &K) -> Option<PolicyId> {
+        object.policy().map(|policy| policy.id)
     }
 
     fn known(&self) -> Vec<PolicyId> {
-        let policies = self
-            .engine
-            .upgrade()
-            .map(|engine| engine.index.policies.load_full());
-        let ids = policies
-            .iter()
-            .flat_map(|policies| policies.iter())
-            .map(|policy| policy.id.clone());
-        ids.filter(|id| id.namespace.is_none()).collect()
+        let Some(engine) = self.engine.upgrade() else {
+            return Vec::new();
+        };
+        let policies = engine.index.policies.load();
+        let ids = policies.iter().map(|policy| policy.id.clone());
+        ids.filter(|id| id.namespace.is_some() == K::NAMESPACED).collect()
     }
 
     fn lose(&self, id: &PolicyId) {

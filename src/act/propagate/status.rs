@@ -49,12 +49,7 @@ pub fn binding_status(
     now: Timestamp,
 ) -> WorkloadBindingStatus {
     let mut status = binding.status_or_default();
-    let kind = binding
-        .spec
-        .template
-        .group_version_kind()
-        .ok()
-        .map(|gvk| gvk.group_kind());
+    let kind = binding.spec.template.group_kind();
     status.clusters = binding
         .spec
         .clusters
@@ -278,12 +273,7 @@ fn drifted(standings: &Standings) -> Told {
 /// only a person can solve stands too, and what is paused, once its controllers have seen it.
 #[must_use]
 pub fn is_settled(binding: &WorkloadBinding, standings: &Standings, template: Option<&Template>) -> bool {
-    let kind = binding
-        .spec
-        .template
-        .group_version_kind()
-        .ok()
-        .map(|gvk| gvk.group_kind());
+    let kind = binding.spec.template.group_kind();
     let rests = |kind: &GroupKind, row: &ObjectRow| {
         has_observed(kind, row) && template.is_some_and(Template::is_paused)
     };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, stream};
 use kube::{
-    Api, Error as KubeError,
-    api::{Patch, PatchParams},
+    Api, Error as KubeError, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
 };
 use tokio::time::{Duration, Instant};
 
@@ -20,13 +20,17 @@ use super::{
     output::Screen,
     plan::Phase,
     progress::Progress,
+    references::Known,
     refusal::refusal,
     rehearse::{checked, rehearse},
     sources::gather,
     wait::{self, Applied},
 };
-use crate::model::manifest::{Diagnostic, Document};
-use crate::model::name::NamespaceName;
+use crate::model::{
+    api::Tenant,
+    manifest::{Diagnostic, Document},
+    name::NamespaceName,
+};
 
 const MANAGER: &str = "hub-apply";
 /// Writes that are under way at one time.
@@ -78,6 +82,8 @@ pub(super) async fn to(
         }
         if !now.is_empty() {
             progress.doing(&format!("applying {} {}", now.len(), phase.words()));
+        }
+        for now in givers_last(hub, now).await? {
             applied.extend(write(hub, now, wanted, screen, &mut progress).await?);
         }
         if phase == Phase::Ground && !defined.is_empty() {
@@ -106,6 +112,44 @@ pub(super) async fn to(
         wait::until_available(hub, &applied, deadline, &mut progress).await?;
     }
     Ok(Exit::Done)
+}
+
+/// Tenants that give a namespace to another one are written after it: a namespace that belongs to nobody for a moment
+/// loses what a tenant had in it.
+async fn givers_last<'a>(hub: &Hub, items: Vec<&'a Item<'a>>) -> Result<[Vec<&'a Item<'a>>; 2], Failure> {
+    let tenants: Vec<&Item<'_>> = items
+        .iter()
+        .copied()
+        .filter(|item| item.document.kind() == "Tenant")
+        .collect();
+    if tenants.len() < 2 {
+        return Ok([items, Vec::new()]);
+    }
+    let promised = Known::in_files(tenants.iter().map(|item| item.document))
+        .namespaces
+        .unwrap_or_default();
+    let live = match Api::<Tenant>::all(hub.client.clone())
+        .list(&ListParams::default())
+        .await
+    {
+        Ok(live) => live.items,
+        Err(KubeError::Api(status)) if status.code == 403 => Vec::new(),
+        Err(error) => return Err(Failure::hub("list tenants", &error)),
+    };
+    let givers: BTreeSet<String> = live
+        .into_iter()
+        .map(|tenant| (tenant.name_any(), tenant.spec.namespaces))
+        .filter(|(name, has)| {
+            has.iter()
+                .filter_map(|namespace| promised.get(namespace.as_str()))
+                .any(|heir| heir != name)
+        })
+        .map(|(name, _)| name)
+        .collect();
+    let (last, first) = items
+        .into_iter()
+        .partition(|item| item.document.kind() == "Tenant" && givers.contains(item.document.name()));
+    Ok([first, last])
 }
 
 fn params(wanted: &Apply) -> PatchParams {

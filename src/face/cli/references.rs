@@ -21,14 +21,17 @@ pub(super) struct Known {
 
 impl Known {
     /// What the files themselves declare. Of what they have none, nothing is known.
-    pub(super) fn in_files(documents: &[Document]) -> Self {
+    pub(super) fn in_files<'a>(documents: impl IntoIterator<Item = &'a Document>) -> Self {
         let mut known = Self::default();
         known.add(documents);
         known
     }
 
-    pub(super) fn add(&mut self, documents: &[Document]) {
-        for document in documents.iter().filter(|document| document.group() == api::GROUP) {
+    pub(super) fn add<'a>(&mut self, documents: impl IntoIterator<Item = &'a Document>) {
+        for document in documents
+            .into_iter()
+            .filter(|document| document.group() == api::GROUP)
+        {
             match document.kind() {
                 "Cluster" => {
                     self.clusters

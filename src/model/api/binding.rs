@@ -95,6 +95,12 @@ impl TemplateRef {
         GroupVersionKind::from_api_version(&self.api_version, &self.kind)
     }
 
+    /// Its kind; `None` if `apiVersion` and `kind` can't be read.
+    #[must_use]
+    pub fn group_kind(&self) -> Option<GroupKind> {
+        Some(self.group_version_kind().ok()?.group_kind())
+    }
+
     /// The key of the template in that namespace.
     pub fn key(&self, namespace: &NamespaceName) -> Result<ObjectKey, name::Error> {
         let kind = self.group_version_kind()?.group_kind();
