@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kube::api::{DynamicObject, ListParams};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::Api;
+use kube::api::{DynamicObject, ListParams, PostParams};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::harness::{Federation, Fleet, FleetOptions, Need, NotYet, data, eventually};
 use crate::restart::another_leads;
 use crate::scenario::Scenario;
 use crate::seed::Seed;
-use crate::shop::{Shop, value};
+use crate::shop::{Shop, config_map, everywhere_kind, value};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let alone = FleetOptions {
@@ -20,10 +23,16 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::alone(
             "killed_twenty_times_the_boutique_ends_in_the_same_state",
-            alone,
+            alone.clone(),
             kills,
         )
         .needs(Need::Data)
+        .soak(),
+        Scenario::alone(
+            "a_token_that_changes_is_used_and_renewed_after_a_third_of_its_life",
+            FleetOptions { members: 1, ..alone },
+            token,
+        )
         .soak(),
     ]
 }
@@ -164,4 +173,70 @@ async fn as_templates_say(shop: &Shop<'_>) {
         .unwrap()
         .items;
     assert_eq!(bindings.len(), 35, "a binding for each template and no other");
+}
+
+/// The shortest life that API servers grant.
+const SHORT: Duration = Duration::from_mins(10);
+
+async fn token(fleet: Fleet) {
+    let federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[])
+        .await
+        .unwrap();
+    let member = &fleet.members()[0];
+    let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
+    let connection = async || Ok::<_, kube::Error>(value(&clusters.get(member.name()).await?));
+    let cluster = connection().await.unwrap();
+    let granted = cluster["status"]["tokenLifetime"].clone();
+    let at = cluster["spec"]["connection"]["kubeconfigSecret"].clone();
+
+    let accounts: Api<ServiceAccount> = Api::namespaced(member.admin(), "hanse-system");
+    let request = serde_json::from_value(json!({"spec": {"expirationSeconds": SHORT.as_secs()}})).unwrap();
+    let answer = accounts
+        .create_token_request("hub", &PostParams::default(), &request)
+        .await
+        .unwrap();
+    let secrets: Api<Secret> = Api::namespaced(fleet.hub().admin(), at["namespace"].as_str().unwrap());
+    let name = at["name"].as_str().unwrap();
+    let mut secret = secrets.get(name).await.unwrap();
+    let kubeconfig = secret.data.as_mut().unwrap().get_mut("kubeconfig").unwrap();
+    let mut text: serde_json::Value = serde_json::from_slice(&kubeconfig.0).unwrap();
+    text["users"][0]["user"]["token"] = json!(answer.status.unwrap().token.unwrap());
+    kubeconfig.0 = text.to_string().into_bytes();
+    secrets
+        .replace(name, &PostParams::default(), &secret)
+        .await
+        .unwrap();
+
+    let lifetime_is = async |wanted: &serde_json::Value| {
+        let cluster = connection().await?;
+        if cluster["status"]["tokenLifetime"] == *wanted {
+            return Ok(());
+        }
+        Err(NotYet(cluster["status"].to_string()))
+    };
+    let short = json!("10m0s");
+    assert_ne!(granted, short);
+    let changed = Instant::now();
+    eventually(
+        Duration::from_secs(20),
+        "the hub connects with what is in the Secret",
+        async || lifetime_is(&short).await,
+    )
+    .await;
+    let shop = Shop::open(&fleet, &federation, "token").await;
+    shop.apply_and_wait(&[config_map("text", "with the short token")])
+        .await;
+    eventually(
+        SHORT / 2,
+        "the token is renewed after a third of its life",
+        async || lifetime_is(&granted).await,
+    )
+    .await;
+    eprintln!(
+        "a token of {SHORT:?} was renewed {:?} after it was put there",
+        changed.elapsed()
+    );
+    shop.apply_and_wait(&[config_map("text", "with the new token")])
+        .await;
+    shop.close().await;
 }

@@ -1,16 +1,16 @@
 //! Following one kind at the hub API: list, watch, reconnect, and say when the first list is complete.
 
-use std::{collections::HashSet, fmt::Debug, hash::Hash, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt::Debug, hash::Hash, sync::Arc};
 
 use futures::StreamExt;
 use kube::{
     Api, Resource,
-    runtime::{WatchStreamExt, utils::Backoff, watcher},
+    runtime::{WatchStreamExt, watcher},
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use crate::act::wire::{ActAs, Error, Seat, Stack, Tasks};
+use crate::act::wire::{ActAs, Again, Error, Seat, Stack, Tasks};
 
 /// Where the events of one kind go. Called in order, never twice at a time.
 pub(super) trait Sink<K>: Send + Sync + 'static {
@@ -85,32 +85,6 @@ where
     tasks.spawn("hub-watch", drain(stream, sink, done, seat));
     Ok(Synced(synced))
 }
-
-/// When a broken watch is tried again: after 200 ms, doubled up to 5 s. The library's own default waits up to a minute
-/// after bad weather, and in that minute nobody's change is taken up.
-#[derive(Debug, Default)]
-struct Again {
-    failures: u32,
-}
-
-impl Iterator for Again {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let delay = FIRST_RETRY.saturating_mul(1 << self.failures.min(5));
-        self.failures += 1;
-        Some(delay.min(LAST_RETRY))
-    }
-}
-
-impl Backoff for Again {
-    fn reset(&mut self) {
-        self.failures = 0;
-    }
-}
-
-const FIRST_RETRY: Duration = Duration::from_millis(200);
-const LAST_RETRY: Duration = Duration::from_secs(5);
 
 async fn drain<K, S>(
     stream: impl futures::Stream<Item = Result<watcher::Event<K>, watcher::Error>>,

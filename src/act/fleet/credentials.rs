@@ -14,12 +14,12 @@ use kube::{
 };
 
 use super::fleet::Fleet;
-use crate::model::name::NamespaceName;
+use crate::{act::wire::Again, model::name::NamespaceName};
 
 pub(super) async fn keep(fleet: Fleet, namespace: NamespaceName) {
     let secrets: Api<PartialObjectMeta<Secret>> = Api::namespaced(fleet.hub().client(), &namespace);
     let stream = watcher(secrets, watcher::Config::default())
-        .default_backoff()
+        .backoff(Again::default())
         .touched_objects();
     let mut stream = std::pin::pin!(stream);
     while let Some(next) = stream.next().await {

@@ -3,29 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use k8s_openapi::api::{
-    authentication::v1::{TokenRequest, TokenRequestSpec},
-    core::v1::ServiceAccount,
-};
-use kube::{Api, Config, api::PostParams};
+use kube::Config;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
 use super::{
     Error,
+    grant::request_token,
     member::{Core, Wire},
 };
-use crate::{
-    act::wire,
-    model::{clock::Timestamp, mark},
-};
+use crate::{act::wire, model::clock::Timestamp};
 
-/// Name of the hub's `ServiceAccount` in a member.
-const ACCOUNT: &str = "hub";
 /// Whom a token must name to be renewed here: whatever else was put into the Secret is its owner's to renew.
 const SUBJECT: &str = "system:serviceaccount:hanse-system:hub";
-/// What is asked for; the member may grant less.
-const ASKED: i64 = 30 * 24 * 3600;
 /// The longest sleep: a clock that jumped is noticed.
 const NAP: Duration = Duration::from_mins(10);
 const AGAIN: Duration = Duration::from_mins(1);
@@ -112,32 +102,13 @@ pub(super) async fn keep(core: Arc<Core>, wire: Arc<Wire>) {
 }
 
 async fn renew(core: &Core, wire: &Wire) -> Result<(), Error> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(wire.stack.client(), mark::SYSTEM_NAMESPACE);
-    let spec = TokenRequestSpec {
-        expiration_seconds: Some(ASKED),
-        ..TokenRequestSpec::default()
-    };
-    let request = TokenRequest {
-        spec: Some(spec),
-        ..TokenRequest::default()
-    };
-    let answer = accounts
-        .create_token_request(ACCOUNT, &PostParams::default(), &request)
+    let token = request_token(&wire.stack.client())
         .await
         .map_err(|source| wire::Error::call("renew the hub's token", source))?;
-    let token = answer
-        .status
-        .and_then(|status| status.token)
-        .filter(|token| !token.is_empty())
-        .ok_or_else(|| Error::Document {
-            cluster: core.name.clone(),
-            what: "token",
-            reason: "it is empty".to_owned(),
-        })?;
     let context = &core.context;
     context
         .transport
-        .store_token(&core.cluster.load_full(), &context.hub, &token)
+        .store_token(&core.cluster.load_full(), &context.hub, &token.text)
         .await
 }
 

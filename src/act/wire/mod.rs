@@ -8,6 +8,7 @@
 //! [`Stack`] is all of that for one API server. [`Target`] is the short list of ways to write to it. [`Tasks`]
 //! is the only place where tasks start. Nothing here knows what is written, or why.
 
+mod again;
 mod count;
 mod dial;
 mod error;
@@ -21,6 +22,7 @@ mod stack;
 mod task;
 mod write;
 
+pub use again::Again;
 pub use count::{HUB, count};
 pub use dial::Dial;
 pub use error::{Error, brief, is_certificate};
