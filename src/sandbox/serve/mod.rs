@@ -96,27 +96,27 @@ impl Http {
         let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let asked = Asked::read(&parts.method, parts.uri.path(), &query);
-        let user = match self.0.access.authenticate(&parts.headers, &asked.attributes()) {
-            Ok(user) => user,
+        let caller = match self.0.access.authenticate(&parts.headers) {
+            Ok(caller) => caller,
             Err(failure) => return answer::refused(&failure),
         };
         let call = Call {
             server: &self.0.server,
             access: &self.0.access,
             logs: &self.0.logs,
-            user: &user,
+            user: &caller.user,
             verb: asked.verb,
             query: &query,
             headers: &parts.headers,
             body: &body,
         };
-        let answer = match self.0.access.authorize(&user, &asked.attributes()) {
+        let answer = match self.0.access.authorize(&caller.user, &asked.attributes()) {
             Ok(()) => call
                 .carry_out(&asked)
                 .unwrap_or_else(|failure| answer::refused(&failure)),
             Err(failure) => answer::refused(&failure),
         };
-        audit::note(&self.0.access, &call, &asked, &answer);
+        audit::note(&call, caller.impersonator, &asked, &answer);
         answer
     }
 }

@@ -93,7 +93,6 @@ impl Asked {
             Some(place) => Attributes::Resource {
                 verb: self.verb,
                 group: &place.group,
-                version: &place.version,
                 resource: &place.resource,
                 subresource: &place.subresource,
                 namespace: &place.namespace,

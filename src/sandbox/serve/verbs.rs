@@ -96,9 +96,7 @@ fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     let namespace = target.namespace.as_deref();
     if target.resource.origin == Origin::Virtual {
         let body = parse(call.body)?;
-        let review = call
-            .access
-            .review(call.user, &target.resource.plural, namespace, body)?;
+        let review = call.access.review(call.user, &target.resource.plural, body)?;
         return Ok(answer::json(201, &review));
     }
     if target.is("", "serviceaccounts") && &*target.subresource == "token" {
