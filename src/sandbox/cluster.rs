@@ -18,16 +18,16 @@ use super::access::{self, Access, Subject, bootstrap};
 use super::actors::{self, Actors, Levers, NodeSize, nodes};
 use super::api::{Server, Settings, Write};
 use super::crd;
-use super::faults::{self, Faults};
+use super::faults::Faults;
 use super::kinds;
-use super::serve::{Http, Logs, listen};
+use super::serve::{Body, Http, Logs, listen};
 use super::store::Store;
 use super::task::Tasks;
 use super::write::Writer;
 use crate::model::clock::Clock;
 
 /// An API server as a service, with the types of the hub's own client stack.
-pub type Service = BoxCloneSyncService<Request<KubeBody>, Response<faults::Body>, BoxError>;
+pub type Service = BoxCloneSyncService<Request<KubeBody>, Response<Body>, BoxError>;
 
 /// Who administers a cluster: `cluster-admin`, from outside.
 pub const ADMIN: &str = "admin";
@@ -121,13 +121,7 @@ impl Cluster {
             services: options.services,
             node_ports: options.node_ports.clone(),
         };
-        let server = Server::with_settings(
-            store,
-            kinds::builtin(),
-            options.clock.clone(),
-            access.clone(),
-            settings,
-        );
+        let server = Server::with_settings(store, kinds::builtin(), options.clock.clone(), access, settings);
         let tasks = Tasks::default();
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             make(
@@ -156,7 +150,7 @@ impl Cluster {
         Self(Arc::new(Inner {
             name: options.name.clone(),
             region: options.region.clone(),
-            http: Http::with_logs(server, access, logs),
+            http: Http::with_logs(server, logs),
             faults: Faults::new(options.seed),
             levers,
             tasks,
@@ -222,8 +216,7 @@ impl Cluster {
             async move {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.map_err(BoxError::from)?.to_bytes();
-                let answer = http.answer(Request::from_parts(parts, body)).await;
-                Ok::<_, BoxError>(answer.map(http_body_util::BodyExt::boxed_unsync))
+                Ok::<_, BoxError>(http.answer(Request::from_parts(parts, body)))
             }
         });
         self.client(BoxCloneSyncService::new(service))
@@ -332,19 +325,11 @@ impl Listening {
     }
 }
 
-async fn answer(
-    http: &Http,
-    faults: &Faults,
-    request: Request<Bytes>,
-) -> Result<Response<faults::Body>, BoxError> {
+async fn answer(http: &Http, faults: &Faults, request: Request<Bytes>) -> Result<Response<Body>, BoxError> {
     let headers = request.headers().clone();
     let user = move || bearer_of(&headers);
     faults
-        .around(&user, request, |request| async {
-            http.answer(request)
-                .await
-                .map(http_body_util::BodyExt::boxed_unsync)
-        })
+        .around(&user, request, |request| http.answer(request))
         .await
 }
 

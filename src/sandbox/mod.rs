@@ -37,5 +37,6 @@ pub(crate) mod write;
 pub use actors::{Actors, KubeletScript, Levers, NodeSize, Play, Rule};
 pub use api::Write;
 pub use cluster::{ADMIN, Cluster, Listening, Options, Service};
-pub use faults::{Body, Faults, Moment, Odds, Stop, Stopped};
+pub use faults::{Faults, Moment, Odds, Stop, Stopped};
+pub use serve::Body;
 pub use serve::listen::Error as ListenError;

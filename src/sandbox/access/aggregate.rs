@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::GROUP;
+use crate::model::pod::LabelMatcher;
 use crate::sandbox::api::{Selection, Server};
-use crate::sandbox::object::{Object, label, name};
+use crate::sandbox::object::{Object, name};
 use crate::sandbox::write::Writer;
 
 /// The actor that keeps them: runs for ever.
@@ -63,21 +64,8 @@ pub(super) fn gathered(role: &Value, all: &[Object]) -> Option<Value> {
 
 /// A `metav1.LabelSelector` against an object's labels. An empty one selects everything.
 fn selects(selector: &Value, object: &Value) -> bool {
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    labels
-        .into_iter()
-        .all(|(key, value)| label(object, key) == value.as_str())
-        && expressions.into_iter().all(|one| {
-            let has = label(object, one["key"].as_str().unwrap_or_default());
-            let values = one["values"].as_array().into_iter().flatten();
-            let is_listed = has.is_some_and(|has| values.into_iter().any(|value| value == has));
-            match one["operator"].as_str() {
-                Some("In") => is_listed,
-                Some("NotIn") => !is_listed,
-                Some("Exists") => has.is_some(),
-                Some("DoesNotExist") => has.is_none(),
-                _ => false,
-            }
-        })
+    let matcher = serde_json::from_value(selector.clone()).ok();
+    let matcher = matcher.and_then(|selector| LabelMatcher::compile(&selector).ok());
+    let labels = serde_json::from_value(object["metadata"]["labels"].clone()).unwrap_or_default();
+    matcher.is_some_and(|matcher| matcher.matches(&labels))
 }

@@ -11,167 +11,70 @@ use super::aggregate::gathered;
 use super::{API_VERSION, GROUP};
 use crate::sandbox::object::{Object, name};
 
-const READ: &str = "get list watch";
-const WRITE: &str = "create delete deletecollection patch update";
-const BOTH: &str = "create delete deletecollection get list patch update watch";
-
-/// Verbs, groups (`core` is the empty one), resources; a resource with a leading slash is a path.
-type Row = (&'static str, &'static str, &'static str);
-
-/// Name, the role it aggregates to, the role it gathers, rules.
-type Role = (&'static str, &'static str, &'static str, &'static [Row]);
-
-const ROLES: &[Role] = &[
-    ("cluster-admin", "", "", &[("*", "*", "*"), ("*", "", "/*")]),
-    ("admin", "", "admin", &[]),
-    ("edit", "admin", "edit", &[]),
-    ("view", "edit", "view", &[]),
+/// By lines: a role with the label it aggregates by (`->`) or gathers (`<-`), then its rules: verbs, groups, resources.
+/// `core` is the empty group; a rule without groups is about paths.
+const ROLES: &str = "
+cluster-admin
+  * | * | *
+  * | | *
+admin <- admin
+edit -> admin <- edit
+view -> edit <- view
+system:aggregate-to-admin -> admin
+  create | authorization.k8s.io | localsubjectaccessreviews
+  BOTH | rbac.authorization.k8s.io | rolebindings roles
+system:aggregate-to-edit -> edit
+  READ | core | pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy
+  impersonate | core | serviceaccounts
+  WRITE | core | pods pods/attach pods/exec pods/portforward pods/proxy
+  create | core | pods/eviction
+  WRITE | core | configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets \
+    serviceaccounts services services/proxy
+  create | core | serviceaccounts/token
+  WRITE | core events.k8s.io | events
+  WRITE | apps | daemonsets deployments deployments/rollback deployments/scale replicasets replicasets/scale \
+    statefulsets statefulsets/scale
+  WRITE | autoscaling | horizontalpodautoscalers
+  WRITE | batch | cronjobs jobs
+  WRITE | policy | poddisruptionbudgets
+  WRITE | networking.k8s.io | ingresses networkpolicies
+  BOTH | coordination.k8s.io | leases
+system:aggregate-to-view -> view
+  READ | core | configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods \
+    replicationcontrollers replicationcontrollers/scale serviceaccounts services services/status
+  READ | core | bindings limitranges namespaces/status pods/log pods/status replicationcontrollers/status \
+    resourcequotas resourcequotas/status
+  READ | core | namespaces
+  READ | core events.k8s.io | events
+  READ | discovery.k8s.io | endpointslices
+  READ | apps | controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status \
+    replicasets replicasets/scale replicasets/status statefulsets statefulsets/scale statefulsets/status
+  READ | autoscaling | horizontalpodautoscalers horizontalpodautoscalers/status
+  READ | batch | cronjobs cronjobs/status jobs jobs/status
+  READ | policy | poddisruptionbudgets poddisruptionbudgets/status
+  READ | networking.k8s.io | ingresses ingresses/status networkpolicies
+system:basic-user
+  create | authorization.k8s.io | selfsubjectaccessreviews selfsubjectrulesreviews
+  create | authentication.k8s.io | selfsubjectreviews
+system:discovery
+  get | | /api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/
+system:public-info-viewer
+  get | | /healthz /livez /readyz /version /version/
+";
+const VERBS: [(&str, &str); 3] = [
+    ("READ", "get list watch"),
+    ("WRITE", "create delete deletecollection patch update"),
     (
-        "system:aggregate-to-admin",
-        "admin",
-        "",
-        &[
-            ("create", "authorization.k8s.io", "localsubjectaccessreviews"),
-            (BOTH, GROUP, "rolebindings roles"),
-        ],
-    ),
-    (
-        "system:aggregate-to-edit",
-        "edit",
-        "",
-        &[
-            (
-                READ,
-                "core",
-                "pods/attach pods/exec pods/portforward pods/proxy secrets services/proxy",
-            ),
-            ("impersonate", "core", "serviceaccounts"),
-            (
-                WRITE,
-                "core",
-                "pods pods/attach pods/exec pods/portforward pods/proxy",
-            ),
-            ("create", "core", "pods/eviction"),
-            (
-                WRITE,
-                "core",
-                "configmaps persistentvolumeclaims replicationcontrollers replicationcontrollers/scale secrets \
-                 serviceaccounts services services/proxy",
-            ),
-            ("create", "core", "serviceaccounts/token"),
-            (WRITE, "core events.k8s.io", "events"),
-            (
-                WRITE,
-                "apps",
-                "daemonsets deployments deployments/rollback deployments/scale replicasets replicasets/scale \
-                 statefulsets statefulsets/scale",
-            ),
-            (WRITE, "autoscaling", "horizontalpodautoscalers"),
-            (WRITE, "batch", "cronjobs jobs"),
-            (WRITE, "policy", "poddisruptionbudgets"),
-            (WRITE, "networking.k8s.io", "ingresses networkpolicies"),
-            (BOTH, "coordination.k8s.io", "leases"),
-        ],
-    ),
-    (
-        "system:aggregate-to-view",
-        "view",
-        "",
-        &[
-            (
-                READ,
-                "core",
-                "configmaps endpoints persistentvolumeclaims persistentvolumeclaims/status pods replicationcontrollers \
-                 replicationcontrollers/scale serviceaccounts services services/status",
-            ),
-            (
-                READ,
-                "core",
-                "bindings limitranges namespaces/status pods/log pods/status replicationcontrollers/status \
-                 resourcequotas resourcequotas/status",
-            ),
-            (READ, "core", "namespaces"),
-            (READ, "core events.k8s.io", "events"),
-            (READ, "discovery.k8s.io", "endpointslices"),
-            (
-                READ,
-                "apps",
-                "controllerrevisions daemonsets daemonsets/status deployments deployments/scale deployments/status \
-                 replicasets replicasets/scale replicasets/status statefulsets statefulsets/scale statefulsets/status",
-            ),
-            (
-                READ,
-                "autoscaling",
-                "horizontalpodautoscalers horizontalpodautoscalers/status",
-            ),
-            (READ, "batch", "cronjobs cronjobs/status jobs jobs/status"),
-            (READ, "policy", "poddisruptionbudgets poddisruptionbudgets/status"),
-            (
-                READ,
-                "networking.k8s.io",
-                "ingresses ingresses/status networkpolicies",
-            ),
-        ],
-    ),
-    (
-        "system:auth-delegator",
-        "",
-        "",
-        &[
-            ("create", "authentication.k8s.io", "tokenreviews"),
-            ("create", "authorization.k8s.io", "subjectaccessreviews"),
-        ],
-    ),
-    (
-        "system:basic-user",
-        "",
-        "",
-        &[
-            (
-                "create",
-                "authorization.k8s.io",
-                "selfsubjectaccessreviews selfsubjectrulesreviews",
-            ),
-            ("create", "authentication.k8s.io", "selfsubjectreviews"),
-        ],
-    ),
-    (
-        "system:discovery",
-        "",
-        "",
-        &[(
-            "get",
-            "",
-            "/api /api/* /apis /apis/* /healthz /livez /openapi /openapi/* /readyz /version /version/",
-        )],
-    ),
-    (
-        "system:monitoring",
-        "",
-        "",
-        &[
-            (
-                "get",
-                "",
-                "/flagz /healthz /healthz/* /livez /livez/* /metrics /metrics/slis /readyz /readyz/* /statusz",
-            ),
-            ("get", "core", "nodes/metrics"),
-        ],
-    ),
-    (
-        "system:public-info-viewer",
-        "",
-        "",
-        &[("get", "", "/healthz /livez /readyz /version /version/")],
+        "BOTH",
+        "create delete deletecollection get list patch update watch",
     ),
 ];
 
 /// Roles and the groups that have them.
-const BINDINGS: &[(&str, &[&str])] = &[
+const BINDINGS: [(&str, &[&str]); 4] = [
     ("cluster-admin", &["system:masters"]),
     ("system:basic-user", &["system:authenticated"]),
     ("system:discovery", &["system:authenticated"]),
-    ("system:monitoring", &["system:monitoring"]),
     (
         "system:public-info-viewer",
         &["system:authenticated", "system:unauthenticated"],
@@ -180,7 +83,7 @@ const BINDINGS: &[(&str, &[&str])] = &[
 
 /// ClusterRoles, with what they gather already in them, and who has them.
 pub(crate) fn bootstrap() -> Vec<Value> {
-    let mut roles: Vec<Object> = ROLES.iter().map(|of| Arc::new(role(of))).collect();
+    let mut roles: Vec<Object> = roles().into_iter().map(Arc::new).collect();
     // `admin` gathers `edit`, which gathers `view`.
     for gatherer in ["view", "edit", "admin"] {
         let Some(at) = roles.iter().position(|role| name(role) == gatherer) else {
@@ -205,36 +108,51 @@ fn object(kind: &str, name: &str) -> Value {
     })
 }
 
-fn role(&(name, aggregates_to, gathers, rows): &Role) -> Value {
+fn roles() -> Vec<Value> {
+    let mut roles: Vec<Value> = Vec::new();
+    for line in ROLES.lines().filter(|line| !line.is_empty()) {
+        match (line.strip_prefix("  "), roles.last_mut()) {
+            (Some(line), Some(role)) => {
+                if let Some(rules) = role["rules"].as_array_mut() {
+                    rules.push(rule(line));
+                }
+            }
+            _ => roles.push(role(line)),
+        }
+    }
+    roles
+}
+
+fn role(line: &str) -> Value {
     let label = |of: &str| format!("{GROUP}/aggregate-to-{of}");
-    let mut role = object("ClusterRole", name);
-    if !aggregates_to.is_empty() {
-        role["metadata"]["labels"][label(aggregates_to)] = "true".into();
+    let mut words = line.split(' ');
+    let mut role = object("ClusterRole", words.next().unwrap_or_default());
+    while let (Some(arrow), Some(of)) = (words.next(), words.next()) {
+        if arrow == "->" {
+            role["metadata"]["labels"][label(of)] = "true".into();
+        } else {
+            let labels = json!({label(of): "true"});
+            role["aggregationRule"] = json!({"clusterRoleSelectors": [{"matchLabels": labels}]});
+        }
     }
-    if !gathers.is_empty() {
-        let labels = json!({label(gathers): "true"});
-        role["aggregationRule"] = json!({"clusterRoleSelectors": [{"matchLabels": labels}]});
-    }
-    role["rules"] = rows.iter().map(rule).collect();
+    role["rules"] = json!([]);
     role
 }
 
-fn rule(&(verbs, groups, resources): &Row) -> Value {
+fn rule(line: &str) -> Value {
     let list = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
-    if resources.starts_with('/') {
-        let every = resources == "/*";
-        let paths = if every {
-            vec!["*".to_owned()]
-        } else {
-            list(resources)
-        };
-        return json!({"verbs": list(verbs), "nonResourceURLs": paths});
+    let mut parts = line.split('|').map(str::trim);
+    let mut part = || parts.next().unwrap_or_default();
+    let (verbs, groups, resources) = (part(), part(), part());
+    let named = VERBS.iter().find(|(name, _)| *name == verbs);
+    let verbs = list(named.map_or(verbs, |(_, verbs)| verbs));
+    if groups.is_empty() {
+        return json!({"verbs": verbs, "nonResourceURLs": list(resources)});
     }
-    let groups = list(groups).into_iter();
-    let groups: Vec<String> = groups
-        .map(|group| if group == "core" { String::new() } else { group })
-        .collect();
-    json!({"apiGroups": groups, "resources": list(resources), "verbs": list(verbs)})
+    let groups = groups
+        .split(' ')
+        .map(|group| if group == "core" { "" } else { group });
+    json!({"apiGroups": groups.collect::<Vec<_>>(), "resources": list(resources), "verbs": verbs})
 }
 
 fn binding(&(name, groups): &(&str, &[&str])) -> Value {

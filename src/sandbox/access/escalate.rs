@@ -86,7 +86,6 @@ impl Access {
         let attributes = Attributes::Resource {
             verb,
             group: GROUP,
-            version: "*",
             resource,
             subresource: "",
             namespace,
@@ -97,11 +96,11 @@ impl Access {
 
     /// Whether the user has all of these rules in a namespace; if not, upstream's words for what is missing.
     fn within(&self, user: &User, namespace: &str, rules: &[Rule]) -> Result<(), String> {
-        let held = self.index().rules(user, namespace);
+        let held = self.index().held(user, namespace);
         let missing: Vec<Rule> = rules
             .iter()
             .flat_map(Rule::parts)
-            .filter(|part| !held.iter().any(|rule| rule.covers(part)))
+            .filter(|part| !held.rules().any(|rule| rule.covers(part)))
             .collect();
         if missing.is_empty() {
             return Ok(());

@@ -1,7 +1,6 @@
 //! Roles and bindings, read once: kept in step with the store by its changes.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -30,12 +29,11 @@ pub(super) struct Index {
 
 /// Who has which role, in the binding's namespace or everywhere.
 #[derive(Debug)]
-pub(super) struct Binding {
-    pub(super) name: Arc<str>,
+struct Binding {
     /// Empty for a binding of the whole cluster.
-    pub(super) namespace: Arc<str>,
-    pub(super) role: RoleRef,
-    subjects: Vec<BoundSubject>,
+    namespace: Arc<str>,
+    role: RoleRef,
+    subjects: Vec<Subject>,
 }
 
 /// What a binding refers to.
@@ -47,18 +45,24 @@ pub(super) struct RoleRef {
 }
 
 #[derive(Debug)]
-struct BoundSubject {
-    matches: Matches,
-    /// `ServiceAccount "hub/hanse-system"`
-    shown: String,
-}
-
-#[derive(Debug)]
-enum Matches {
-    /// Also of a ServiceAccount, by the name it has as a user.
+enum Subject {
+    /// Also a ServiceAccount, by the name it has as a user.
     User(String),
     Group(String),
-    Nobody,
+}
+
+/// What somebody has in a namespace.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    roles: Vec<Arc<[Rule]>>,
+    /// What upstream says of roles that are bound and not there.
+    pub(super) missing: Vec<String>,
+}
+
+impl Held {
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.roles.iter().flat_map(|rules| rules.iter())
+    }
 }
 
 impl RoleRef {
@@ -83,8 +87,8 @@ impl Index {
                     let Ok((changes, _)) = store.since(resource, seen) else {
                         return self.read(store, now);
                     };
-                    for change in changes {
-                        self.change(&change);
+                    for Change { key, new, .. } in changes {
+                        self.set(&key, new.as_deref());
                     }
                 }
                 self.seen = Some(now);
@@ -105,10 +109,6 @@ impl Index {
                 self.set(&key, Some(&object));
             }
         }
-    }
-
-    fn change(&mut self, change: &Change) {
-        self.set(&change.key, change.new.as_deref());
     }
 
     fn set(&mut self, key: &Key, object: Option<&Value>) {
@@ -137,56 +137,20 @@ impl Index {
         })
     }
 
-    /// Shows every rule that a user has in a namespace, and by which binding, until told to stop. What could not
-    /// be found on the way is returned.
-    pub(super) fn visit<B>(
-        &self,
-        user: &User,
-        namespace: &str,
-        mut see: impl FnMut(&Rule, &Binding, &str) -> ControlFlow<B>,
-    ) -> Result<Vec<String>, B> {
-        let mut missing = Vec::new();
-        let scopes = ["", namespace];
-        let scopes = if namespace.is_empty() {
-            &scopes[..1]
-        } else {
-            &scopes[..]
-        };
-        for binding in scopes
-            .iter()
-            .filter_map(|scope| self.bindings.get(*scope))
-            .flat_map(BTreeMap::values)
-        {
-            let Some(subject) = binding
-                .subjects
-                .iter()
-                .find(|subject| subject.matches.applies(user))
-            else {
-                continue;
-            };
+    /// Every rule that a user has in a namespace.
+    pub(super) fn held(&self, user: &User, namespace: &str) -> Held {
+        let mut held = Held::default();
+        let in_namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
+        let scopes = std::iter::once("").chain(in_namespace);
+        let bindings = scopes.filter_map(|scope| self.bindings.get(scope));
+        let own = |binding: &&Binding| binding.subjects.iter().any(|subject| subject.is(user));
+        for binding in bindings.flat_map(BTreeMap::values).filter(own) {
             match self.role(&binding.role, &binding.namespace) {
-                Ok(rules) => {
-                    for rule in &*rules {
-                        if let ControlFlow::Break(answer) = see(rule, binding, &subject.shown) {
-                            return Err(answer);
-                        }
-                    }
-                }
-                Err(message) => missing.push(message),
+                Ok(rules) => held.roles.push(rules),
+                Err(message) => held.missing.push(message),
             }
         }
-        Ok(missing)
-    }
-
-    /// All rules that a user has in a namespace.
-    pub(super) fn rules(&self, user: &User, namespace: &str) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        let see = |rule: &Rule, _: &Binding, _: &str| -> ControlFlow<()> {
-            rules.push(rule.clone());
-            ControlFlow::Continue(())
-        };
-        let _ = self.visit(user, namespace, see);
-        rules
+        held
     }
 }
 
@@ -194,44 +158,32 @@ impl Binding {
     fn read(key: &Key, binding: &Value) -> Self {
         let subjects = binding["subjects"].as_array().into_iter().flatten();
         Self {
-            name: key.name.clone(),
             namespace: key.namespace.clone(),
             role: RoleRef::read(binding),
             subjects: subjects
-                .map(|subject| BoundSubject::read(subject, &key.namespace))
+                .filter_map(|subject| Subject::read(subject, &key.namespace))
                 .collect(),
         }
     }
 }
 
-impl BoundSubject {
-    fn read(subject: &Value, of_binding: &str) -> Self {
-        let text = |field: &str| subject[field].as_str().unwrap_or_default();
-        let (kind, name) = (text("kind"), text("name"));
-        let namespace = Some(text("namespace")).filter(|namespace| !namespace.is_empty());
-        let namespace = namespace.unwrap_or(of_binding);
-        let matches = match kind {
-            "User" => Matches::User(name.to_owned()),
-            "Group" => Matches::Group(name.to_owned()),
-            "ServiceAccount" if !namespace.is_empty() => {
-                Matches::User(format!("system:serviceaccount:{namespace}:{name}"))
-            }
-            _ => Matches::Nobody,
-        };
-        let shown = match kind {
-            "ServiceAccount" => format!("{kind} \"{name}/{namespace}\""),
-            _ => format!("{kind} {name:?}"),
-        };
-        Self { matches, shown }
+impl Subject {
+    fn read(subject: &Value, of_binding: &str) -> Option<Self> {
+        let text = |field: &str| subject[field].as_str().filter(|text| !text.is_empty());
+        let name = text("name")?.to_owned();
+        let namespace = text("namespace").unwrap_or(of_binding);
+        match text("kind")? {
+            "User" => Some(Self::User(name)),
+            "Group" => Some(Self::Group(name)),
+            "ServiceAccount" => Some(Self::User(format!("system:serviceaccount:{namespace}:{name}"))),
+            _ => None,
+        }
     }
-}
 
-impl Matches {
-    fn applies(&self, user: &User) -> bool {
+    fn is(&self, user: &User) -> bool {
         match self {
             Self::User(name) => *user.name == **name,
             Self::Group(group) => user.is_in(group),
-            Self::Nobody => false,
         }
     }
 }

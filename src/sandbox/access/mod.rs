@@ -24,14 +24,13 @@ mod rule;
 mod tests;
 mod token;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
 pub(crate) use aggregate::aggregate;
 pub(crate) use bootstrap::bootstrap;
-use impersonate::Mode;
 use index::Index;
 pub(crate) use token::Subject;
 use token::Tokens;
@@ -53,8 +52,6 @@ struct Inner {
     clock: Clock,
     tokens: Tokens,
     index: Mutex<Index>,
-    /// The way of impersonating that last worked, by user name: as upstream, it is tried first.
-    modes: Mutex<HashMap<Arc<str>, Mode>>,
 }
 
 impl std::fmt::Debug for Access {
@@ -70,7 +67,6 @@ impl Access {
             clock,
             tokens: Tokens::default(),
             index: Mutex::default(),
-            modes: Mutex::default(),
         }))
     }
 
@@ -83,7 +79,7 @@ impl Access {
 }
 
 /// Somebody who makes requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct User {
     /// `system:serviceaccount:hanse-system:hub`
     pub(crate) name: Arc<str>,
@@ -99,7 +95,6 @@ pub(crate) enum Attributes<'a> {
         /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`, `impersonate`, …
         verb: &'a str,
         group: &'a str,
-        version: &'a str,
         /// The plural.
         resource: &'a str,
         /// Empty for the object itself.
@@ -120,9 +115,8 @@ impl User {
     pub(crate) fn system(name: &str) -> Self {
         Self {
             name: name.into(),
-            uid: Arc::from(""),
             groups: vec!["system:masters".into(), "system:authenticated".into()],
-            extra: BTreeMap::new(),
+            ..Self::default()
         }
     }
 

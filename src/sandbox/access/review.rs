@@ -1,163 +1,78 @@
-//! Questions about oneself and others: the virtual kinds of `authentication.k8s.io` and `authorization.k8s.io`.
+//! Questions about oneself and others, and tokens that are asked for.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::index::Binding;
-use super::rule::Rule;
 use super::token::ISSUER;
 use super::{Access, Attributes, Subject, User};
 use crate::model::clock::format_seconds;
 use crate::sandbox::failure::{Cause, Failure};
-use crate::sandbox::object::{field_mut, meta, metadata_mut, uid};
+use crate::sandbox::object::{field_mut, metadata_mut, uid};
 use crate::sandbox::store::Key;
 
 const AUTHENTICATION: &str = "authentication.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 
-/// The kinds that are answered here.
-const KINDS: [(&str, &str, &str); 6] = [
-    ("selfsubjectreviews", AUTHENTICATION, "SelfSubjectReview"),
-    ("tokenreviews", AUTHENTICATION, "TokenReview"),
-    ("subjectaccessreviews", AUTHORIZATION, "SubjectAccessReview"),
-    (
-        "selfsubjectaccessreviews",
-        AUTHORIZATION,
-        "SelfSubjectAccessReview",
-    ),
-    (
-        "localsubjectaccessreviews",
-        AUTHORIZATION,
-        "LocalSubjectAccessReview",
-    ),
-    ("selfsubjectrulesreviews", AUTHORIZATION, "SelfSubjectRulesReview"),
-];
-
 const ONE_OF: &str = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
 
 impl Access {
-    /// Answers a POST of a review: `selfsubjectreviews`, `tokenreviews`, `subjectaccessreviews`,
-    /// `selfsubjectaccessreviews`, `localsubjectaccessreviews`, `selfsubjectrulesreviews`. The body comes back with
-    /// its status. `namespace` is that of the path.
-    pub(crate) fn review(
-        &self,
-        user: &User,
-        plural: &str,
-        namespace: Option<&str>,
-        mut body: Value,
-    ) -> Result<Value, Failure> {
-        let status = match plural {
+    /// Answers a POST of a review: `selfsubjectreviews`, `subjectaccessreviews`, `selfsubjectaccessreviews`. The
+    /// body comes back with its status.
+    pub(crate) fn review(&self, user: &User, plural: &str, mut body: Value) -> Result<Value, Failure> {
+        let (group, kind, status) = match plural {
             "selfsubjectreviews" => {
                 let now = format_seconds(self.0.clock.now());
                 metadata_mut(&mut body).insert("creationTimestamp".to_owned(), now.into());
-                json!({"userInfo": info(user)})
+                let status = json!({"userInfo": info(user)});
+                (AUTHENTICATION, "SelfSubjectReview", status)
             }
             "selfsubjectaccessreviews" => {
-                check_spec("SelfSubjectAccessReview", &body, true)?;
-                self.access(user, &body["spec"])
+                let kind = "SelfSubjectAccessReview";
+                check_spec(kind, &body["spec"], true)?;
+                (AUTHORIZATION, kind, self.access(user, &body["spec"]))
             }
             "subjectaccessreviews" => {
-                check_spec("SubjectAccessReview", &body, false)?;
-                self.access(&named(&body["spec"]), &body["spec"])
+                let (kind, spec) = ("SubjectAccessReview", &body["spec"]);
+                check_spec(kind, spec, false)?;
+                let named = User {
+                    name: text(spec, "user").into(),
+                    groups: texts(&spec["groups"]).into_iter().map(Arc::from).collect(),
+                    ..User::default()
+                };
+                (AUTHORIZATION, kind, self.access(&named, spec))
             }
-            "localsubjectaccessreviews" => {
-                check_spec("LocalSubjectAccessReview", &body, false)?;
-                let namespace = namespace.unwrap_or_default();
-                if meta(&body, "namespace") != namespace
-                    || body["spec"]["resourceAttributes"]["namespace"] != namespace
-                {
-                    return Err(Failure::bad_request(format!(
-                        "spec.resourceAttributes.namespace must match namespace: {namespace}"
-                    )));
-                }
-                self.access(&named(&body["spec"]), &body["spec"])
-            }
-            "selfsubjectrulesreviews" => {
-                let namespace = text(&body["spec"], "namespace");
-                if namespace.is_empty() {
-                    return Err(Failure::bad_request("no namespace on request"));
-                }
-                let status = self.rules(user, &namespace);
-                body["spec"] = json!({});
-                status
-            }
-            "tokenreviews" => self.token(&body["spec"])?,
             _ => return Err(Failure::not_found("", plural, "")),
         };
         field_mut(&mut body, "metadata");
-        if let Some((_, group, kind)) = KINDS.iter().find(|(of, ..)| *of == plural) {
-            name_kind(&mut body, group, kind);
-        }
+        name_kind(&mut body, group, kind);
         body["status"] = status;
         Ok(body)
     }
 
     fn access(&self, user: &User, spec: &Value) -> Value {
-        let decision = if let Some(path) = spec.get("nonResourceAttributes").filter(|path| path.is_object()) {
-            let (verb, path) = (text(path, "verb"), text(path, "path"));
-            let attributes = Attributes::Path {
-                verb: &verb,
-                path: &path,
-            };
-            self.decide(user, &attributes, true)
-        } else {
-            let of = &spec["resourceAttributes"];
-            let field = |name: &str| of[name].as_str().unwrap_or_default();
-            let attributes = Attributes::Resource {
-                verb: field("verb"),
-                group: field("group"),
-                version: field("version"),
-                resource: field("resource"),
-                subresource: field("subresource"),
-                namespace: field("namespace"),
-                name: field("name"),
-            };
-            self.decide(user, &attributes, true)
-        };
-        let mut status = json!({"allowed": decision.allowed});
-        if !decision.reason.is_empty() {
-            status["reason"] = decision.reason.into();
-        }
-        status
-    }
-
-    fn rules(&self, user: &User, namespace: &str) -> Value {
-        let (mut resources, mut paths) = (Vec::new(), Vec::new());
-        let see = |rule: &Rule, _: &Binding, _: &str| -> ControlFlow<()> {
-            let of = if rule.urls.is_empty() {
-                &mut resources
-            } else {
-                &mut paths
-            };
-            of.push(rule.json());
-            ControlFlow::Continue(())
-        };
-        let missing = self.index().visit(user, namespace, see).unwrap_or_default();
-        let mut status = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
-        if !missing.is_empty() {
-            status["evaluationError"] = missing.join(", ").into();
-        }
-        status
-    }
-
-    fn token(&self, spec: &Value) -> Result<Value, Failure> {
-        let token = text(spec, "token");
-        if token.is_empty() {
-            return Err(Failure::bad_request(
-                "token is required for TokenReview in authentication",
-            ));
-        }
-        let audiences = texts(&spec["audiences"]);
-        Ok(match self.verify(&token, &audiences) {
-            Some((user, audiences)) => {
-                json!({"authenticated": true, "user": info(&user), "audiences": audiences})
+        let path = &spec["nonResourceAttributes"];
+        let of = &spec["resourceAttributes"];
+        let attributes = if path.is_object() {
+            Attributes::Path {
+                verb: text(path, "verb"),
+                path: text(path, "path"),
             }
-            None => json!({"user": {}, "error": "invalid bearer token"}),
-        })
+        } else {
+            Attributes::Resource {
+                verb: text(of, "verb"),
+                group: text(of, "group"),
+                resource: text(of, "resource"),
+                subresource: text(of, "subresource"),
+                namespace: text(of, "namespace"),
+                name: text(of, "name"),
+            }
+        };
+        match self.decide(user, &attributes) {
+            Err(reason) if !reason.is_empty() => json!({"allowed": false, "reason": reason}),
+            answer => json!({"allowed": answer.is_ok()}),
+        }
     }
 
     /// Answers a POST of a `TokenRequest` to `serviceaccounts/NAME/token`.
@@ -172,30 +87,10 @@ impl Access {
         let Some(account) = self.0.store.get(&key) else {
             return Err(Failure::not_found("", "serviceaccounts", name));
         };
-        for (field, value) in [("name", name), ("namespace", namespace)] {
-            let said = meta(&body, field);
-            if !said.is_empty() && said != value {
-                let message =
-                    format!("Invalid value: {said:?}: must match the service account {field} if specified");
-                return Err(Failure::invalid(
-                    AUTHENTICATION,
-                    KIND,
-                    name,
-                    vec![invalid(&format!("metadata.{field}"), message)],
-                ));
-            }
-        }
         let seconds = body["spec"]["expirationSeconds"].as_i64().unwrap_or(3600);
-        let why = match seconds {
-            ..600 => Some("may not specify a duration less than 10 minutes"),
-            4_294_967_297.. => Some("may not specify a duration larger than 2^32 seconds"),
-            _ => None,
-        };
-        if let Some(why) = why {
-            let cause = invalid(
-                "spec.expirationSeconds",
-                format!("Invalid value: {seconds}: {why}"),
-            );
+        if seconds < 600 {
+            let why = format!("Invalid value: {seconds}: may not specify a duration less than 10 minutes");
+            let cause = invalid("spec.expirationSeconds", why);
             return Err(Failure::invalid(AUTHENTICATION, KIND, "", vec![cause]));
         }
         let mut audiences = texts(&body["spec"]["audiences"]);
@@ -234,14 +129,11 @@ fn name_kind(body: &mut Value, group: &str, kind: &str) {
     body["kind"] = kind.into();
 }
 
-fn check_spec(kind: &str, body: &Value, of_oneself: bool) -> Result<(), Failure> {
-    let spec = &body["spec"];
+fn check_spec(kind: &str, spec: &Value, of_oneself: bool) -> Result<(), Failure> {
     let mut causes = Vec::new();
-    if spec["resourceAttributes"].is_object() == spec["nonResourceAttributes"].is_object() {
-        causes.push(invalid(
-            "spec",
-            format!("Invalid value: {}: {ONE_OF}", spec["nonResourceAttributes"]),
-        ));
+    let path = &spec["nonResourceAttributes"];
+    if spec["resourceAttributes"].is_object() == path.is_object() {
+        causes.push(invalid("spec", format!("Invalid value: {path}: {ONE_OF}")));
     }
     if !of_oneself && text(spec, "user").is_empty() && texts(&spec["groups"]).is_empty() {
         let message = "Invalid value: \"\": at least one of user or group must be specified";
@@ -261,44 +153,24 @@ fn invalid(field: &str, message: String) -> Cause {
     }
 }
 
-/// Whom a review asks about.
-fn named(spec: &Value) -> User {
-    let extra = spec["extra"].as_object().into_iter().flatten();
-    User {
-        name: text(spec, "user").into(),
-        uid: text(spec, "uid").into(),
-        groups: texts(&spec["groups"]).into_iter().map(Arc::from).collect(),
-        extra: extra
-            .map(|(key, values)| (key.clone(), texts(values)))
-            .collect::<BTreeMap<_, _>>(),
-    }
-}
-
 /// A `UserInfo`; what is empty is left out.
 fn info(user: &User) -> Value {
-    let mut info = Map::new();
+    let groups: Value = user.groups.iter().map(|group| &**group).collect();
     let parts = [
-        ("username", json!(&*user.name)),
-        ("uid", json!(&*user.uid)),
-        ("groups", user.groups.iter().map(|group| &**group).collect()),
-        ("extra", json!(user.extra)),
+        ("username", json!(&*user.name), user.name.is_empty()),
+        ("uid", json!(&*user.uid), user.uid.is_empty()),
+        ("groups", groups, user.groups.is_empty()),
+        ("extra", json!(user.extra), user.extra.is_empty()),
     ];
-    for (field, value) in parts {
-        let is_empty = match &value {
-            Value::String(text) => text.is_empty(),
-            Value::Array(list) => list.is_empty(),
-            Value::Object(map) => map.is_empty(),
-            _ => false,
-        };
-        if !is_empty {
-            info.insert(field.to_owned(), value);
-        }
-    }
-    Value::Object(info)
+    let said = parts.into_iter().filter(|(.., is_empty)| !is_empty);
+    Value::Object(
+        said.map(|(field, value, _)| (field.to_owned(), value))
+            .collect::<Map<_, _>>(),
+    )
 }
 
-fn text(object: &Value, field: &str) -> String {
-    object[field].as_str().unwrap_or_default().to_owned()
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object[field].as_str().unwrap_or_default()
 }
 
 fn texts(list: &Value) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! One rule of a role: what it lets somebody do.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Attributes;
 
@@ -33,23 +33,6 @@ impl Rule {
     pub(super) fn read_all(role: &Value) -> Vec<Self> {
         let rules = role["rules"].as_array();
         rules.into_iter().flatten().map(Self::read).collect()
-    }
-
-    /// As reviews list it; empty lists are left out.
-    pub(super) fn json(&self) -> Value {
-        let mut rule = json!({"verbs": self.verbs});
-        let lists = [
-            ("apiGroups", &self.groups),
-            ("resources", &self.resources),
-            ("resourceNames", &self.names),
-            ("nonResourceURLs", &self.urls),
-        ];
-        for (field, list) in lists {
-            if !list.is_empty() {
-                rule[field] = json!(list);
-            }
-        }
-        rule
     }
 
     pub(super) fn allows(&self, attributes: &Attributes<'_>) -> bool {

@@ -120,9 +120,8 @@ impl World {
         answer["status"]["token"].as_str().unwrap().to_owned()
     }
 
-    /// Whether the owner of a token may act as somebody to list Pods in a namespace.
+    /// Whether the owner of a token may act as somebody.
     fn act(&self, token: &str, headers: &[(&'static str, &str)]) -> Result<User, Failure> {
-        let asks = attributes("list /pods shop");
         let mut all = HeaderMap::new();
         all.insert("authorization", format!("Bearer {token}").parse().unwrap());
         for (name, value) in headers {
@@ -131,7 +130,7 @@ impl World {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        self.access.authenticate(&all, &asks)
+        self.access.authenticate(&all).map(|caller| caller.user)
     }
 }
 
@@ -148,7 +147,6 @@ fn attributes(text: &str) -> Attributes<'_> {
     Attributes::Resource {
         verb,
         group: part(),
-        version: "v1",
         resource: part(),
         subresource: part(),
         namespace: if namespace == "-" { "" } else { namespace },
@@ -163,9 +161,8 @@ fn user(name: &str) -> User {
     };
     let mut user = User {
         name: name.into(),
-        uid: "".into(),
         groups,
-        extra: std::collections::BTreeMap::new(),
+        ..User::default()
     };
     user.groups.push("system:authenticated".into());
     user
@@ -365,19 +362,6 @@ fn a_tenant_is_impersonated_without_an_object_and_nobody_else_is() {
 }
 
 #[test]
-fn who_never_impersonated_is_refused_the_constrained_way_first() {
-    let world = World::with(&MEMBER);
-    let token = world.token("hanse-system", "hub");
-    let failure = world
-        .act(&token, &[("impersonate-user", "system:admin")])
-        .unwrap_err();
-    let words = format!(
-        r#"pods is forbidden: User "{HUB}" cannot impersonate-on:user-info:list resource "pods" in API group "" in the namespace "shop""#
-    );
-    assert_eq!(failure.message, words);
-}
-
-#[test]
 fn a_token_lives_as_long_as_it_says_and_its_account_does() {
     let world = World::with(&MEMBER);
     let token = world.token("hanse-system", "hub");
@@ -411,13 +395,6 @@ fn a_token_for_others_is_none_for_us() {
     assert_eq!(answer["status"]["expirationTimestamp"], "2026-01-31T00:00:00Z");
     let token = answer["status"]["token"].as_str().unwrap();
     assert_eq!(world.act(token, &[]).unwrap_err().code, 401);
-    let review = json!({"spec": {"token": token, "audiences": ["vault", "other"]}});
-    let review = world
-        .access
-        .review(&user("ana"), "tokenreviews", None, review)
-        .unwrap();
-    assert_eq!(review["status"]["audiences"], json!(["vault"]));
-    assert_eq!(review["status"]["user"]["username"], HUB);
     let short = json!({"spec": {"expirationSeconds": 60}});
     let failure = world
         .access
@@ -445,10 +422,7 @@ fn a_client_from_outside_is_who_its_token_says() {
             .authorize(&admin, &attributes("delete /nodes - n"))
             .is_ok()
     );
-    let nobody = world
-        .access
-        .authenticate(&HeaderMap::new(), &attributes("list /pods"))
-        .unwrap();
+    let nobody = world.access.authenticate(&HeaderMap::new()).unwrap().user;
     assert_eq!(&*nobody.name, "system:anonymous");
     assert!(
         world
@@ -467,37 +441,27 @@ fn a_client_from_outside_is_who_its_token_says() {
 #[test]
 fn reviews_answer_as_the_gate_does() {
     let world = World::with(&MEMBER);
-    let ask = |plural: &str, namespace: Option<&str>, body: Value| {
-        let asks = world.access.review(&user(HUB), plural, namespace, body).unwrap();
+    let ask = |plural: &str, body: Value| {
+        let asks = world.access.review(&user(HUB), plural, body).unwrap();
         asks["status"].clone()
     };
     let pods = json!({"verb": "list", "resource": "pods", "namespace": "shop"});
     assert_eq!(
         ask(
             "selfsubjectaccessreviews",
-            None,
             json!({"spec": {"resourceAttributes": pods}})
         ),
-        json!({"allowed": true, "reason": "RBAC: allowed by ClusterRoleBinding \"hanse:hub-view\" of ClusterRole \
-               \"view\" to ServiceAccount \"hub/hanse-system\""})
+        json!({"allowed": true})
     );
     assert_eq!(
         ask(
             "subjectaccessreviews",
-            None,
             json!({"spec": {"user": "ana", "resourceAttributes": pods}})
         ),
         json!({"allowed": false})
     );
-    let who = ask("selfsubjectreviews", None, json!({}));
+    let who = ask("selfsubjectreviews", json!({}));
     assert_eq!(who["userInfo"]["username"], HUB);
-    let rules = ask(
-        "selfsubjectrulesreviews",
-        None,
-        json!({"spec": {"namespace": "hanse-system"}}),
-    );
-    let token_rule = json!({"verbs": ["create"], "apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["hub"]});
-    assert!(rules["resourceRules"].as_array().unwrap().contains(&token_rule));
 }
 
 #[rstest]

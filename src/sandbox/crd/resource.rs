@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::GROUP;
 use super::condition::{TERMINATING, is_true};
 use crate::model::schema::Schemas;
 use crate::sandbox::kinds::{Column, Origin, Resource, Scale, Version};
@@ -51,7 +50,7 @@ pub(super) fn resource(definition: &Value) -> Option<Resource> {
         .filter(|version| version["served"] == true)
         .filter_map(|described| version(described, &schemas, &group, &kind, verbs))
         .collect();
-    versions.sort_by_key(|version| Reverse(precedence(&version.name)));
+    versions.sort_by_key(|version| Reverse(Version::rank(&version.name)));
     let storage = all.iter().find(|version| version["storage"] == true)?;
     Some(Resource {
         plural: text(&names["plural"])?,
@@ -121,30 +120,4 @@ fn column(column: &Value) -> Column {
         priority: column["priority"].as_i64().unwrap_or(0),
         path: text("jsonPath"),
     }
-}
-
-/// The greater is preferred: `v2`, `v1`, `v1beta2`, `v1beta1`, `v1alpha1`, then other names by the alphabet.
-fn precedence(version: &str) -> (u8, u64, u64, Reverse<String>) {
-    let other = (0, 0, 0, Reverse(version.to_owned()));
-    let Some(rest) = version.strip_prefix('v') else {
-        return other;
-    };
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-    let (major, stage) = rest.split_at(digits);
-    let (stage, minor) = match (stage, stage.strip_prefix("beta"), stage.strip_prefix("alpha")) {
-        ("", ..) => (3, "0"),
-        (_, Some(minor), _) => (2, minor),
-        (_, _, Some(minor)) => (1, minor),
-        _ => return other,
-    };
-    match (major.parse(), minor.parse()) {
-        (Ok(major), Ok(minor)) => (stage, major, minor, Reverse(String::new())),
-        _ => other,
-    }
-}
-
-/// Whether a definition is of a group that only its owners may define kinds in.
-pub(super) fn is_protected(group: &str) -> bool {
-    let within = |domain: &str| group == domain || group.ends_with(&format!(".{domain}"));
-    group != GROUP && (within("k8s.io") || within("kubernetes.io"))
 }

@@ -13,7 +13,7 @@ use crate::model::clock::format_seconds;
 use crate::sandbox::api::{DeleteOptions, Selection, Server, Target};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::{Origin, Registry};
-use crate::sandbox::object::{Object, is_deleting, meta, metadata_mut, name, uid};
+use crate::sandbox::object::{Object, is_deleting, metadata_mut, name, uid};
 use crate::sandbox::write::Writer;
 
 /// How often is looked whether the objects of a leaving kind are gone.
@@ -70,18 +70,13 @@ impl Actor {
     /// Brings everything in step. True: a leaving kind still has objects.
     fn sync(&mut self, all: &[Object]) -> bool {
         let mut is_waiting = false;
-        let mut ordered: Vec<&Object> = all.iter().collect();
-        // Who was first has its names first.
-        ordered.sort_by_key(|definition| meta(definition, "creationTimestamp").to_owned());
-        for definition in ordered {
+        for definition in all {
             if is_deleting(definition) {
                 is_waiting |= self.clear(definition).unwrap_or(true);
             } else {
                 let now = format_seconds(self.server.clock().now());
-                // What others got in this very pass counts too.
-                let (current, _) = self.server.list(&self.definitions);
                 // A write that fails is tried again with the change that was faster.
-                let _ = self.update(definition, |definition| settle(definition, &current, &now));
+                let _ = self.update(definition, |definition| settle(definition, &now));
             }
         }
         self.register();

@@ -200,37 +200,6 @@ async fn a_kind_has_its_versions_and_endpoints_and_changes_with_its_definition()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_belongs_to_who_asked_first_until_he_leaves() {
-    let world = World::new();
-    world.define(widgets("widgets", "Widget", &["wd"])).unwrap();
-    world.settle().await;
-    world.define(widgets("wands", "Widget", &["wd"])).unwrap();
-    world.settle().await;
-    let second = world.definition("wands.example.com").unwrap();
-    assert_eq!(
-        conditions(&second),
-        [
-            "NamesAccepted=False ListKindConflict: \"WidgetList\" is already in use",
-            "Established=False NotAccepted: not all names are accepted"
-        ]
-    );
-    assert!(world.target("example.com", "wands", "", "").is_none());
-
-    let first = world.target(GROUP, PLURAL, "", "widgets.example.com").unwrap();
-    world
-        .server
-        .delete(&world.writer, &first, &DeleteOptions::default())
-        .unwrap();
-    world.settle().await;
-    let second = world.definition("wands.example.com").unwrap();
-    assert_eq!(
-        conditions(&second)[0],
-        "NamesAccepted=True NoConflicts: no conflicts found"
-    );
-    assert!(world.target("example.com", "wands", "", "").is_some());
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_leaving_definition_waits_for_its_objects() {
     let world = World::new();
     world.define(widgets("widgets", "Widget", &[])).unwrap();
@@ -411,8 +380,6 @@ async fn an_object_is_pruned_defaulted_and_compared_with_its_past() {
     "spec.versions[1].schema.openAPIV3Schema.properties[spec].x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map")]
 #[case::rule("/spec/versions/1/schema/openAPIV3Schema/properties/spec",
     json!({"type": "object", "x-kubernetes-validations": [{"rule": "self.a +"}]}), "compilation failed")]
-#[case::column("/spec/versions/1/additionalPrinterColumns/0/type", json!("text"),
-    r#"spec.versions[1].additionalPrinterColumns[0].type: Invalid value: "text": must be one of boolean,date,integer,number,string"#)]
 fn a_wrong_definition_is_refused_in_upstreams_words(
     #[case] at: &str,
     #[case] value: Value,

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::condition::{ESTABLISHED, is_true};
-use super::resource::is_protected;
 use super::structural::{self, invalid, required, unsupported};
 use crate::model::schema::Schemas;
 use crate::sandbox::failure::Cause;
@@ -13,10 +12,7 @@ const LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric ch
                      character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
                      validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 
-/// Who owns `*.k8s.io` says with this annotation that a kind there was looked at.
-const APPROVAL: &str = "api-approved.kubernetes.io";
-
-/// Everything upstream refuses in a definition, in its words. `old` is None for creates. What a schema of its own type
+/// What is refused in a definition, in upstream's words. `old` is None for creates. What the schema of definitions
 /// finds (missing fields, wrong types) is not repeated here.
 pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut causes = Vec::new();
@@ -37,14 +33,6 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
     let scope = text(&spec["scope"]);
     if !matches!(scope.as_str(), "" | "Cluster" | "Namespaced") {
         causes.push(unsupported("spec.scope", &scope, &["Cluster", "Namespaced"]));
-    }
-    let approved = definition["metadata"]["annotations"][APPROVAL].as_str().is_some();
-    if is_protected(&group) && !approved {
-        let why = format!(
-            "protected groups must have approval annotation {APPROVAL:?}, see \
-             https://github.com/kubernetes/enhancements/pull/1111"
-        );
-        causes.push(required(&format!("metadata.annotations[{APPROVAL}]"), &why));
     }
     names(&spec["names"], &mut causes);
     versions(definition, &mut causes);
@@ -100,8 +88,6 @@ fn versions(definition: &Value, causes: &mut Vec<Cause>) {
             causes.push(invalid(&format!("{at}.name"), &version["name"], LABEL));
         }
         seen.push(name);
-        columns(version, same, &at, causes);
-        scale(version, same, &at, causes);
         if !schema(version).is_object() {
             causes.push(required(&format!("{at}.schema.openAPIV3Schema"), ""));
         } else if !same {
@@ -142,56 +128,6 @@ fn rules(definition: &Value, causes: &mut Vec<Cause>) {
         let (rule, why) = rule.rsplit_once(": failed to compile").unwrap_or((rule, ""));
         let at = "spec.validation.openAPIV3Schema.x-kubernetes-validations";
         causes.push(invalid(at, &rule.into(), &format!("compilation failed{why}")));
-    }
-}
-
-fn columns(version: &Value, same: bool, at: &str, causes: &mut Vec<Cause>) {
-    const TYPES: [&str; 5] = ["boolean", "date", "integer", "number", "string"];
-    let at = if same { "spec" } else { at };
-    let columns = version["additionalPrinterColumns"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    for (index, column) in columns.enumerate() {
-        let at = format!("{at}.additionalPrinterColumns[{index}]");
-        let kind = column["type"].as_str().unwrap_or_default();
-        if !TYPES.contains(&kind) {
-            let why = format!("must be one of {}", TYPES.join(","));
-            causes.push(invalid(&format!("{at}.type"), &column["type"], &why));
-        }
-        if column["jsonPath"]
-            .as_str()
-            .is_none_or(|path| !path.starts_with('.'))
-        {
-            let why = "must be a simple json path starting with .";
-            causes.push(invalid(&format!("{at}.JSONPath"), &column["jsonPath"], why));
-        }
-    }
-}
-
-fn scale(version: &Value, same: bool, at: &str, causes: &mut Vec<Cause>) {
-    let scale = &version["subresources"]["scale"];
-    let at = format!("{}.subresources.scale", if same { "spec" } else { at });
-    let paths = [
-        ("specReplicasPath", ".spec.", true),
-        ("statusReplicasPath", ".status.", true),
-        ("labelSelectorPath", ".s", false),
-    ];
-    for (field, prefix, needed) in paths.into_iter().filter(|_| scale.is_object()) {
-        let path = scale[field].as_str().unwrap_or_default();
-        let whole = if prefix == ".s" {
-            ".spec or .status"
-        } else {
-            &prefix[..prefix.len() - 1]
-        };
-        if path.is_empty() {
-            if needed {
-                causes.push(required(&format!("{at}.{field}"), ""));
-            }
-        } else if !path.starts_with(prefix) {
-            let why = format!("should be a json path under {whole}");
-            causes.push(invalid(&format!("{at}.{field}"), &scale[field], &why));
-        }
     }
 }
 

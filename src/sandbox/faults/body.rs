@@ -1,22 +1,13 @@
-//! Bodies of answers, and watches that arrive late, with gaps, or not to their end.
+//! Watches that arrive late, with gaps, or not to their end.
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http_body::Frame;
-use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, StreamBody};
 use tower::BoxError;
 
 use super::{EventFate, Faults};
-
-/// The body of an answer. A watch has one frame per event.
-pub type Body = UnsyncBoxBody<Bytes, BoxError>;
-
-/// A body that is there already.
-pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync()
-}
+use crate::sandbox::serve::Body;
 
 /// A watch with its faults. A frozen server holds its events back; a cut ends it without an error, as upstream does.
 pub(super) fn through(faults: Faults, body: Body) -> Body {

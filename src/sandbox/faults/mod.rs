@@ -18,15 +18,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tower::BoxError;
 
-pub use body::Body;
 pub use stop::{Moment, Stop, Stopped};
 
 use super::failure::Failure;
+use super::serve::{Body, refused};
 use stop::Held;
 
 /// How often something goes wrong, in thousandths of all requests (or watch events).
@@ -144,15 +144,12 @@ impl Faults {
     }
 
     /// Passes one request, by a user, to the server, with what goes wrong on the way.
-    pub(crate) async fn around<F>(
+    pub(crate) async fn around(
         &self,
         user: &(dyn Fn() -> String + Sync),
         request: Request<Bytes>,
-        server: impl FnOnce(Request<Bytes>) -> F,
-    ) -> Result<Response<Body>, BoxError>
-    where
-        F: Future<Output = Response<Body>>,
-    {
+        server: impl FnOnce(Request<Bytes>) -> Response<Body>,
+    ) -> Result<Response<Body>, BoxError> {
         self.thawed().await;
         let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let written = is_write.then(|| request.uri().path());
@@ -164,19 +161,19 @@ impl Faults {
         match drawn.fate {
             Fate::Passes => {}
             Fate::Refused => return Err(broken("connection refused")),
-            Fate::Status(failure) => return Ok(answer(&failure)),
+            Fate::Status(failure) => return Ok(refused(&failure)),
             Fate::Lost => {
-                drop(server(request).await);
+                drop(server(request));
                 return Err(broken("connection reset by peer"));
             }
             Fate::Held(held) if held.moment == Moment::Before => return held.for_ever().await,
             Fate::Held(held) => {
-                drop(server(request).await);
+                drop(server(request));
                 return held.for_ever().await;
             }
         }
         let is_watch = is_watch(request.uri());
-        let response = server(request).await;
+        let response = server(request);
         self.thawed().await;
         if !is_watch || response.status() != StatusCode::OK {
             return Ok(response);
@@ -295,18 +292,4 @@ fn is_watch(uri: &http::Uri) -> bool {
 
 fn broken(words: &'static str) -> BoxError {
     std::io::Error::other(words).into()
-}
-
-fn answer(failure: &Failure) -> Response<Body> {
-    let mut response = Response::new(body::whole(failure.status().to_string()));
-    *response.status_mut() = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("application/json"),
-    );
-    if let Some(seconds) = failure.details.retry_after_seconds {
-        headers.insert(header::RETRY_AFTER, seconds.into());
-    }
-    response
 }

@@ -17,8 +17,8 @@ fn post() -> Request<Bytes> {
     Request::post("/api/v1/namespaces").body(Bytes::new()).unwrap()
 }
 
-async fn fine(_: Request<Bytes>) -> Response<Body> {
-    Response::new(body::whole("{}"))
+fn fine(_: Request<Bytes>) -> Response<Body> {
+    Response::new(crate::sandbox::serve::whole("{}"))
 }
 
 async fn outcomes(seed: u64, odds: Odds, requests: usize) -> Vec<u16> {
@@ -53,9 +53,9 @@ async fn a_lost_reply_is_done_and_not_told() {
         ..Odds::default()
     });
     let done = AtomicUsize::new(0);
-    let server = async |request| {
+    let server = |request| {
         done.fetch_add(1, Ordering::Relaxed);
-        fine(request).await
+        fine(request)
     };
     assert!(faults.around(&|| "hub".to_owned(), post(), server).await.is_err());
     assert_eq!(done.into_inner(), 1);
@@ -85,9 +85,9 @@ async fn the_write_that_is_stopped_holds_its_client(#[case] moment: Moment, #[ca
     let write = |user: &'static str| {
         let (faults, done) = (faults.clone(), done.clone());
         async move {
-            let server = async |request| {
+            let server = |request| {
                 done.fetch_add(1, Ordering::Relaxed);
-                fine(request).await
+                fine(request)
             };
             faults.around(&|| user.to_owned(), post(), server).await
         }
@@ -108,7 +108,7 @@ async fn a_cut_ends_the_watches_there_are_and_a_delay_keeps_their_order() {
     let faults = Faults::new(1);
     let delays = Duration::from_millis(10)..Duration::from_millis(500);
     faults.set_watch_delay(delays);
-    let server = |_| async {
+    let server = |_| {
         let events = (0..5).map(|number: u8| Ok(http_body::Frame::data(Bytes::from(vec![number]))));
         let endless = futures::stream::iter(events).chain(futures::stream::pending());
         Response::new(http_body_util::StreamBody::new(endless).boxed_unsync())

@@ -129,6 +129,13 @@ impl Registry {
     }
 }
 
+impl Version {
+    /// The greater is preferred: `v2`, `v1`, `v1beta2`, `v1beta1`, `v1alpha1`, then other names by the alphabet.
+    pub(crate) fn rank(name: &str) -> impl Ord + use<> {
+        kube::core::Version::parse(name).priority()
+    }
+}
+
 impl Resource {
     pub(crate) fn version(&self, name: &str) -> Option<&Version> {
         self.versions.iter().find(|version| *version.name == *name)

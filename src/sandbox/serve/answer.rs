@@ -4,7 +4,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::body::Body;
+use super::body::{Body, whole};
 use crate::sandbox::failure::Failure;
 
 /// Warnings longer than all of this together are left out, as upstream does.
@@ -12,7 +12,7 @@ const LONGEST_WARNINGS: usize = 4096;
 
 pub(super) fn json(code: u16, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
-        Ok(bytes) => new(code, "application/json", Body::whole(bytes)),
+        Ok(bytes) => new(code, "application/json", whole(bytes)),
         Err(error) => refused(&Failure::internal(error)),
     }
 }
@@ -27,7 +27,7 @@ pub(super) fn json_as(code: u16, content: &'static str, value: &impl Serialize) 
 }
 
 pub(super) fn text(code: u16, text: impl Into<String>) -> Response<Body> {
-    new(code, "text/plain; charset=utf-8", Body::whole(text.into()))
+    new(code, "text/plain; charset=utf-8", whole(text.into()))
 }
 
 /// What upstream says of a path that nobody serves.
@@ -44,7 +44,7 @@ pub(super) fn no_such_resource() -> Response<Body> {
     ))
 }
 
-pub(super) fn refused(failure: &Failure) -> Response<Body> {
+pub(crate) fn refused(failure: &Failure) -> Response<Body> {
     let mut answer = json(failure.code, &failure.status());
     if let Some(seconds) = failure.details.retry_after_seconds {
         answer.headers_mut().insert(RETRY_AFTER, seconds.into());

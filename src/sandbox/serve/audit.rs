@@ -1,13 +1,19 @@
 //! Requests that write go into the journal.
 
+use std::sync::Arc;
+
 use super::Call;
 use super::body::Body;
 use super::route::Asked;
-use crate::sandbox::access::Access;
 use crate::sandbox::api::Write;
 
 /// Remembers the request if it writes.
-pub(super) fn note(access: &Access, call: &Call<'_>, asked: &Asked, answer: &http::Response<Body>) {
+pub(super) fn note(
+    call: &Call<'_>,
+    impersonator: Option<Arc<str>>,
+    asked: &Asked,
+    answer: &http::Response<Body>,
+) {
     let Some(place) = asked.place() else { return };
     if !matches!(
         call.verb,
@@ -16,8 +22,8 @@ pub(super) fn note(access: &Access, call: &Call<'_>, asked: &Asked, answer: &htt
         return;
     }
     let user = call.user.name.to_string();
-    let (user, as_user) = match impersonator(access, call, asked) {
-        Some(asking) => (asking, Some(user)),
+    let (user, as_user) = match impersonator {
+        Some(asking) => (asking.to_string(), Some(user)),
         None => (user, None),
     };
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -37,17 +43,3 @@ pub(super) fn note(access: &Access, call: &Call<'_>, asked: &Asked, answer: &htt
 /// The name of what an answer says was made.
 #[derive(Debug, Clone)]
 pub(super) struct Made(pub(super) String);
-
-/// Who asked, when he asked as somebody else.
-fn impersonator(access: &Access, call: &Call<'_>, asked: &Asked) -> Option<String> {
-    if !call.headers.contains_key("impersonate-user") {
-        return None;
-    }
-    let headers = call.headers.get_all(http::header::AUTHORIZATION);
-    let headers = headers
-        .iter()
-        .map(|value| (http::header::AUTHORIZATION, value.clone()))
-        .collect();
-    let user = access.authenticate(&headers, &asked.attributes()).ok()?;
-    Some(user.name.to_string())
-}

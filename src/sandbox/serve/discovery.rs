@@ -1,6 +1,6 @@
 //! Which kinds the server says it has: legacy discovery, one document per group and version, and the aggregated one.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -289,16 +289,15 @@ fn group_value((name, versions): &Group<'_>) -> Value {
 }
 
 fn groups(registry: &Registry, root: Root) -> Vec<Group<'_>> {
-    let mut groups: BTreeMap<&str, BTreeMap<Reverse<Rank<'_>>, Kinds<'_>>> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, BTreeMap<&str, Kinds<'_>>> = BTreeMap::new();
     for resource in registry.all() {
         if resource.group.is_empty() != (root == Root::Core) {
             continue;
         }
+        let versions = groups.entry(&resource.group).or_default();
         for version in &resource.versions {
-            groups
-                .entry(&resource.group)
-                .or_default()
-                .entry(Reverse(Rank(&version.name)))
+            versions
+                .entry(&version.name)
                 .or_default()
                 .push((resource, version));
         }
@@ -306,8 +305,9 @@ fn groups(registry: &Registry, root: Root) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = groups
         .into_iter()
         .map(|(name, versions)| {
-            let versions = versions.into_iter().map(|(Reverse(Rank(name)), of)| (name, of));
-            (name, versions.collect())
+            let mut versions: Vec<_> = versions.into_iter().collect();
+            versions.sort_by_key(|(version, _)| Reverse(Version::rank(version)));
+            (name, versions)
         })
         .collect();
     // Stable: those that are not listed stay ordered by name.
@@ -326,39 +326,5 @@ fn join(group: &str, version: &str) -> String {
         version.to_owned()
     } else {
         format!("{group}/{version}")
-    }
-}
-
-/// Versions in Kubernetes' order: `v2`, `v1`, `v1beta2`, `v1beta1`, `v1alpha1`, and then others by name.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Rank<'a>(pub(crate) &'a str);
-
-impl Rank<'_> {
-    /// Stability, major, minor.
-    fn parts(&self) -> Option<(u8, u32, u32)> {
-        let rest = self.0.strip_prefix('v')?;
-        let (stability, mark) = match rest {
-            _ if rest.contains("alpha") => (0, "alpha"),
-            _ if rest.contains("beta") => (1, "beta"),
-            _ => return Some((2, rest.parse().ok()?, 0)),
-        };
-        let (major, minor) = rest.split_once(mark)?;
-        Some((stability, major.parse().ok()?, minor.parse().ok()?))
-    }
-}
-
-impl Ord for Rank<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self.parts(), other.parts()) {
-            (None, None) => other.0.cmp(self.0),
-            // Equal parts of different texts, like `v01` and `v1`.
-            (own, others) => own.cmp(&others).then_with(|| other.0.cmp(self.0)),
-        }
-    }
-}
-
-impl PartialOrd for Rank<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::discovery::{self, Rank, Root};
+use super::discovery::{self, Root};
 use super::openapi;
 use crate::sandbox::kinds::{Origin, Registry, Resource, Version, builtin};
 
@@ -41,7 +41,7 @@ fn versions_are_ranked_as_kubernetes_ranks_them() {
     let mut versions = [
         "v1alpha1", "other", "v2", "v1beta2", "v10", "v1", "v1beta10", "else",
     ];
-    versions.sort_by(|one, another| Rank(another).cmp(&Rank(one)));
+    versions.sort_by_key(|version| std::cmp::Reverse(Version::rank(version)));
     assert_eq!(
         versions,
         [

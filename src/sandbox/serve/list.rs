@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::negotiate::{Form, List};
 use super::query::{Query, invalid};
-use super::table::{self, Include};
+use super::table;
 use super::{Call, answer, verbs};
 use crate::sandbox::api::{Selection, Target};
 use crate::sandbox::failure::{Cause, Failure};
@@ -55,9 +55,9 @@ pub(super) fn selection(query: &Query, target: &Target) -> Result<Selection, Fai
     Selection::parse(target, query.text("labelSelector"), query.text("fieldSelector"))
 }
 
-/// What of the objects comes with the rows of a table.
-pub(super) fn include(query: &Query) -> Include {
-    Include::parse(query.text("includeObject")).unwrap_or_default()
+/// Whether the whole objects come with the rows of a table.
+pub(super) fn wants_objects(query: &Query) -> bool {
+    query.text("includeObject") == "Object"
 }
 
 /// Objects as a table.
@@ -69,7 +69,7 @@ pub(super) fn table(
     metadata: Value,
 ) -> Response<Body> {
     let now = call.server.clock().now();
-    let mut table = table::table(target, items, now, include(call.query));
+    let mut table = table::table(target, items, now, wants_objects(call.query));
     table["metadata"] = metadata;
     answer::json(code, &table)
 }

@@ -33,10 +33,13 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, Response};
 use hyper::body::Bytes;
 
-pub(crate) use body::Body;
+pub(crate) use answer::refused;
+pub use body::Body;
+#[cfg(test)]
+pub(crate) use body::whole;
 pub(crate) use logs::Logs;
 
-use super::access::{Access, User};
+use super::access::User;
 use super::api::{Server, Target, Write};
 use super::failure::Failure;
 use super::kinds::Origin;
@@ -50,7 +53,6 @@ pub(crate) struct Http(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     server: Server,
-    access: Access,
     logs: Logs,
 }
 
@@ -58,7 +60,6 @@ struct Inner {
 #[derive(Debug)]
 struct Call<'a> {
     server: &'a Server,
-    access: &'a Access,
     logs: &'a Logs,
     user: &'a User,
     verb: &'static str,
@@ -69,13 +70,13 @@ struct Call<'a> {
 
 impl Http {
     #[cfg(test)]
-    pub(crate) fn new(server: Server, access: Access) -> Self {
-        Self::with_logs(server, access, Logs::default())
+    pub(crate) fn new(server: Server) -> Self {
+        Self::with_logs(server, Logs::default())
     }
 
     /// The same where something runs.
-    pub(crate) fn with_logs(server: Server, access: Access, logs: Logs) -> Self {
-        Self(Arc::new(Inner { server, access, logs }))
+    pub(crate) fn with_logs(server: Server, logs: Logs) -> Self {
+        Self(Arc::new(Inner { server, logs }))
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -88,35 +89,31 @@ impl Http {
     }
 
     /// Answers a request. A watch's answer comes at once, and its body as long as it is read.
-    #[expect(
-        clippy::unused_async,
-        reason = "answering may wait one day; the callers should not change then"
-    )]
-    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
+    pub(crate) fn answer(&self, request: Request<Bytes>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default());
         let asked = Asked::read(&parts.method, parts.uri.path(), &query);
-        let user = match self.0.access.authenticate(&parts.headers, &asked.attributes()) {
-            Ok(user) => user,
+        let access = self.0.server.access();
+        let caller = match access.authenticate(&parts.headers) {
+            Ok(caller) => caller,
             Err(failure) => return answer::refused(&failure),
         };
         let call = Call {
             server: &self.0.server,
-            access: &self.0.access,
             logs: &self.0.logs,
-            user: &user,
+            user: &caller.user,
             verb: asked.verb,
             query: &query,
             headers: &parts.headers,
             body: &body,
         };
-        let answer = match self.0.access.authorize(&user, &asked.attributes()) {
+        let answer = match access.authorize(&caller.user, &asked.attributes()) {
             Ok(()) => call
                 .carry_out(&asked)
                 .unwrap_or_else(|failure| answer::refused(&failure)),
             Err(failure) => answer::refused(&failure),
         };
-        audit::note(&self.0.access, &call, &asked, &answer);
+        audit::note(&call, caller.impersonator, &asked, &answer);
         answer
     }
 }

@@ -166,49 +166,14 @@ fn kind(resource: &Resource, version: &Version, kind: &str) -> Value {
     json!({"group": &*resource.group, "version": &*version.name, "kind": kind})
 }
 
-/// Query parameters that kubectl looks for before it uses them.
-const WRITES: &[&str] = &["dryRun", "fieldManager", "fieldValidation"];
-const READS: &[&str] = &["labelSelector", "fieldSelector", "limit", "continue", "watch"];
-
+/// kubectl finds kinds by their paths, and reads from the parameters of a patch what a server understands.
 fn put_paths(paths: &mut Map<String, Value>, document: &str, resource: &Resource, version: &Version) {
-    let has = |verb: &str| version.verbs.iter().any(|known| **known == *verb);
-    let operation = |action: &str, parameters: &[&str]| {
-        let parameters = parameters.iter().map(
-            |name| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}}),
-        );
-        json!({
-            "parameters": parameters.collect::<Vec<Value>>(),
-            "responses": {"200": {"description": "OK"}},
-            "x-kubernetes-action": action,
-            KIND: kind(resource, version, &resource.kind),
-        })
-    };
-    let mut put = |path: &str, verb: &str, method: &str, operation: Value| {
-        if has(verb) {
-            paths.entry(path.to_owned()).or_insert_with(|| json!({}))[method] = operation;
-        }
-    };
-    let place = if resource.namespaced {
-        "/namespaces/{namespace}"
-    } else {
-        ""
-    };
-    let all = format!("/{document}/{}", resource.plural);
-    let collection = format!("/{document}{place}/{}", resource.plural);
-    let object = format!("{collection}/{{name}}");
-    put(&all, "list", "get", operation("list", READS));
-    put(&collection, "list", "get", operation("list", READS));
-    put(&collection, "create", "post", operation("post", WRITES));
-    put(
-        &collection,
-        "deletecollection",
-        "delete",
-        operation("deletecollection", READS),
-    );
-    put(&object, "get", "get", operation("get", &[]));
-    put(&object, "update", "put", operation("put", WRITES));
-    put(&object, "delete", "delete", operation("delete", &["dryRun"]));
-    let mut patch = operation("patch", &["dryRun", "fieldManager", "fieldValidation", "force"]);
+    if !version.verbs.iter().any(|known| **known == *"patch") {
+        return;
+    }
+    let parameters = ["dryRun", "fieldManager", "fieldValidation", "force"];
+    let parameters =
+        parameters.map(|name| json!({"name": name, "in": "query", "schema": {"type": "string"}}));
     let strategic = (resource.origin == Origin::BuiltIn).then_some("application/strategic-merge-patch+json");
     let understood = [
         "application/apply-patch+yaml",
@@ -220,6 +185,18 @@ fn put_paths(paths: &mut Map<String, Value>, document: &str, resource: &Resource
         .chain(strategic)
         .map(|content| (content.to_owned(), json!({"schema": {"type": "object"}})))
         .collect();
-    patch["requestBody"] = json!({"content": content, "required": true});
-    put(&object, "patch", "patch", patch);
+    let patch = json!({
+        "parameters": parameters,
+        "requestBody": {"content": content, "required": true},
+        "responses": {"200": {"description": "OK"}},
+        "x-kubernetes-action": "patch",
+        KIND: kind(resource, version, &resource.kind),
+    });
+    let place = if resource.namespaced {
+        "/namespaces/{namespace}"
+    } else {
+        ""
+    };
+    let path = format!("/{document}{place}/{}/{{name}}", resource.plural);
+    paths.insert(path, json!({"patch": patch}));
 }

@@ -1,5 +1,7 @@
 //! The query of a request.
 
+use percent_encoding::percent_decode_str;
+
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::write::FieldValidation;
 
@@ -9,12 +11,13 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn parse(text: &str) -> Self {
+        let text = text.replace('+', " ");
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         Self(
             pairs
                 .map(|pair| {
                     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-                    (decode(name, true), decode(value, true))
+                    (decode(name), decode(value))
                 })
                 .collect(),
         )
@@ -88,24 +91,6 @@ pub(super) fn invalid(options: &str, field: &str, reason: &'static str, message:
 }
 
 /// Undoes percent-encoding; what is not UTF-8 then is replaced.
-pub(super) fn decode(text: &str, plus_is_space: bool) -> String {
-    if !text.contains(['%', '+']) {
-        return text.to_owned();
-    }
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = || u8::from_str_radix(text.get(at + 1..at + 3)?, 16).ok();
-        match byte {
-            b'%' if hex().is_some() => {
-                decoded.extend(hex());
-                at += 2;
-            }
-            b'+' if plus_is_space => decoded.push(b' '),
-            other => decoded.push(other),
-        }
-        at += 1;
-    }
-    String::from_utf8(decoded).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+pub(super) fn decode(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }

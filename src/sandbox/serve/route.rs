@@ -34,7 +34,7 @@ impl Asked {
         let parts: Vec<String> = path
             .split('/')
             .filter(|part| !part.is_empty())
-            .map(|part| decode(part, false))
+            .map(|part| decode(part))
             .collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let place = match parts.as_slice() {
@@ -93,7 +93,6 @@ impl Asked {
             Some(place) => Attributes::Resource {
                 verb: self.verb,
                 group: &place.group,
-                version: &place.version,
                 resource: &place.resource,
                 subresource: &place.subresource,
                 namespace: &place.namespace,

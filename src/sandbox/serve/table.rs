@@ -7,30 +7,9 @@ use crate::sandbox::api::Target;
 use crate::sandbox::kinds::columns;
 use crate::sandbox::object::Object;
 
-/// `includeObject`: what of the object comes with its row.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Include {
-    None,
-    #[default]
-    Metadata,
-    Object,
-}
-
-impl Include {
-    /// None: not a value that the parameter may have.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        match text {
-            "" | "Metadata" => Some(Self::Metadata),
-            "None" => Some(Self::None),
-            "Object" => Some(Self::Object),
-            _ => None,
-        }
-    }
-}
-
-/// A Table of objects in the version that was asked for. Its `metadata` (resourceVersion, continue) is the caller's to
+/// A Table of objects in the version that was asked for, each whole or as its metadata. Its `metadata` (resourceVersion, continue) is the caller's to
 /// fill, and so is leaving out `columnDefinitions` after a watch's first event.
-pub(crate) fn table(target: &Target, objects: &[Object], now: Timestamp, include: Include) -> Value {
+pub(crate) fn table(target: &Target, objects: &[Object], now: Timestamp, whole: bool) -> Value {
     let version = target.resource.version(&target.version);
     let columns = match (&*target.subresource, version) {
         ("scale", _) | (_, None) => columns::of_scale(),
@@ -43,10 +22,10 @@ pub(crate) fn table(target: &Target, objects: &[Object], now: Timestamp, include
             if let Some(conditions) = conditions(target, object) {
                 row["conditions"] = conditions;
             }
-            row["object"] = match include {
-                Include::None => Value::Null,
-                Include::Metadata => metadata(object),
-                Include::Object => (**object).clone(),
+            row["object"] = if whole {
+                (**object).clone()
+            } else {
+                metadata(object)
             };
             row
         })

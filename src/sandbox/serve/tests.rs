@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::clock::{Clock, parse_timestamp};
-use crate::sandbox::access::Subject;
+use crate::sandbox::access::{Access, Subject};
 use crate::sandbox::kinds::builtin;
 use crate::sandbox::store::Store;
 
@@ -32,7 +32,7 @@ fn world() -> World {
     let token = access.issue(&admin, &[], Duration::from_hours(1)).text;
     let server = Server::new(store, builtin(), clock, access.clone());
     World {
-        http: Http::new(server, access),
+        http: Http::new(server),
         token,
     }
 }
@@ -53,7 +53,7 @@ impl World {
         self
     }
 
-    async fn raw(&self, line: &str, body: Value, accept: &str) -> Response<Body> {
+    fn raw(&self, line: &str, body: Value, accept: &str) -> Response<Body> {
         let (method, path) = line.split_once(' ').unwrap();
         let (method, content) = match method {
             "APPLY" => ("PATCH", "application/apply-patch+yaml"),
@@ -73,11 +73,11 @@ impl World {
             .header(ACCEPT, accept)
             .body(Bytes::from(body))
             .unwrap();
-        self.http.answer(request).await
+        self.http.answer(request)
     }
 
     async fn ask(&self, line: &str, body: Value) -> (u16, Value) {
-        let answer = self.raw(line, body, "application/json").await;
+        let answer = self.raw(line, body, "application/json");
         let code = answer.status().as_u16();
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
@@ -85,9 +85,7 @@ impl World {
     }
 
     async fn watch(&self, path: &str) -> Lines {
-        let answer = self
-            .raw(&format!("GET {path}"), Value::Null, "application/json")
-            .await;
+        let answer = self.raw(&format!("GET {path}"), Value::Null, "application/json");
         assert_eq!(answer.status(), 200);
         Lines {
             body: answer.into_body(),
@@ -356,19 +354,17 @@ async fn metadata_alone_is_answered_to_who_wants_no_more() {
     let world = world().with_namespace().await;
     world.ask(&format!("POST {MAPS}"), configmap("web")).await;
     let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-    let answer = world.raw(&format!("GET {MAPS}"), Value::Null, accept).await;
+    let answer = world.raw(&format!("GET {MAPS}"), Value::Null, accept);
     let bytes = answer.into_body().collect().await.unwrap().to_bytes();
     let list: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(list["kind"], "PartialObjectMetadataList");
     assert_eq!(list["items"][0]["kind"], "PartialObjectMetadata");
     assert_eq!(list["items"][0]["data"], Value::Null);
-    let answer = world
-        .raw(
-            &format!("GET {MAPS}"),
-            Value::Null,
-            "application/vnd.kubernetes.protobuf",
-        )
-        .await;
+    let answer = world.raw(
+        &format!("GET {MAPS}"),
+        Value::Null,
+        "application/vnd.kubernetes.protobuf",
+    );
     assert_eq!(answer.status(), 406);
 }
 

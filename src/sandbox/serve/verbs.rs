@@ -97,8 +97,9 @@ fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     if target.resource.origin == Origin::Virtual {
         let body = parse(call.body)?;
         let review = call
-            .access
-            .review(call.user, &target.resource.plural, namespace, body)?;
+            .server
+            .access()
+            .review(call.user, &target.resource.plural, body)?;
         return Ok(answer::json(201, &review));
     }
     if target.is("", "serviceaccounts") && &*target.subresource == "token" {
@@ -109,7 +110,10 @@ fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
         }
         let writer = writer(call, "CreateOptions")?;
         call.server.admit_action(&writer, target, &body)?;
-        let token = call.access.request_token(namespace, &target.name, body)?;
+        let token = call
+            .server
+            .access()
+            .request_token(namespace, &target.name, body)?;
         return Ok(answer::json(201, &token));
     }
     if target.subresource.is_empty() != target.name.is_empty() {

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::body::Body;
+use super::body::{self, Body};
 use super::negotiate::{Form, Shown};
 use super::query::{Query, invalid};
-use super::table::{self, Include};
+use super::table;
 use super::{Call, answer, list, verbs};
 use crate::sandbox::api::{Follow, Seen, Server, Target};
 use crate::sandbox::failure::Failure;
@@ -33,7 +33,8 @@ struct Watching {
     server: Server,
     target: Target,
     form: Form,
-    include: Include,
+    /// Tables come with whole objects.
+    with_objects: bool,
     follow: Follow,
     kinds: watch::Receiver<()>,
     /// When a bookmark is due; None: the client wants none.
@@ -68,7 +69,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         Ok(follow) => follow,
         Err(compacted) => {
             let line = expired(from, compacted.oldest);
-            return Ok(answer::lines(Body::whole(line)));
+            return Ok(answer::lines(body::whole(line)));
         }
     };
     let now = Instant::now();
@@ -76,7 +77,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         server: call.server.clone(),
         target: target.clone(),
         form,
-        include: list::include(call.query),
+        with_objects: list::wants_objects(call.query),
         follow,
         kinds: call.server.kinds_changed(),
         bookmark: bookmarks.then(|| now + BOOKMARK_EVERY),
@@ -97,7 +98,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
         let line = watching.next().await?;
         Some((line, watching))
     });
-    Ok(answer::lines(Body::lines(first.chain(rest))))
+    Ok(answer::lines(body::lines(first.chain(rest))))
 }
 
 fn check(query: &Query) -> Result<(), Failure> {
@@ -191,7 +192,7 @@ impl Watching {
         if self.form == Form::Table {
             let items = [Object::clone(object)];
             let now = self.server.clock().now();
-            let mut table = table::table(&self.target, &items, now, self.include);
+            let mut table = table::table(&self.target, &items, now, self.with_objects);
             table["metadata"] = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
             if !first && let Value::Object(table) = &mut table {
                 table.remove("columnDefinitions");

@@ -1,21 +1,10 @@
 //! Cells that many kinds share, and how upstream writes durations, labels and selectors.
 
+use std::borrow::Borrow;
+
 use serde_json::Value;
 
 use crate::model::clock::{Timestamp, parse_timestamp};
-use crate::sandbox::object;
-
-pub(super) fn name(object: &Value, _: Timestamp) -> Value {
-    object::name(object).into()
-}
-
-pub(super) fn age(object: &Value, now: Timestamp) -> Value {
-    since(&object["metadata"]["creationTimestamp"], now).into()
-}
-
-pub(super) fn created(object: &Value, _: Timestamp) -> Value {
-    object["metadata"]["creationTimestamp"].clone()
-}
 
 /// What a custom kind's column shows of a value: null where the type isn't the column's.
 pub(super) fn of_custom(kind: &str, value: &Value, now: Timestamp) -> Value {
@@ -25,14 +14,7 @@ pub(super) fn of_custom(kind: &str, value: &Value, now: Timestamp) -> Value {
             Value::String(_) => value.clone(),
             other => other.to_string().into(),
         },
-        "integer" => {
-            let cut = || {
-                value
-                    .as_f64()
-                    .and_then(|number| format!("{:.0}", number.trunc()).parse().ok())
-            };
-            value.as_i64().or_else(cut).into()
-        }
+        "integer" => value.as_i64().into(),
         "number" => value.as_f64().into(),
         "boolean" => value.as_bool().into(),
         "date" => match value {
@@ -50,14 +32,6 @@ pub(super) fn at<'a>(object: &'a Value, pointer: &str) -> &'a str {
         .pointer(pointer)
         .and_then(Value::as_str)
         .unwrap_or_default()
-}
-
-/// The text at a JSON pointer, or another when it is absent or empty.
-pub(super) fn or<'a>(object: &'a Value, pointer: &str, instead: &'a str) -> Value {
-    match at(object, pointer) {
-        "" => instead.into(),
-        text => text.into(),
-    }
 }
 
 /// The number at a JSON pointer; 0 when there is none.
@@ -109,12 +83,6 @@ pub(super) fn since(time: &Value, now: Timestamp) -> String {
     }
 }
 
-/// The seconds between two times of an object.
-pub(super) fn between(from: &Value, to: &Value) -> Option<i64> {
-    let time = |value: &Value| parse_timestamp(value.as_str()?).ok();
-    Some(time(to)?.duration_since(time(from)?).as_secs())
-}
-
 /// Two or three digits that matter: `45s`, `3m20s`, `5h`, `2d3h`, `400d`.
 pub(super) fn duration(seconds: i64) -> String {
     const MINUTE: i64 = 60;
@@ -142,20 +110,15 @@ pub(super) fn duration(seconds: i64) -> String {
 
 /// `a=1,b=2`, or `<none>`.
 pub(super) fn labels(labels: Option<&Value>) -> String {
-    let pairs: Vec<String> = labels
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={}", plain(value)))
-        .collect();
-    none_if_empty(pairs.join(","))
+    let labels = labels.and_then(Value::as_object).into_iter().flatten();
+    none_if_empty(joined(
+        labels.map(|(key, value)| format!("{key}={}", plain(value))),
+        ",",
+    ))
 }
 
 /// A label selector in one line, `app=web,tier in (a,b),!gone`; empty when it selects all.
-pub(super) fn selector(selector: Option<&Value>) -> String {
-    let Some(selector) = selector else {
-        return String::new();
-    };
+pub(super) fn selector(selector: &Value) -> String {
     let mut parts: Vec<(String, String)> = Vec::new();
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
         parts.push((key.clone(), format!("{key}={}", plain(value))));
@@ -174,8 +137,11 @@ pub(super) fn selector(selector: Option<&Value>) -> String {
         parts.push((key, text));
     }
     parts.sort();
-    let parts: Vec<String> = parts.into_iter().map(|(_, text)| text).collect();
-    parts.join(",")
+    joined(parts.into_iter().map(|(_, text)| text), ",")
+}
+
+pub(super) fn joined<T: Borrow<str>>(texts: impl IntoIterator<Item = T>, separator: &str) -> String {
+    texts.into_iter().collect::<Vec<T>>().join(separator)
 }
 
 pub(super) fn none_if_empty(text: String) -> String {
@@ -183,14 +149,5 @@ pub(super) fn none_if_empty(text: String) -> String {
         "<none>".to_owned()
     } else {
         text
-    }
-}
-
-/// The first few, and how many more: `a,b,c + 2 more...`
-pub(super) fn few(all: &[String], shown: usize, separator: &str) -> String {
-    let text = all[..all.len().min(shown)].join(separator);
-    match all.len().saturating_sub(shown) {
-        0 => text,
-        more => format!("{text} + {more} more..."),
     }
 }

@@ -2,86 +2,86 @@
 
 use serde_json::Value;
 
-use super::cell::{at, condition, count, is_true, items, or, size};
-use super::{AGE, Computed, NAME, cell, text, wide};
+use super::cell::{at, condition, count, is_true, items, since, size};
 use crate::model::clock::Timestamp;
 use crate::sandbox::object;
-
-pub(super) const PODS: &[Computed] = &[
-    NAME,
-    text("Ready", |pod, _| {
-        let seen = Seen::of(pod);
-        format!("{}/{}", seen.ready, seen.total).into()
-    }),
-    text("Status", |pod, _| Seen::of(pod).reason.into()),
-    text("Restarts", restarts),
-    AGE,
-    wide("IP", |pod, _| or(pod, "/status/podIPs/0/ip", "<none>")),
-    wide("Node", |pod, _| or(pod, "/spec/nodeName", "<none>")),
-    wide("Nominated Node", |pod, _| {
-        or(pod, "/status/nominatedNodeName", "<none>")
-    }),
-    wide("Readiness Gates", gates),
-];
 
 /// What is read from the containers' statuses.
 #[derive(Debug, Default)]
 struct Seen {
     ready: usize,
-    total: usize,
     restarts: i64,
     /// When the last restarted container had ended, as RFC 3339: such times compare as texts.
     last_restart: String,
     reason: String,
 }
 
+pub(super) fn ready(pod: &Value, _: Timestamp) -> Value {
+    let sidecars = items(pod, "/spec/initContainers").filter(|container| is_sidecar(container));
+    let total = size(pod, "/spec/containers") + sidecars.count();
+    format!("{}/{total}", Seen::of(pod).ready).into()
+}
+
+pub(super) fn status(pod: &Value, _: Timestamp) -> Value {
+    let phase = at(pod, "/status/phase");
+    if object::is_deleting(pod) && !matches!(phase, "Succeeded" | "Failed") {
+        return "Terminating".into();
+    }
+    Seen::of(pod).reason.into()
+}
+
+pub(super) fn restarts(pod: &Value, now: Timestamp) -> Value {
+    let seen = Seen::of(pod);
+    if seen.restarts == 0 || seen.last_restart.is_empty() {
+        return seen.restarts.to_string().into();
+    }
+    let ago = since(&seen.last_restart.into(), now);
+    format!("{} ({ago} ago)", seen.restarts).into()
+}
+
+pub(super) fn gates(pod: &Value, _: Timestamp) -> Value {
+    let total = size(pod, "/spec/readinessGates");
+    if total == 0 {
+        return "<none>".into();
+    }
+    let open = items(pod, "/spec/readinessGates").filter(|gate| is_true(pod, at(gate, "/conditionType")));
+    format!("{}/{total}", open.count()).into()
+}
+
 impl Seen {
     fn of(pod: &Value) -> Self {
-        let phase = at(pod, "/status/phase");
-        let sidecars = items(pod, "/spec/initContainers").filter(|container| is_sidecar(container));
+        let gated = condition(pod, "PodScheduled").is_some_and(|found| found["reason"] == "SchedulingGated");
+        let reason = match at(pod, "/status/reason") {
+            _ if gated => "SchedulingGated",
+            "" => at(pod, "/status/phase"),
+            reason => reason,
+        };
         let mut seen = Self {
-            total: size(pod, "/spec/containers") + sidecars.count(),
-            reason: match at(pod, "/status/reason") {
-                "" => phase.to_owned(),
-                reason => reason.to_owned(),
-            },
+            reason: reason.to_owned(),
             ..Self::default()
         };
-        if condition(pod, "PodScheduled").is_some_and(|found| found["reason"] == "SchedulingGated") {
-            "SchedulingGated".clone_into(&mut seen.reason);
-        }
-        let mut of_sidecars = Self::default();
-        let initializing = seen.read_init_containers(pod, &mut of_sidecars);
-        if !initializing || is_true(pod, "Initialized") {
-            seen.restarts = of_sidecars.restarts;
-            seen.last_restart = of_sidecars.last_restart;
+        if !seen.is_initializing(pod) {
+            // From now on only those count that stay.
+            (seen.restarts, seen.last_restart) = (0, String::new());
             seen.read_containers(pod);
-        }
-        if object::is_deleting(pod) {
-            if at(pod, "/status/reason") == "NodeLost" {
-                "Unknown".clone_into(&mut seen.reason);
-            } else if !matches!(phase, "Succeeded" | "Failed") {
-                "Terminating".clone_into(&mut seen.reason);
-            }
         }
         seen
     }
 
     /// Whether init containers still run, or one of them failed.
-    fn read_init_containers(&mut self, pod: &Value, of_sidecars: &mut Self) -> bool {
+    fn is_initializing(&mut self, pod: &Value) -> bool {
+        let sidecar = |status: &Value| {
+            items(pod, "/spec/initContainers")
+                .any(|container| container["name"] == status["name"] && is_sidecar(container))
+        };
         for (index, status) in items(pod, "/status/initContainerStatuses").enumerate() {
             self.count_restarts(status);
-            let sidecar = items(pod, "/spec/initContainers")
-                .any(|container| container["name"] == status["name"] && is_sidecar(container));
-            if sidecar {
-                of_sidecars.count_restarts(status);
-            }
             let ended = &status["state"]["terminated"];
             let waits = at(status, "/state/waiting/reason");
             if ended["exitCode"] == 0 {
                 continue;
             }
-            if sidecar && status["started"] == true {
+            if status["started"] == true && sidecar(status) {
                 self.ready += usize::from(status["ready"] == true);
                 continue;
             }
@@ -99,7 +99,6 @@ impl Seen {
 
     fn read_containers(&mut self, pod: &Value) {
         let mut running = false;
-        let mut failed = None;
         // The first container's word wins.
         for status in items(pod, "/status/containerStatuses").rev() {
             self.count_restarts(status);
@@ -109,22 +108,18 @@ impl Seen {
                 waits.clone_into(&mut self.reason);
             } else if state["terminated"].is_object() {
                 self.reason = end_of(&state["terminated"]);
-                if count(state, "/terminated/exitCode") != 0 {
-                    failed = Some(self.reason.clone());
-                }
             } else if status["ready"] == true && state["running"].is_object() {
                 running = true;
                 self.ready += 1;
             }
         }
-        if self.reason == "Completed" {
-            if running && is_true(pod, "Ready") {
-                "Running".clone_into(&mut self.reason);
-            } else if let Some(failed) = failed {
-                self.reason = failed;
-            } else if running {
-                "NotReady".clone_into(&mut self.reason);
-            }
+        if running && self.reason == "Completed" {
+            let word = if is_true(pod, "Ready") {
+                "Running"
+            } else {
+                "NotReady"
+            };
+            word.clone_into(&mut self.reason);
         }
     }
 
@@ -148,22 +143,4 @@ fn end_of(terminated: &Value) -> String {
         ("", signal) => format!("Signal:{signal}"),
         (reason, _) => reason.to_owned(),
     }
-}
-
-fn restarts(pod: &Value, now: Timestamp) -> Value {
-    let seen = Seen::of(pod);
-    if seen.restarts == 0 || seen.last_restart.is_empty() {
-        return seen.restarts.to_string().into();
-    }
-    let ago = cell::since(&seen.last_restart.into(), now);
-    format!("{} ({ago} ago)", seen.restarts).into()
-}
-
-fn gates(pod: &Value, _: Timestamp) -> Value {
-    let total = size(pod, "/spec/readinessGates");
-    if total == 0 {
-        return "<none>".into();
-    }
-    let open = items(pod, "/spec/readinessGates").filter(|gate| is_true(pod, at(gate, "/conditionType")));
-    format!("{}/{total}", open.count()).into()
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::path::Path;
 use super::{Columns, cell};
 use crate::model::clock::Timestamp;
+use crate::sandbox::failure::qualified;
 use crate::sandbox::kinds::{Column, Origin, Resource, Version};
 
 fn now() -> Timestamp {
@@ -14,7 +15,7 @@ fn now() -> Timestamp {
 
 /// The cells of a built-in kind, joined.
 fn shown(group: &str, plural: &str, object: &Value) -> String {
-    let cells = Columns::computed(super::built_in(group, plural)).cells(object, now());
+    let cells = Columns::computed(super::builtin::of(&qualified(group, plural))).cells(object, now());
     let cells = cells.as_array().unwrap().iter().map(cell::plain);
     cells.collect::<Vec<String>>().join(" | ")
 }
@@ -116,7 +117,7 @@ fn a_pod_that_is_deleted_terminates_unless_it_has_ended() {
     "metadata": {"name": "e"}, "type": "Normal", "reason": "R", "message": " m ", "lastTimestamp": null,
     "involvedObject": {"kind": "Pod", "name": "p"}, "eventTime": "2026-01-01T23:59:00.123456Z",
     "reportingComponent": "c", "reportingInstance": "i"}),
-    "59s | Normal | R | pod/p |  | c, i | m | 59s | 1 | e")]
+    "59s | Normal | R | pod/p | m")]
 #[case::quota("", "resourcequotas", json!({
     "metadata": {"name": "q"},
     "status": {"hard": {"pods": "3", "limits.cpu": "2", "count/x.y": "1"}, "used": {"pods": "1"}}}),
@@ -127,10 +128,6 @@ fn a_pod_that_is_deleted_terminates_unless_it_has_ended() {
         {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 80}}}]},
     "status": {"currentMetrics": [{"resource": {"current": {"averageUtilization": 30}}}], "currentReplicas": 2}}),
     "h | Deployment/d | cpu: 30%/80% | 1 | 5 | 2 | <unknown>")]
-#[case::slices("discovery.k8s.io", "endpointslices", json!({
-    "metadata": {"name": "s"}, "addressType": "IPv4", "ports": [{"port": 1}, {"name": "b"}],
-    "endpoints": [{"addresses": ["a", "b"]}, {"addresses": ["c"]}, {"addresses": ["d"]}]}),
-    "s | IPv4 | 1,b | a,b,c + 1 more... | <unknown>")]
 fn other_kinds_look_as_upstream(
     #[case] group: &str,
     #[case] plural: &str,
@@ -147,7 +144,7 @@ fn other_kinds_look_as_upstream(
     {"key": "n", "operator": "NotIn", "values": ["q"]}]}), "c,!d,n notin (q),z in (x,y)")]
 #[case(json!({}), "")]
 fn selectors_are_one_line(#[case] selector: Value, #[case] expected: &str) {
-    assert_eq!(cell::selector(Some(&selector)), expected);
+    assert_eq!(cell::selector(&selector), expected);
 }
 
 #[rstest]
@@ -156,12 +153,8 @@ fn selectors_are_one_line(#[case] selector: Value, #[case] expected: &str) {
 #[case(".metadata.annotations['a.b/c']", json!("dotted"))]
 #[case(".status.conditions[?(@.type==\"Ready\")].status", json!("True"))]
 #[case(".status.conditions[?(@.type=='Gone')].status", Value::Null)]
-#[case(".status.conditions[?(@.weight>1)].type", json!("Ready"))]
-#[case(".status.conditions[?(@.weight)].type", json!("Other"))]
 #[case(".status.conditions[0].type", json!("Other"))]
-#[case(".status.conditions[-1].type", json!("Ready"))]
 #[case(".status.conditions[*].type", json!("Other"))]
-#[case("..weight", json!(1))]
 #[case(".nowhere.at.all", Value::Null)]
 fn a_path_leads_to_its_first_value(#[case] path: &str, #[case] expected: Value) {
     let object = json!({
@@ -178,6 +171,7 @@ fn a_path_leads_to_its_first_value(#[case] path: &str, #[case] expected: Value) 
 #[case(".a[")]
 #[case(".a[1:2]")]
 #[case(".a[?(@.b=~'x')]")]
+#[case(".a[?(@.b>1)]")]
 #[case("..")]
 fn what_is_no_path_is_refused(#[case] path: &str) {
     assert_eq!(Path::parse(path), None);
