@@ -7,8 +7,8 @@ use libtest_mimic::{Completion, Failed, Trial};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Federation, Fleet, FleetOptions, Need, World, Write, skips_are_failures};
-use crate::observer::{Act, Observer};
+use crate::harness::{Federation, Fleet, FleetOptions, Need, World, skips_are_failures};
+use crate::observer::Observer;
 
 /// What all scenarios of one world stand on: one runtime, and one shared fleet once somebody asks for it.
 pub(crate) struct Stage {
@@ -79,20 +79,8 @@ impl Stage {
         };
         let members = fleet.members().iter();
         members
-            .flat_map(|member| observer.judge(member.name(), member.writes().into_iter().map(act)))
+            .flat_map(|member| observer.judge(member.name(), member.writes()))
             .collect()
-    }
-}
-
-fn act(write: Write) -> Act {
-    Act {
-        user: write.user,
-        verb: write.verb,
-        resource: write.resource,
-        subresource: write.subresource,
-        namespace: write.namespace,
-        name: write.name,
-        status: write.status,
     }
 }
 
