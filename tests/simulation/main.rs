@@ -23,6 +23,7 @@ mod kills;
 #[path = "../observer/mod.rs"]
 mod observer;
 mod orders;
+mod partial;
 mod rest;
 mod scale;
 mod shop;
