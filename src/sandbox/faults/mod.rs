@@ -195,9 +195,10 @@ impl Faults {
     /// Waits until a path is answered, or nothing is frozen.
     async fn thawed(&self, path: &str) {
         let mut frozen = self.0.frozen.subscribe();
-        let is_answered = |frozen: &Option<&str>| frozen.is_none_or(|ending| !path.ends_with(ending));
         // The sender lives as long as this.
-        let _ = frozen.wait_for(is_answered).await;
+        let _ = frozen
+            .wait_for(|frozen| frozen.is_none_or(|ending| !path.ends_with(ending)))
+            .await;
     }
 }
 

@@ -101,7 +101,7 @@ fn status<'a>(pod: &'a Value, container: &str) -> &'a Value {
 /// All of it was printed when the container started.
 fn stamped(text: &str, started: &str) -> String {
     text.split_inclusive('\n')
-        .map(|line| format!("{started} {line}"))
+        .flat_map(|line| [started, " ", line])
         .collect()
 }
 
