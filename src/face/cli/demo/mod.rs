@@ -37,11 +37,11 @@ use crate::sandbox::Listening;
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How often the table is looked at.
 const LOOK: Duration = Duration::from_millis(50);
-/// A hub waits the difference of these before it leads, in which an earlier leader's last writes would end. Here no
-/// other can have been: the hub API begins with this process.
+/// A hub waits the difference of the first two before it leads, and so long may a write take. No other hub can have
+/// been before, because the hub API begins with this process, and its writes go nowhere else.
 const ALONE: LeaseTimes = LeaseTimes {
     duration: Duration::from_secs(9),
-    renew_deadline: Duration::from_millis(8_900),
+    renew_deadline: Duration::from_secs(8),
     retry_period: Duration::from_secs(1),
 };
 /// Nodes renew their Leases as often as a kubelet does.
@@ -118,10 +118,10 @@ async fn show(
             }
         });
     }
-    progress.done(&format!("hub apply -f {}/policies", folder.path().display()));
+    let shown = wanted.dir.as_deref().unwrap_or(folder.path()).display();
+    progress.done(&format!("hub apply -f {shown}/policies"));
     for team in TEAMS {
-        let folder = folder.path().display();
-        progress.done(&format!("hub apply -f {folder}/{team} -n {team} --wait"));
+        progress.done(&format!("hub apply -f {shown}/{team} -n {team} --wait"));
     }
     spread(&fleet, &folder).await?;
     progress.done(&format!(
