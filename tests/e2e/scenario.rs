@@ -97,6 +97,16 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
+    fn new(name: &'static str, run: Run) -> Self {
+        Self {
+            name,
+            needs: vec![Need::Kubernetes],
+            soak: false,
+            only: None,
+            run,
+        }
+    }
+
     /// A scenario on the shared fleet. It keeps to names from `Fleet::namespace` and leaves the API servers alone.
     pub(crate) fn shared<F>(name: &'static str, scenario: F) -> Self
     where
@@ -107,13 +117,7 @@ impl Scenario {
             stage.runtime.block_on(scenario(&fleet));
             Ok(())
         };
-        Self {
-            name,
-            needs: vec![Need::Kubernetes],
-            soak: false,
-            only: None,
-            run: Box::new(run),
-        }
+        Self::new(name, Box::new(run))
     }
 
     /// A scenario on a fleet of its own, with which it may do anything.
@@ -133,13 +137,7 @@ impl Scenario {
                 Ok(())
             })
         };
-        Self {
-            name,
-            needs: vec![Need::Kubernetes],
-            soak: false,
-            only: None,
-            run: Box::new(run),
-        }
+        Self::new(name, Box::new(run))
     }
 
     /// A scenario without a fleet.
@@ -152,12 +150,10 @@ impl Scenario {
             Ok(())
         };
         Self {
-            name,
             needs: Vec::new(),
-            soak: false,
             // Once is enough.
             only: Some(World::Kubernetes),
-            run: Box::new(run),
+            ..Self::new(name, Box::new(run))
         }
     }
 
@@ -174,13 +170,7 @@ impl Scenario {
             stage.runtime.block_on(scenario(&fleet, &federation));
             Ok(())
         };
-        Self {
-            name,
-            needs: vec![Need::Kubernetes],
-            soak: false,
-            only: None,
-            run: Box::new(run),
-        }
+        Self::new(name, Box::new(run))
     }
 
     /// What it cannot do without, beside Kubernetes.
