@@ -89,7 +89,7 @@ fn a_port_in_use_is_said_and_leaves_no_folder_behind() {
 }
 
 #[test]
-fn a_demo_shows_the_shop_and_leaves_nothing_behind() {
+fn a_demo_shows_both_teams_and_leaves_nothing_behind() {
     let above = tempfile::tempdir().unwrap();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_hub"))
         .args(["demo", "--exit-when-ready", "--dir"])
@@ -103,9 +103,12 @@ fn a_demo_shows_the_shop_and_leaves_nothing_behind() {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(
-        table.contains("web                 9/3        3/3        3/3        3/3"),
-        "{table}"
-    );
+    for row in [
+        "shop       payments            2/2        2/2          ·          ·\n",
+        "shop       web                 9/3        3/3        3/3        3/3\n",
+        "blog       blog                2/1        1/1          ·        1/1\n",
+    ] {
+        assert!(table.contains(row), "{table}");
+    }
     assert_eq!(std::fs::read_dir(above.path()).unwrap().count(), 0);
 }

@@ -1,7 +1,7 @@
-//! `make demo-real`: a hub API and members of real Kubernetes on this machine, and a small shop that spreads over them.
+//! `make demo-real`: a hub API and members of real Kubernetes on this machine, and two small teams' work that spreads over them.
 //!
 //! ```text
-//! Fleet (etcd, API servers, …) ─► Federation (hub serve, 3 × hub join) ─► hub apply policies, shop ─► table, hints
+//! Fleet (etcd, API servers, …) ─► Federation (hub serve, 3 × hub join) ─► hub apply policies, shop, blog ─► table, hints
 //! ```
 //!
 //! It runs until Ctrl-C and leaves nothing behind but what cargo built. Nodes are played by kwok: Kubernetes is real,
@@ -22,13 +22,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use hanse::face::cli::spread::{Column, Spread, Watch};
+use futures::future::try_join_all;
+use hanse::face::cli::spread::{Column, Watch};
+use hanse::face::cli::tour::{TEAMS, tour};
 use harness::{ControlPlane, Federation, Fleet, FleetOptions, is_running};
 use tokio::signal::unix::{SignalKind, signal};
-
-const NAMESPACE: &str = "shop";
-const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/shop");
-const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/shop");
 
 /// A hub and members of real Kubernetes, with a shop spread over them.
 #[derive(Debug, Parser)]
@@ -102,16 +100,22 @@ async fn run(options: &Options) -> Result<(), Error> {
     );
     let federation = Federation::start(&fleet, &binary, &[]).await?;
 
-    println!("\n$ hub apply -f policies/shop -f examples/shop -n {NAMESPACE} --wait");
-    spread_the_shop(&fleet, &federation).await?;
+    println!("\n$ hub apply -f policies");
+    for team in TEAMS {
+        println!("$ hub apply -f examples/{team} -n {team} --wait");
+    }
+    spread(&fleet, &federation).await?;
     println!(
-        "\nThe shop runs where its policies say, {:.0} s after the start.",
+        "\nShop and blog run where their policies say, {:.0} s after the start.",
         started.elapsed().as_secs_f32()
     );
     if options.exit_when_ready {
         return Ok(());
     }
-    print!("{}", hints(&binary, &kubeconfigs.folder, fleet.members().len()));
+    let programs = binary.parent().unwrap_or(&binary);
+    let shop = Path::new("examples").join(TEAMS[0]);
+    let tour = tour(programs, &kubeconfigs.folder, &shop, fleet.members().len());
+    println!("{tour}Ctrl-C ends everything.");
     stay(&federation).await
 }
 
@@ -127,32 +131,33 @@ fn hub_binary() -> Result<PathBuf, Error> {
     }
 }
 
-/// Applies policies and shop with the binary and draws, while it waits, what each member has of it.
-async fn spread_the_shop(fleet: &Fleet, federation: &Federation) -> Result<(), Error> {
-    let arguments = [
-        "apply",
-        "-f",
-        POLICIES,
-        "-f",
-        SHOP,
-        "-n",
-        NAMESPACE,
-        "--wait",
-        "--timeout",
-        "2m",
-    ];
-    let apply = federation.hub.run(&arguments);
+/// Applies policies, shop and blog with the binary and draws, while it waits, what each member has of them.
+async fn spread(fleet: &Fleet, federation: &Federation) -> Result<(), Error> {
+    let hub = &federation.hub;
+    let apply = async {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let policies = hub.run(&["apply", "-f", &format!("{root}/policies")]).await?;
+        policies.done("hub apply")?;
+        try_join_all(TEAMS.map(|team| async move {
+            let folder = format!("{root}/examples/{team}");
+            let arguments = ["apply", "-f", &folder, "-n", team, "--wait", "--timeout", "2m"];
+            hub.run(&arguments).await?.done("hub apply")
+        }))
+        .await
+    };
     tokio::pin!(apply);
     let columns: Vec<Column> = fleet.control_planes().enumerate().map(column).collect();
     let mut watch = Watch::default();
-    let answer = loop {
+    loop {
         tokio::select! {
-            answer = &mut apply => break answer?,
-            () = tokio::time::sleep(Duration::from_millis(250)) => watch.show(Spread::see(&columns, NAMESPACE).await),
+            applied = &mut apply => {
+                applied?;
+                break;
+            }
+            () = tokio::time::sleep(Duration::from_millis(250)) => watch.look(&columns, &TEAMS).await,
         }
-    };
-    watch.end(&Spread::see(&columns, NAMESPACE).await);
-    answer.done("hub apply")?;
+    }
+    watch.end(&columns, &TEAMS).await;
     Ok(())
 }
 
@@ -231,34 +236,6 @@ fn private(path: &Path) -> io::Result<std::fs::File> {
         .truncate(true)
         .mode(0o600)
         .open(path)
-}
-
-fn hints(binary: &Path, folder: &Path, members: usize) -> String {
-    let programs = binary.parent().unwrap_or(binary).display();
-    let folder = folder.display();
-    format!(
-        "
-Look around from another terminal:
-
-  export PATH={programs}:$PATH KUBECONFIG={folder}/hub.kubeconfig
-
-  hub status                                     the fleet at a glance
-  hub get clusters                               the members
-  hub explain deployment/payments -n shop        why it runs in Europe only
-  kubectl get deployments -n shop                templates; READY sums over the {members} members
-  kubectl get workloadbindings -n shop           where each one runs
-  kubectl --kubeconfig {folder}/member-1.kubeconfig get pods -n shop
-
-Change something and watch it follow:
-
-  kubectl scale deployment/web --replicas 5 -n shop
-  kubectl --kubeconfig {folder}/member-1.kubeconfig delete deployment/cart -n shop    # it comes back
-  hub events -n shop                             and the hub says so
-  hub delete -f examples/shop -n shop            the members are empty again
-
-Ctrl-C ends everything.
-"
-    )
 }
 
 /// An error and its causes.

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::harness::{Federation, Fleet, FleetOptions, NotYet, eventually};
 use crate::scenario::Scenario;
 use crate::seed::Seed;
-use crate::shop::{SOON, Shop, config_map, create, deployment, everywhere_kind, merge, objects, value};
+use crate::shop::{
+    SOON, Shop, condition_of, config_map, create, deployment, everywhere_kind, merge, objects, value,
+};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let alone = FleetOptions {
@@ -36,19 +38,11 @@ async fn cluster(fleet: &Fleet, bound: Duration, name: &str, condition: &str, st
     let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
     eventually(bound, &format!("{name} is {condition}={status}"), async || {
         let live = value(&clusters.get(name).await?);
-        let all = live["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let found = all
-            .iter()
-            .find(|c| c["type"] == condition)
-            .cloned()
-            .unwrap_or_default();
+        let found = condition_of(&live, condition);
         if found["status"] == status {
             Ok(found["reason"].as_str().unwrap_or_default().to_owned())
         } else {
-            Err(NotYet(format!("{all:?}")))
+            Err(NotYet(live["status"]["conditions"].to_string()))
         }
     })
     .await
@@ -123,17 +117,9 @@ async fn wrong_authority(fleet: &Fleet, federation: &Federation) {
                     .get("member-3")
                     .await?,
             );
-            let all = live["status"]["conditions"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            let ready = all
-                .iter()
-                .find(|c| c["type"] == "Ready")
-                .cloned()
-                .unwrap_or_default();
+            let ready = condition_of(&live, "Ready");
             if ready["reason"] == "CertificateInvalid" {
-                Ok(format!("{all:?}"))
+                Ok(live["status"]["conditions"].to_string())
             } else {
                 Err(NotYet(ready.to_string()))
             }

@@ -44,7 +44,7 @@ mod soak;
 
 use std::process::ExitCode;
 
-use harness::World;
+use harness::{World, Write};
 use scenario::{Scenario, Stage};
 
 fn main() -> ExitCode {

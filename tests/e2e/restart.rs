@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::harness::{Federation, Fleet, FleetOptions, NotYet, Write, eventually};
 use crate::scenario::Scenario;
 use crate::shop::{
-    SOON, Shop, config_map, create, deployment, everywhere_kind, hub_entry, merge, objects, service, value,
+    SOON, Shop, condition_of, config_map, create, deployment, everywhere_kind, hub_entry, merge, objects,
+    service, value,
 };
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
@@ -81,16 +82,11 @@ async fn kept_namespace(fleet: &Fleet, federation: &Federation) {
     let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
     let kept = async |status: &str| {
         let live = value(&clusters.get(member.name()).await?);
-        let all = live["status"]["conditions"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let found = all.iter().find(|c| c["type"] == "NamespacesKept").cloned();
-        let found = found.unwrap_or_default();
+        let found = condition_of(&live, "NamespacesKept");
         if found["status"] == status {
             Ok(found["message"].as_str().unwrap_or_default().to_owned())
         } else {
-            Err(NotYet(format!("{all:?}")))
+            Err(NotYet(live["status"]["conditions"].to_string()))
         }
     };
     let message = eventually(SOON * 2, "the namespace is kept, and the Cluster says so", || {

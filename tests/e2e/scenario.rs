@@ -7,8 +7,8 @@ use libtest_mimic::{Completion, Failed, Trial};
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 
-use crate::harness::{Federation, Fleet, FleetOptions, Need, World, Write, skips_are_failures};
-use crate::observer::{Act, Observer};
+use crate::harness::{Federation, Fleet, FleetOptions, Need, World, skips_are_failures};
+use crate::observer::Observer;
 
 /// What all scenarios of one world stand on: one runtime, and one shared fleet once somebody asks for it.
 pub(crate) struct Stage {
@@ -79,20 +79,8 @@ impl Stage {
         };
         let members = fleet.members().iter();
         members
-            .flat_map(|member| observer.judge(member.name(), member.writes().into_iter().map(act)))
+            .flat_map(|member| observer.judge(member.name(), member.writes()))
             .collect()
-    }
-}
-
-fn act(write: Write) -> Act {
-    Act {
-        user: write.user,
-        verb: write.verb,
-        resource: write.resource,
-        subresource: write.subresource,
-        namespace: write.namespace,
-        name: write.name,
-        status: write.status,
     }
 }
 
@@ -109,6 +97,16 @@ pub(crate) struct Scenario {
 }
 
 impl Scenario {
+    fn new(name: &'static str, run: Run) -> Self {
+        Self {
+            name,
+            needs: vec![Need::Kubernetes],
+            soak: false,
+            only: None,
+            run,
+        }
+    }
+
     /// A scenario on the shared fleet. It keeps to names from `Fleet::namespace` and leaves the API servers alone.
     pub(crate) fn shared<F>(name: &'static str, scenario: F) -> Self
     where
@@ -119,13 +117,7 @@ impl Scenario {
             stage.runtime.block_on(scenario(&fleet));
             Ok(())
         };
-        Self {
-            name,
-            needs: vec![Need::Kubernetes],
-            soak: false,
-            only: None,
-            run: Box::new(run),
-        }
+        Self::new(name, Box::new(run))
     }
 
     /// A scenario on a fleet of its own, with which it may do anything.
@@ -145,13 +137,7 @@ impl Scenario {
                 Ok(())
             })
         };
-        Self {
-            name,
-            needs: vec![Need::Kubernetes],
-            soak: false,
-            only: None,
-            run: Box::new(run),
-        }
+        Self::new(name, Box::new(run))
     }
 
     /// A scenario without a fleet.
@@ -164,12 +150,10 @@ impl Scenario {
             Ok(())
         };
         Self {
-            name,
             needs: Vec::new(),
-            soak: false,
             // Once is enough.
             only: Some(World::Kubernetes),
-            run: Box::new(run),
+            ..Self::new(name, Box::new(run))
         }
     }
 
@@ -186,13 +170,7 @@ impl Scenario {
             stage.runtime.block_on(scenario(&fleet, &federation));
             Ok(())
         };
-        Self {
-            name,
-            needs: vec![Need::Kubernetes],
-            soak: false,
-            only: None,
-            run: Box::new(run),
-        }
+        Self::new(name, Box::new(run))
     }
 
     /// What it cannot do without, beside Kubernetes.

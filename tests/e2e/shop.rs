@@ -179,19 +179,11 @@ impl<'a> Shop<'a> {
                 .binding(kind, name)
                 .await
                 .ok_or_else(|| NotYet::from("it has no binding"))?;
-            let all = binding["status"]["conditions"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default();
-            let found = all
-                .iter()
-                .find(|c| c["type"] == condition)
-                .cloned()
-                .unwrap_or_default();
+            let found = condition_of(&binding, condition);
             if found["status"] == status && found["reason"] == reason {
                 Ok(found["message"].as_str().unwrap_or_default().to_owned())
             } else {
-                Err(NotYet(format!("{all:?}")))
+                Err(NotYet(binding["status"]["conditions"].to_string()))
             }
         })
         .await
@@ -279,6 +271,13 @@ fn resource(kind: &str) -> ApiResource {
 
 pub(crate) fn value(object: &DynamicObject) -> Value {
     serde_json::to_value(object).unwrap()
+}
+
+/// A condition of an object; null when it has none of this type.
+pub(crate) fn condition_of(object: &Value, kind: &str) -> Value {
+    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let mut found = conditions.filter(|condition| condition["type"] == kind);
+    found.next().cloned().unwrap_or_default()
 }
 
 pub(crate) async fn merge(api: &Api<DynamicObject>, name: &str, manager: &str, patch: Value) {

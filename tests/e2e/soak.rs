@@ -214,7 +214,7 @@ async fn token(fleet: Fleet) {
         }
         Err(NotYet(cluster["status"].to_string()))
     };
-    let short = json!("10m0s");
+    let short = json!("10m");
     assert_ne!(granted, short);
     let changed = Instant::now();
     eventually(

@@ -17,6 +17,8 @@ use kube::{Api, Client};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
+use crate::Write;
+
 /// Who the hub is in a member.
 const HUB: &str = "system:serviceaccount:hanse-system:hub";
 
@@ -32,18 +34,6 @@ const KINDS: &[(&str, &str, &str, &str)] = &[
     ("", "v1", "ServiceAccount", "serviceaccounts"),
     ("", "v1", "Namespace", "namespaces"),
 ];
-
-/// One write, as an API server's audit tells it.
-#[derive(Debug, Clone)]
-pub(crate) struct Act {
-    pub(crate) user: String,
-    pub(crate) verb: String,
-    pub(crate) resource: String,
-    pub(crate) subresource: Option<String>,
-    pub(crate) namespace: Option<String>,
-    pub(crate) name: Option<String>,
-    pub(crate) status: u16,
-}
 
 /// Resource, namespace, name.
 type Key = (&'static str, String, String);
@@ -82,29 +72,30 @@ impl Observer {
     }
 
     /// What was done to a member that must not be done; its audit is given from the beginning.
-    pub(crate) fn judge(&self, member: &str, acts: impl IntoIterator<Item = Act>) -> Vec<String> {
+    pub(crate) fn judge(&self, member: &str, writes: impl IntoIterator<Item = Write>) -> Vec<String> {
         let seen = self.seen.lock();
         let marked = seen.marked.get(member);
         let mut wrong = Vec::new();
-        for act in acts {
+        for write in writes {
             let is_change = matches!(
-                act.verb.as_str(),
+                write.verb.as_str(),
                 "patch" | "update" | "delete" | "deletecollection"
             );
-            let Some((.., plural)) = KINDS.iter().find(|(.., plural)| *plural == act.resource) else {
+            let Some((.., plural)) = KINDS.iter().find(|(.., plural)| *plural == write.resource) else {
                 continue;
             };
-            if act.user != HUB || !is_change || !(200..300).contains(&act.status) || act.subresource.is_some()
-            {
+            if write.user != HUB || !is_change || !write.succeeded() || write.subresource.is_some() {
                 continue;
             }
-            let namespace = match act.resource.as_str() {
+            let namespace = match write.resource.as_str() {
                 "namespaces" => String::new(),
-                _ => act.namespace.clone().unwrap_or_default(),
+                _ => write.namespace.clone().unwrap_or_default(),
             };
-            let key = (*plural, namespace, act.name.clone().unwrap_or_default());
+            let key = (*plural, namespace, write.name.clone().unwrap_or_default());
             if !marked.is_some_and(|marked| marked.contains(&key)) {
-                wrong.push(format!("{member}: the hub wrote what never was its own: {act:?}"));
+                wrong.push(format!(
+                    "{member}: the hub wrote what never was its own: {write:?}"
+                ));
             }
         }
         for (name, placed) in seen.placed.get(member).into_iter().flatten() {

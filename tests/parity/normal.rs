@@ -48,6 +48,7 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             r"ResourceVersion in record \(\d+\)",
             "ResourceVersion in record (RV)",
         ),
+        (r"\?hash=[A-Za-z0-9_-]+", "?hash=HASH"),
         // The real one is given another name for itself.
         (r"https://kubernetes\.default\.svc(\.cluster\.local)?", "ISSUER"),
         // The members of one fleet share an etcd.

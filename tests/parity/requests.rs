@@ -10,7 +10,8 @@
 //!
 //! The first word is a method, a kind of patch (`APPLY`, `MERGE`, `JSON`, `STRATEGIC`), `META`
 //! and `METAS` (metadata of one or of many), `DISCOVER` (aggregated), `UNTIL PATH has WORDS` (waits), or any of these
-//! after `~`: done, not compared. A watch is read until it ends.
+//! after `~`: done, not compared. A watch is read until it ends. Of an answer about all there is, `only NAME` compares
+//! what has this name: the sandbox has fewer kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -170,8 +171,18 @@ impl World {
         {
             return self.until(path, words).await;
         }
-        let answer = tokio::time::timeout(PATIENCE, self.send(&line, body));
-        let answer = answer.await.map_err(|_| "no answer")??;
+        let (line, only) = match line.split_once(" only ") {
+            Some((line, name)) => (line, Some(name)),
+            None => (line.as_str(), None),
+        };
+        let answer = tokio::time::timeout(PATIENCE, self.send(line, body));
+        let mut answer = answer.await.map_err(|_| "no answer")??;
+        if let Some(name) = only {
+            for document in &mut answer.documents {
+                *document = named(document, name).unwrap_or_default();
+                undescribed(document);
+            }
+        }
         if let (Some(name), Some(last)) = (&asked.kept_as, answer.documents.last()) {
             self.kept.insert(name.clone(), last.clone());
         }
@@ -313,6 +324,35 @@ impl Answer {
 /// Servers send bookmarks when they like; the one after the initial events is owed.
 fn is_heartbeat(event: &Value) -> bool {
     event["type"] == "BOOKMARK" && event["object"]["metadata"]["annotations"].is_null()
+}
+
+/// The first thing with this name: an item of a list, or a field of a map.
+fn named(value: &Value, name: &str) -> Option<Value> {
+    let is_it = |item: &&Value| {
+        ["/metadata/name", "/resource"]
+            .iter()
+            .any(|at| item.pointer(at).is_some_and(|found| found == name))
+    };
+    match value {
+        Value::Object(fields) => fields
+            .get(name)
+            .cloned()
+            .or_else(|| fields.values().find_map(|field| named(field, name))),
+        Value::Array(items) => items
+            .iter()
+            .find(is_it)
+            .cloned()
+            .or_else(|| items.iter().find_map(|item| named(item, name))),
+        _ => None,
+    }
+}
+
+/// The sandbox's schemas have none: a listed difference of `kubectl explain`.
+fn undescribed(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|field, value| field != "description" || !value.is_string());
+        fields.values_mut().for_each(undescribed);
+    }
 }
 
 /// Takes out what two right answers may differ in: the order of lists that have none, and tokens.

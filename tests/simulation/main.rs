@@ -10,6 +10,13 @@
     reason = "everything here is a test"
 )]
 
+#[path = "../kubernetes/harness/audit.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "of the harness only this is used: there are no programs here"
+)]
+mod audit;
 mod days;
 mod foreign;
 mod kills;
@@ -17,6 +24,9 @@ mod late;
 #[path = "../observer/mod.rs"]
 mod observer;
 mod orders;
+mod partial;
 mod rest;
 mod scale;
 mod shop;
+
+use audit::Write;

@@ -10,7 +10,8 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::observer::{Act, Observer};
+use crate::Write;
+use crate::observer::Observer;
 
 /// The tenant, and its namespace.
 pub(crate) const SHOP: &str = "shop";
@@ -53,16 +54,8 @@ pub(crate) fn observe(federation: &Embedded) -> Observer {
 /// Nothing was done that must not be.
 pub(crate) fn judge(federation: &Embedded, observer: &Observer) {
     for member in federation.members() {
-        let acts = member.writes().into_iter().map(|write| Act {
-            user: write.user,
-            verb: write.verb.to_owned(),
-            resource: write.resource,
-            subresource: write.subresource,
-            namespace: write.namespace,
-            name: write.name,
-            status: write.status,
-        });
-        assert_eq!(observer.judge(member.name(), acts), Vec::<String>::new());
+        let writes = member.writes().into_iter().map(Write::from);
+        assert_eq!(observer.judge(member.name(), writes), Vec::<String>::new());
     }
 }
 

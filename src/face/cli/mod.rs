@@ -22,7 +22,6 @@ mod events;
 mod explain;
 mod failure;
 mod fields;
-
 mod get;
 mod install;
 mod join;
@@ -48,6 +47,7 @@ mod table;
 mod takeover;
 #[cfg(test)]
 mod tests;
+pub mod tour;
 mod wait;
 
 use std::process::ExitCode;

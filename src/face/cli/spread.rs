@@ -1,5 +1,6 @@
-//! What each member has of a shop, read from the members themselves, and how it is drawn.
+//! What each member has of some tenants, read from the members themselves, and how it is drawn.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -28,30 +29,29 @@ impl fmt::Debug for Column {
 /// Ready and wanted replicas; `None` where the Deployment is not.
 type Count = Option<(i32, i32)>;
 
-/// Deployments by name, and how many of their pods are ready in the hub's eyes and in each member.
+/// Deployments by namespace and name, and how many of their pods are ready in the hub's eyes and in each member.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Spread {
+struct Spread {
     columns: Vec<[String; 2]>,
-    rows: Vec<(String, Vec<Count>)>,
+    rows: Vec<([String; 2], Vec<Count>)>,
 }
 
 impl Spread {
-    /// Reads the Deployments of a namespace everywhere. An API server that does not answer shows nothing.
-    pub async fn see(columns: &[Column], namespace: &str) -> Self {
-        let seen = join_all(columns.iter().map(|column| deployments(column, namespace))).await;
-        let mut names: Vec<&String> = seen.iter().flatten().map(|(name, _)| name).collect();
-        names.sort_unstable();
-        names.dedup();
-        let count = |column: &Vec<(String, (i32, i32))>, name: &String| {
-            let found = column.iter().find(|(other, _)| other == name);
-            found.map(|(_, count)| *count)
-        };
-        let rows = names.iter().map(|name| {
-            let counts = seen.iter().map(|column| count(column, name));
-            ((*name).clone(), counts.collect())
-        });
+    /// Reads the Deployments of namespaces everywhere. An API server that does not answer shows nothing.
+    async fn see(columns: &[Column], namespaces: &[&str]) -> Self {
+        let mut rows = Vec::new();
+        for namespace in namespaces {
+            let seen = join_all(columns.iter().map(|column| deployments(column, namespace))).await;
+            let mut names: Vec<&String> = seen.iter().flat_map(BTreeMap::keys).collect();
+            names.sort_unstable();
+            names.dedup();
+            rows.extend(names.into_iter().map(|name| {
+                let counts = seen.iter().map(|column| column.get(name).copied());
+                ([(*namespace).to_owned(), name.clone()], counts.collect())
+            }));
+        }
         Self {
-            rows: rows.collect(),
+            rows,
             columns: columns
                 .iter()
                 .map(|column| [column.name.clone(), column.place.clone()])
@@ -62,14 +62,15 @@ impl Spread {
     fn table(&self) -> String {
         let mut text = String::new();
         for line in 0..2 {
-            let _ = write!(text, "  {:<12}", ["DEPLOYMENT", "ready/wanted"][line]);
+            let [namespace, deployment] = [["NAMESPACE", "DEPLOYMENT"], ["", "ready/wanted"]][line];
+            let _ = write!(text, "  {namespace:<10} {deployment:<12}");
             for column in &self.columns {
                 let _ = write!(text, "{:>11}", column[line]);
             }
             text.push('\n');
         }
-        for (name, counts) in &self.rows {
-            let _ = write!(text, "  {name:<12}");
+        for ([namespace, name], counts) in &self.rows {
+            let _ = write!(text, "  {namespace:<10} {name:<12}");
             for count in counts {
                 let shown =
                     count.map_or_else(|| "·".to_owned(), |(ready, wanted)| format!("{ready}/{wanted}"));
@@ -81,10 +82,10 @@ impl Spread {
     }
 }
 
-async fn deployments(column: &Column, namespace: &str) -> Vec<(String, (i32, i32))> {
+async fn deployments(column: &Column, namespace: &str) -> BTreeMap<String, (i32, i32)> {
     let api: Api<Deployment> = Api::namespaced(column.client.clone(), namespace);
     let Ok(list) = api.list(&ListParams::default()).await else {
-        return Vec::new();
+        return BTreeMap::new();
     };
     let row = |one: Deployment| {
         let name = one.name_any();
@@ -114,17 +115,20 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Draws what changed, if somebody watches.
-    pub fn show(&mut self, spread: Spread) {
-        if self.terminal && self.last.as_ref() != Some(&spread) {
-            self.draw(&spread);
-            self.last = Some(spread);
+    /// Looks, and draws what changed, if somebody watches: for nobody the API servers are not asked.
+    pub async fn look(&mut self, columns: &[Column], namespaces: &[&str]) {
+        if self.terminal {
+            let spread = Spread::see(columns, namespaces).await;
+            if self.last.as_ref() != Some(&spread) {
+                self.draw(&spread);
+                self.last = Some(spread);
+            }
         }
     }
 
     /// Draws what it came to.
-    pub fn end(&mut self, spread: &Spread) {
-        self.draw(spread);
+    pub async fn end(&mut self, columns: &[Column], namespaces: &[&str]) {
+        self.draw(&Spread::see(columns, namespaces).await);
     }
 
     /// A reader that went away is no failure.

@@ -24,7 +24,8 @@ pub(super) fn through(faults: Faults, body: Body) -> Body {
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
-            faults.thawed().await;
+            // A watch that has begun is cut off only with everything else.
+            faults.thawed("").await;
             match fate {
                 EventFate::Passes => return Some((frame, (faults, body, cuts))),
                 EventFate::Dropped => {}

@@ -53,7 +53,8 @@ pub struct Faults(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    frozen: watch::Sender<bool>,
+    /// How the paths end that are not answered; of none, nothing is frozen.
+    frozen: watch::Sender<Option<&'static str>>,
     /// Counts the times that all watches were cut.
     cuts: watch::Sender<u64>,
 }
@@ -79,7 +80,7 @@ impl Faults {
                 down: false,
                 stop: None,
             }),
-            frozen: watch::Sender::new(false),
+            frozen: watch::Sender::new(None),
             cuts: watch::Sender::new(0),
         }))
     }
@@ -101,12 +102,17 @@ impl Faults {
 
     /// Nothing is answered any more, and nothing fails: as when the process is stopped, or packets are lost.
     pub fn freeze(&self) {
-        self.0.frozen.send_replace(true);
+        self.freeze_paths("");
+    }
+
+    /// Requests whose path ends so are not answered any more: `/propagationpolicies`.
+    pub fn freeze_paths(&self, ending: &'static str) {
+        self.0.frozen.send_replace(Some(ending));
     }
 
     /// What was waiting goes on.
     pub fn thaw(&self) {
-        self.0.frozen.send_replace(false);
+        self.0.frozen.send_replace(None);
     }
 
     /// Connections are refused, and those there are end.
@@ -150,13 +156,14 @@ impl Faults {
         request: Request<Bytes>,
         server: impl FnOnce(Request<Bytes>) -> Response<Body>,
     ) -> Result<Response<Body>, BoxError> {
-        self.thawed().await;
+        let path = request.uri().path().to_owned();
+        self.thawed(&path).await;
         let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        let written = is_write.then(|| request.uri().path());
+        let written = is_write.then_some(path.as_str());
         let drawn = self.0.state.lock().draw(user, written);
         if !drawn.latency.is_zero() {
             tokio::time::sleep(drawn.latency).await;
-            self.thawed().await;
+            self.thawed(&path).await;
         }
         match drawn.fate {
             Fate::Passes => {}
@@ -174,7 +181,7 @@ impl Faults {
         }
         let is_watch = is_watch(request.uri());
         let response = server(request);
-        self.thawed().await;
+        self.thawed(&path).await;
         if !is_watch || response.status() != StatusCode::OK {
             return Ok(response);
         }
@@ -182,10 +189,13 @@ impl Faults {
         Ok(response.map(|body| body::through(faults, body)))
     }
 
-    async fn thawed(&self) {
+    /// Waits until a path is answered, or nothing is frozen.
+    async fn thawed(&self, path: &str) {
         let mut frozen = self.0.frozen.subscribe();
         // The sender lives as long as this.
-        let _ = frozen.wait_for(|frozen| !frozen).await;
+        let _ = frozen
+            .wait_for(|frozen| frozen.is_none_or(|ending| !path.ends_with(ending)))
+            .await;
     }
 }
 

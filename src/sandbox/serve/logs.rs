@@ -42,7 +42,19 @@ impl fmt::Debug for Logs {
 pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     let pod = call.server.get(&target.at(""))?;
     let container = container(call, target, &pod)?;
-    let text = (call.logs.0)(&pod, container)?;
+    let status = status(&pod, container);
+    if call.query.flag("previous") == Some(true) && status["lastState"]["terminated"].is_null() {
+        return Err(Failure::bad_request(format!(
+            "previous terminated container \"{container}\" in pod \"{}\" not found",
+            target.name
+        )));
+    }
+    let mut text = (call.logs.0)(&pod, container)?;
+    if call.query.flag("timestamps") == Some(true) {
+        let started = status["state"]["running"]["startedAt"].as_str();
+        let started = started.or(status["state"]["terminated"]["startedAt"].as_str());
+        text = stamped(&text, started.unwrap_or_default()).into();
+    }
     let lines = call
         .query
         .number("tailLines")?
@@ -76,6 +88,23 @@ fn container<'a>(call: &'a Call<'_>, target: &Target, pod: &'a Value) -> Result<
     }
 }
 
+fn status<'a>(pod: &'a Value, container: &str) -> &'a Value {
+    let fields = ["containerStatuses", "initContainerStatuses"];
+    let mut all = fields
+        .iter()
+        .filter_map(|field| pod["status"][field].as_array())
+        .flatten();
+    all.find(|status| status["name"] == container)
+        .unwrap_or(&Value::Null)
+}
+
+/// All of it was printed when the container started.
+fn stamped(text: &str, started: &str) -> String {
+    text.split_inclusive('\n')
+        .flat_map(|line| [started, " ", line])
+        .collect()
+}
+
 fn tail(text: &str, lines: usize) -> &str {
     let ends = text.char_indices().rev().filter(|(_, letter)| *letter == '\n');
     // The last line's own end does not count.
@@ -94,6 +123,11 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn each_line_is_stamped_with_the_start_of_its_container() {
+        assert_eq!(stamped("a\nb\n", "12:00"), "12:00 a\n12:00 b\n");
+    }
 
     #[rstest]
     #[case("a\nb\nc\n", 0, "")]

@@ -1,4 +1,4 @@
-//! Who wrote what: the API servers' audit logs.
+//! Who wrote what: the API servers' audit logs, of real Kubernetes and of the sandbox in one shape.
 
 use std::fs;
 use std::path::Path;
@@ -48,5 +48,20 @@ impl Write {
 
     pub fn succeeded(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+}
+
+impl From<hanse::sandbox::Write> for Write {
+    fn from(write: hanse::sandbox::Write) -> Self {
+        Self {
+            user: write.user,
+            as_user: write.as_user,
+            verb: write.verb.to_owned(),
+            resource: write.resource,
+            subresource: write.subresource,
+            namespace: write.namespace,
+            name: write.name,
+            status: write.status,
+        }
     }
 }

@@ -40,18 +40,7 @@ impl Sandboxed {
     }
 
     pub(super) fn writes(&self) -> Vec<Write> {
-        let writes = self.cluster.writes().into_iter();
-        let writes = writes.map(|write| Write {
-            user: write.user,
-            as_user: write.as_user,
-            verb: write.verb.to_owned(),
-            resource: write.resource,
-            subresource: write.subresource,
-            namespace: write.namespace,
-            name: write.name,
-            status: write.status,
-        });
-        writes.collect()
+        self.cluster.writes().into_iter().map(Write::from).collect()
     }
 }
 

@@ -8,36 +8,25 @@ use std::path::{Path, PathBuf};
 use crate::face::cli::failure::Failure;
 use crate::model::manifest::Code;
 
+/// The name of a file in the demo's folder, and what it holds: a file of this project.
+macro_rules! carried {
+    ($($name:literal from $file:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../../", $file)))),+]
+    };
+}
+
 /// What is applied, as files that a person can change and apply again.
-const FILES: &[(&str, &str)] = &[
-    (
-        "policies/tenant.yaml",
-        include_str!("../../../../policies/shop/tenant.yaml"),
-    ),
-    (
-        "policies/everywhere.yaml",
-        include_str!("../../../../policies/shop/everywhere.yaml"),
-    ),
-    (
-        "policies/payments.yaml",
-        include_str!("../../../../policies/shop/payments.yaml"),
-    ),
-    (
-        "shop/cart.yaml",
-        include_str!("../../../../examples/shop/cart.yaml"),
-    ),
-    (
-        "shop/catalog.yaml",
-        include_str!("../../../../examples/shop/catalog.yaml"),
-    ),
-    (
-        "shop/payments.yaml",
-        include_str!("../../../../examples/shop/payments.yaml"),
-    ),
-    (
-        "shop/web.yaml",
-        include_str!("../../../../examples/shop/web.yaml"),
-    ),
+const FILES: &[(&str, &str)] = carried![
+    "policies/blog/everywhere.yaml" from "policies/blog/everywhere.yaml",
+    "policies/blog/tenant.yaml" from "policies/blog/tenant.yaml",
+    "policies/shop/everywhere.yaml" from "policies/shop/everywhere.yaml",
+    "policies/shop/payments.yaml" from "policies/shop/payments.yaml",
+    "policies/shop/tenant.yaml" from "policies/shop/tenant.yaml",
+    "blog/blog.yaml" from "examples/blog/blog.yaml",
+    "shop/cart.yaml" from "examples/shop/cart.yaml",
+    "shop/catalog.yaml" from "examples/shop/catalog.yaml",
+    "shop/payments.yaml" from "examples/shop/payments.yaml",
+    "shop/web.yaml" from "examples/shop/web.yaml",
 ];
 
 /// Files and folders that were made here, and nothing else: they go when this is dropped.
@@ -190,9 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn every_file_of_policies_and_shop_is_in_the_demo() {
+    fn every_file_of_the_tenants_is_in_the_demo() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for (name, from) in [("policies", "policies/shop"), ("shop", "examples/shop")] {
+        for (name, from) in [
+            ("policies/blog", "policies/blog"),
+            ("policies/shop", "policies/shop"),
+            ("blog", "examples/blog"),
+            ("shop", "examples/shop"),
+        ] {
             let carried = FILES
                 .iter()
                 .filter_map(|(file, _)| file.strip_prefix(&format!("{name}/")));

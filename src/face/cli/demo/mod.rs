@@ -1,7 +1,7 @@
 //! `hub demo`: a whole fleet in this process, that kubectl and hub reach from outside.
 //!
 //! ```text
-//! Embedded (hub API, hub, members) ─► listen on loopback ─► folder: kubeconfigs, policies, shop ─► hub apply ─► table
+//! Embedded (hub API, hub, members) ─► listen on loopback ─► folder: kubeconfigs, manifests ─► hub apply ─► table
 //! ```
 //!
 //! What can be refused is refused before anything starts. The folder's files are this demo's: it never overwrites one
@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use tokio::net::TcpListener;
 
 use self::folder::Folder;
@@ -24,19 +24,28 @@ use super::failure::{Exit, Failure};
 use super::output::{Audience, Screen};
 use super::progress::Progress;
 use super::serve;
-use super::spread::{Column, Spread, Watch};
+use super::spread::{Column, Watch};
+use super::tour::{TEAMS, tour};
+use crate::act::engine::LeaseTimes;
 use crate::act::wire::Tasks;
 use crate::face::server;
 use crate::model::clock::GoDuration;
 use crate::model::manifest::Code;
 use crate::sandbox::Listening;
 
-/// Where the shop is.
-const NAMESPACE: &str = "shop";
-/// The shop runs long before this, or something is wrong.
+/// It runs long before this, or something is wrong.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// How often the table is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// A hub waits the difference of the first two before it leads, and so long may a write take. No other hub can have
+/// been before, because the hub API begins with this process, and its writes go nowhere else.
+const ALONE: LeaseTimes = LeaseTimes {
+    duration: Duration::from_secs(9),
+    renew_deadline: Duration::from_secs(8),
+    retry_period: Duration::from_secs(1),
+};
+/// Nodes renew their Leases as often as a kubelet does.
+const HEARTBEAT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Demo) -> Result<Exit, Failure> {
     let started = Instant::now();
@@ -85,7 +94,13 @@ async fn show(
     ));
     let mut fleet = Embedded::start(&embedded::Options {
         members,
-        change: name_regions,
+        lease: ALONE,
+        change: |of| {
+            name_regions(of);
+            if let Some(script) = &mut of.actors.kubelet {
+                script.heartbeat = Some(HEARTBEAT);
+            }
+        },
         ..embedded::Options::default()
     });
     let listening = open(&mut fleet, &mut folder).await?;
@@ -103,13 +118,14 @@ async fn show(
             }
         });
     }
+    let shown = wanted.dir.as_deref().unwrap_or(folder.path()).display();
+    progress.done(&format!("hub apply -f {shown}/policies"));
+    for team in TEAMS {
+        progress.done(&format!("hub apply -f {shown}/{team} -n {team} --wait"));
+    }
+    spread(&fleet, &folder).await?;
     progress.done(&format!(
-        "hub apply -f {0}/policies -f {0}/shop -n {NAMESPACE} --wait",
-        folder.path().display()
-    ));
-    spread_the_shop(&fleet, &folder).await?;
-    progress.done(&format!(
-        "the shop runs where its policies say, {:.1} s after the start",
+        "shop and blog run where their policies say, {:.1} s after the start",
         started.elapsed().as_secs_f32()
     ));
     if !wanted.exit_when_ready {
@@ -156,23 +172,12 @@ fn not_come_about(error: &embedded::Error) -> Failure {
         .with_hint("this is a defect: please report it with what `hub demo -v` says")
 }
 
-/// Applies policies and shop as a person would, and draws meanwhile what each member has of it.
-async fn spread_the_shop(fleet: &Embedded, folder: &Folder) -> Result<(), Failure> {
-    let global = Global {
-        kubeconfig: Some(folder.path().join("hub.kubeconfig")),
-        namespace: Some(NAMESPACE.to_owned()),
-        ..Global::default()
+/// Applies policies, shop and blog as their people would, and draws meanwhile what each member has of them.
+async fn spread(fleet: &Embedded, folder: &Folder) -> Result<(), Failure> {
+    let applying = async {
+        apply_one(folder, "policies", None).await?;
+        try_join_all(TEAMS.map(|team| apply_one(folder, team, Some(team)))).await
     };
-    let what = Apply {
-        filename: ["policies", "shop"]
-            .map(|of| folder.path().join(of).display().to_string())
-            .to_vec(),
-        dry_run: false,
-        wait: true,
-        timeout: GoDuration(PATIENCE),
-        force_conflicts: false,
-    };
-    let applying = apply::run(&global, Screen::before(Audience::Nobody), &what);
     tokio::pin!(applying);
     let columns: Vec<Column> = fleet
         .clusters()
@@ -198,41 +203,35 @@ async fn spread_the_shop(fleet: &Embedded, folder: &Folder) -> Result<(), Failur
                 applied?;
                 break;
             }
-            () = tokio::time::sleep(LOOK) => watch.show(Spread::see(&columns, NAMESPACE).await),
+            () = tokio::time::sleep(LOOK) => watch.look(&columns, &TEAMS).await,
         }
     }
-    watch.end(&Spread::see(&columns, NAMESPACE).await);
+    watch.end(&columns, &TEAMS).await;
     Ok(())
+}
+
+/// `hub apply` of a folder in the demo's; what is in a namespace is waited for.
+async fn apply_one(folder: &Folder, what: &str, namespace: Option<&str>) -> Result<Exit, Failure> {
+    let global = Global {
+        kubeconfig: Some(folder.path().join("hub.kubeconfig")),
+        namespace: namespace.map(str::to_owned),
+        ..Global::default()
+    };
+    let what = Apply {
+        filename: vec![folder.path().join(what).display().to_string()],
+        dry_run: false,
+        wait: namespace.is_some(),
+        timeout: GoDuration(PATIENCE),
+        force_conflicts: false,
+    };
+    apply::run(&global, Screen::before(Audience::Nobody), &what).await
 }
 
 fn hints(folder: &Path, members: u8, address: SocketAddr) -> String {
     let own = std::env::current_exe().unwrap_or_default();
-    let programs = own.parent().unwrap_or(&own).display();
-    let folder = folder.display();
-    let last = format!("member-{members}");
-    format!(
-        "
-Look around from another terminal:
-
-  export PATH={programs}:$PATH KUBECONFIG={folder}/hub.kubeconfig
-
-  hub status                                     the fleet at a glance
-  hub get clusters                               the members
-  hub explain deployment/payments -n shop        why it runs in Europe only
-  kubectl get deployments -n shop                templates; READY sums over the members
-  kubectl get workloadbindings -n shop           where each one runs
-  kubectl --kubeconfig {folder}/{last}.kubeconfig get pods -n shop
-
-Change something and watch it follow:
-
-  kubectl scale deployment/web --replicas 5 -n shop
-  kubectl --kubeconfig {folder}/member-1.kubeconfig delete deployment/cart -n shop    # it comes back
-  hub events -n shop                             and the hub says so
-  hub delete -f {folder}/shop -n shop    # the members are empty again
-
-http://{address}/readyz and /metrics are the hub's own. Ctrl-C ends everything.
-"
-    )
+    let programs = own.parent().unwrap_or(&own);
+    let tour = tour(programs, folder, &folder.join(TEAMS[0]), members.into());
+    format!("{tour}http://{address}/readyz and /metrics are the hub's own. Ctrl-C ends everything.\n")
 }
 
 #[cfg(test)]

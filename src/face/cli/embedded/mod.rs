@@ -54,6 +54,8 @@ pub struct Options {
     pub seed: u64,
     /// Time; [`tokio_clock`] where tokio's is paused.
     pub clock: Clock,
+    /// How the hub holds its leadership.
+    pub lease: LeaseTimes,
     /// How each cluster differs from the default.
     pub change: fn(&mut sandbox::Options),
 }
@@ -64,6 +66,7 @@ impl Default for Options {
             members: 3,
             seed: 0,
             clock: Clock::system(),
+            lease: LeaseTimes::default(),
             change: |_| {},
         }
     }
@@ -102,6 +105,7 @@ pub struct Embedded {
     /// Kubeconfigs that lead to members from other processes.
     outside: HashMap<String, Kubeconfig>,
     clock: Clock,
+    lease: LeaseTimes,
     serving: Option<Serving>,
     served: usize,
 }
@@ -152,6 +156,7 @@ impl Embedded {
             services,
             outside: HashMap::new(),
             clock: options.clock.clone(),
+            lease: options.lease.clone(),
             serving: None,
             served: 0,
         }
@@ -217,7 +222,7 @@ impl Embedded {
         let options = engine::Options {
             hub,
             dial: self.dial.clone(),
-            lease: LeaseTimes::default(),
+            lease: self.lease.clone(),
             identity: format!("hub-{}", self.served),
             clock: self.clock.clone(),
             waiting,

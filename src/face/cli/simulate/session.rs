@@ -180,6 +180,7 @@ impl Session {
             seed,
             clock: self.clock.clone(),
             change: name_regions,
+            ..embedded::Options::default()
         });
         let begun = fleet.federate(|_| {}).await;
         let fleet = self.fleet.insert(fleet);

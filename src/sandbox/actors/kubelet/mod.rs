@@ -298,9 +298,9 @@ impl Levers {
             .flatten();
         let status = statuses.into_iter().find(|status| status["name"] == container);
         let waiting = status.map_or(&Value::Null, |status| &status["state"]["waiting"]["reason"]);
-        let ran = status.is_some_and(|status| status["containerID"].is_string());
-        if ran {
-            return Ok(self.script().log_of(pod).into());
+        if let Some(status) = status.filter(|status| status["containerID"].is_string()) {
+            let image = status["image"].as_str().unwrap_or_default();
+            return Ok(self.script().log_of(pod, container, image).into());
         }
         Err(Failure::bad_request(format!(
             "container \"{container}\" in pod \"{}\" is waiting to start: {}",

@@ -21,7 +21,7 @@ pub struct KubeletScript {
     pub completes_after: Duration,
     /// From the deletion until the pod is gone, unless its grace period is shorter.
     pub termination: Duration,
-    /// What containers print.
+    /// What containers print. Of `{container}`, `{image}`, `{pod}` and `{node}` their names are put.
     pub log: String,
     /// The first that fits a pod is followed, in all that it says.
     pub rules: Vec<Rule>,
@@ -69,7 +69,7 @@ impl Default for KubeletScript {
             ready_after: Duration::ZERO,
             completes_after: Duration::from_secs(1),
             termination: Duration::from_millis(100),
-            log: "started\n".to_owned(),
+            log: "{container} started as {pod} on {node}\n{image} is played: nothing runs here\n".to_owned(),
             rules: Vec::new(),
             heartbeat: None,
         }
@@ -116,9 +116,19 @@ impl KubeletScript {
         }
     }
 
-    pub(super) fn log_of(&self, pod: &Value) -> &str {
+    pub(super) fn log_of(&self, pod: &Value, container: &str, image: &str) -> String {
         let rule = self.rules.iter().find(|rule| rule.fits(pod));
-        rule.and_then(|rule| rule.log.as_deref()).unwrap_or(&self.log)
+        let text = rule.and_then(|rule| rule.log.as_deref()).unwrap_or(&self.log);
+        let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
+        let names = [
+            ("{container}", container),
+            ("{image}", image),
+            ("{pod}", object::name(pod)),
+            ("{node}", node),
+        ];
+        names
+            .iter()
+            .fold(text.to_owned(), |text, (mark, name)| text.replace(mark, name))
     }
 
     /// A time in the range, by the pod's name.
