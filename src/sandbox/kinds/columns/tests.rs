@@ -213,14 +213,14 @@ fn columns_of_a_custom_kind_have_their_types() {
         short_names: Vec::new(),
         categories: Vec::new(),
         namespaced: true,
-        versions: vec![version.clone()],
+        versions: vec![version],
         storage: "v1".into(),
         origin: Origin::Custom {
             definition: Arc::from("uid"),
         },
     };
     let object = json!({"metadata": {"name": "t"}, "n": 3, "when": "2026-01-01T00:00:00Z", "list": [1, "a"]});
-    let columns = super::of(&resource, &version);
+    let columns = super::of(&resource, "v1");
     assert_eq!(
         columns.cells(&object, now()),
         json!(["t", 3, "3", "24h", null, "[1,\"a\"]", null])
