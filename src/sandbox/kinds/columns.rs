@@ -87,13 +87,16 @@ pub(crate) fn of(resource: &Resource, version: &str) -> Columns {
     if columns.is_empty() {
         return Columns::computed(builtin::NAME_AND_AGE);
     }
-    let own = columns.iter().map(|column| Shown::Path {
-        header: json!({
-            "name": column.name, "type": column.kind, "format": column.format,
-            "description": column.description, "priority": column.priority,
-        }),
-        kind: column.kind.clone(),
-        path: Path::parse(&column.path),
+    let own = columns.iter().map(|column| {
+        let mut header = column.clone();
+        let path = header
+            .as_object_mut()
+            .and_then(|header| header.remove("jsonPath"));
+        Shown::Path {
+            header,
+            kind: column["type"].as_str().unwrap_or_default().to_owned(),
+            path: path.as_ref().and_then(Value::as_str).and_then(Path::parse),
+        }
     });
     let first = std::iter::once(Shown::Computed(&builtin::NAME));
     Columns(first.chain(own).collect())

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::schema;
 use crate::sandbox::kinds::{Origin, Registry, Resource, Version};
+use crate::sandbox::object::Object;
 
 /// `GET /api` and `GET /apis` are two documents, also when aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,17 +147,20 @@ pub(crate) fn aggregated(registry: &Registry, root: Root) -> Value {
     })
 }
 
-/// Groups and versions of servers that don't answer.
-pub(crate) fn add_stale(document: &mut Value, elsewhere: &[(String, String)]) {
+/// Adds the groups and versions of `APIServices` of other servers: nobody asks those.
+pub(crate) fn add_stale(document: &mut Value, services: &[Object]) {
     let Some(items) = document["items"].as_array_mut() else {
         return;
     };
-    for (group, version) in elsewhere {
+    for spec in services.iter().map(|service| &service["spec"]) {
+        if !spec["service"].is_object() {
+            continue;
+        }
+        let (group, version) = (&spec["group"], &spec["version"]);
         let stale = json!({"version": version, "freshness": "Stale"});
-        let found = items.iter_mut().find(|item| item["metadata"]["name"] == **group);
-        let versions = found.and_then(|item| item["versions"].as_array_mut());
-        match versions {
-            Some(versions) if versions.iter().any(|one| one["version"] == **version) => {}
+        let found = items.iter_mut().find(|item| item["metadata"]["name"] == *group);
+        match found.and_then(|item| item["versions"].as_array_mut()) {
+            Some(versions) if versions.iter().any(|one| one["version"] == *version) => {}
             Some(versions) => versions.push(stale),
             None => items.push(json!({
                 "metadata": {"name": group, "creationTimestamp": null}, "versions": [stale],
