@@ -146,7 +146,7 @@ impl Cluster {
         tasks.spawn(access::aggregate(server.clone()));
         let levers = actors::run(&server, &tasks, &options.actors);
         let printed = levers.clone();
-        let logs = Logs::new(move |pod, container| printed.log(pod, container));
+        let logs: Logs = Arc::new(move |pod, container| printed.log(pod, container));
         Self(Arc::new(Inner {
             name: options.name.clone(),
             region: options.region.clone(),

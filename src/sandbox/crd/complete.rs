@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FINALIZER;
-use super::condition::{Condition, TERMINATING};
+use super::condition::{TERMINATING, set};
 use crate::sandbox::object::{field_mut, metadata_mut};
 
 /// Fills in names that follow from others, the way of conversion, and which versions may be stored. To be called on
@@ -62,6 +62,10 @@ pub(crate) fn leaving(definition: &Value, now: &str) -> Value {
         finalizers.push(FINALIZER.into());
     }
     let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
-    Condition::new(TERMINATING, true, "InstanceDeletionPending", message).set(&mut new, now);
+    set(
+        &mut new,
+        [TERMINATING, "True", "InstanceDeletionPending", message],
+        now,
+    );
     new
 }

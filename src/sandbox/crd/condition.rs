@@ -8,49 +8,23 @@ pub(super) const NAMES_ACCEPTED: &str = "NamesAccepted";
 pub(super) const ESTABLISHED: &str = "Established";
 pub(super) const TERMINATING: &str = "Terminating";
 
-/// What a condition says, without its time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Condition {
-    pub(super) kind: &'static str,
-    pub(super) status: bool,
-    pub(super) reason: &'static str,
-    pub(super) message: String,
-}
-
-impl Condition {
-    pub(super) fn new(kind: &'static str, status: bool, reason: &'static str, message: &str) -> Self {
-        Self {
-            kind,
-            status,
-            reason,
-            message: message.to_owned(),
-        }
-    }
-
-    /// Writes it into a definition. Its time moves only with its status.
-    pub(super) fn set(&self, definition: &mut Value, now: &str) {
-        let status = if self.status { "True" } else { "False" };
-        let mut new = json!({
-            "type": self.kind, "status": status, "reason": self.reason, "message": self.message,
-            "lastTransitionTime": now,
-        });
-        let conditions = field_mut(definition, "status").entry("conditions");
-        let conditions = conditions.or_insert_with(|| json!([]));
-        if !conditions.is_array() {
-            *conditions = json!([]);
-        }
-        let Some(conditions) = conditions.as_array_mut() else {
-            return;
-        };
-        match conditions.iter_mut().find(|one| one["type"] == self.kind) {
-            Some(old) => {
-                if old["status"] == status {
-                    new["lastTransitionTime"] = old["lastTransitionTime"].take();
-                }
-                *old = new;
+/// Writes a condition into a definition: type, status, reason, message. Its time moves only with its status.
+pub(super) fn set(definition: &mut Value, [kind, status, reason, message]: [&str; 4], now: &str) {
+    let mut new = json!({
+        "type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": now,
+    });
+    let conditions = field_mut(definition, "status").entry("conditions");
+    let Some(conditions) = conditions.or_insert_with(|| json!([])).as_array_mut() else {
+        return;
+    };
+    match conditions.iter_mut().find(|one| one["type"] == kind) {
+        Some(old) => {
+            if old["status"] == status {
+                new["lastTransitionTime"] = old["lastTransitionTime"].take();
             }
-            None => conditions.push(new),
+            *old = new;
         }
+        None => conditions.push(new),
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn judge(schema: &SchemaRef, old: Option<&Value>, new: &Value) -> Vec
 fn cause(problem: &Problem, object: &Value) -> Option<Cause> {
     let value = object.pointer(&problem.pointer).unwrap_or(&Value::Null);
     let field = path(&problem.pointer, object);
-    let body = |demand: &str| format!("Invalid value: {}: {field} in body {demand}", shown(value));
+    let body = |demand: &str| format!("Invalid value: {value}: {field} in body {demand}");
     let (reason, field, message) = match (&problem.kind, &problem.detail) {
         (ProblemKind::UnknownField { .. }, _) => return None,
         (ProblemKind::WrongType { expected, .. }, _) => {
@@ -67,16 +67,14 @@ fn cause(problem: &Problem, object: &Value) -> Option<Cause> {
             let allowed: Vec<String> = allowed.iter().map(|one| format!("{one:?}")).collect();
             let message = format!(
                 "Unsupported value: {}: supported values: {}",
-                shown(value),
+                value,
                 allowed.join(", ")
             );
             ("FieldValueNotSupported", field, message)
         }
-        (ProblemKind::DuplicateKey { .. }, _) => (
-            "FieldValueDuplicate",
-            field,
-            format!("Duplicate value: {}", shown(value)),
-        ),
+        (ProblemKind::DuplicateKey { .. }, _) => {
+            ("FieldValueDuplicate", field, format!("Duplicate value: {value}"))
+        }
         (ProblemKind::Pattern { pattern }, _) => {
             let message = body(&format!("should match '{pattern}'"));
             ("FieldValueInvalid", field, message)
@@ -95,7 +93,7 @@ fn cause(problem: &Problem, object: &Value) -> Option<Cause> {
             },
         ) => {
             let at = object.pointer(pointer).filter(|_| *of_scalar);
-            let value = at.map(|at| format!("{}: ", shown(at))).unwrap_or_default();
+            let value = at.map(|at| format!("{at}: ")).unwrap_or_default();
             let (reason, message) = match &**reason {
                 "FieldValueForbidden" => ("FieldValueForbidden", format!("Forbidden: {text}")),
                 "FieldValueRequired" => ("FieldValueRequired", format!("Required value: {text}")),
@@ -108,7 +106,7 @@ fn cause(problem: &Problem, object: &Value) -> Option<Cause> {
         _ => (
             "FieldValueInvalid",
             field,
-            format!("Invalid value: {}: {}", shown(value), problem.message),
+            format!("Invalid value: {}: {}", value, problem.message),
         ),
     };
     Some(Cause {
@@ -120,7 +118,7 @@ fn cause(problem: &Problem, object: &Value) -> Option<Cause> {
 
 fn bounded(bound: Bound, value: &Value, field: &str) -> (&'static str, String) {
     let body = |demand: String| {
-        let message = format!("Invalid value: {}: {field} in body should {demand}", shown(value));
+        let message = format!("Invalid value: {value}: {field} in body should {demand}");
         ("FieldValueInvalid", message)
     };
     let what = match value {
@@ -153,11 +151,6 @@ fn too_many(found: usize, most: u64) -> (&'static str, String) {
         "FieldValueTooMany",
         format!("Too many: {found}: must have at most {most} {noun}"),
     )
-}
-
-/// A value as upstream's field errors print it: texts in quotes, everything else as JSON.
-fn shown(value: &Value) -> String {
-    value.to_string()
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::condition::{Condition, ESTABLISHED, NAMES_ACCEPTED};
+use super::condition::{ESTABLISHED, NAMES_ACCEPTED, set};
 use crate::sandbox::object::field_mut;
 
 /// The definition with its names and the conditions that follow; None when it has them already.
@@ -10,15 +10,16 @@ pub(super) fn settle(definition: &Value, now: &str) -> Option<Value> {
     let mut new = definition.clone();
     let names = definition["spec"]["names"].clone();
     field_mut(&mut new, "status").insert("acceptedNames".to_owned(), names);
-    for (kind, reason, message) in [
-        (NAMES_ACCEPTED, "NoConflicts", "no conflicts found"),
-        (
+    for condition in [
+        [NAMES_ACCEPTED, "True", "NoConflicts", "no conflicts found"],
+        [
             ESTABLISHED,
+            "True",
             "InitialNamesAccepted",
             "the initial names have been accepted",
-        ),
+        ],
     ] {
-        Condition::new(kind, true, reason, message).set(&mut new, now);
+        set(&mut new, condition, now);
     }
     (new["status"] != definition["status"]).then_some(new)
 }

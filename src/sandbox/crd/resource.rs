@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::condition::{TERMINATING, is_true};
 use crate::model::schema::Schemas;
-use crate::sandbox::kinds::{Column, Origin, Resource, Scale, Version};
+use crate::sandbox::kinds::{Origin, Resource, Scale, Version};
 use crate::sandbox::object::uid;
 
 const VERBS: [&str; 8] = [
@@ -72,7 +72,7 @@ pub(super) fn resource(definition: &Value) -> Option<Resource> {
 fn version(described: &Value, schemas: &Schemas, group: &str, kind: &str, verbs: &[&str]) -> Option<Version> {
     let name = described["name"].as_str()?;
     let subresources = &described["subresources"];
-    let columns = described["additionalPrinterColumns"].as_array();
+    let columns = described["additionalPrinterColumns"].as_array().cloned();
     let mut openapi = described["schema"]["openAPIV3Schema"].clone();
     let selectable = described["selectableFields"].as_array().into_iter().flatten();
     let selectable: Vec<Value> = selectable
@@ -89,7 +89,7 @@ fn version(described: &Value, schemas: &Schemas, group: &str, kind: &str, verbs:
         status: subresources["status"].is_object(),
         scale: scale(&subresources["scale"]),
         others: Vec::new(),
-        columns: columns.into_iter().flatten().map(column).collect(),
+        columns: columns.unwrap_or_default(),
         openapi: Some(Arc::new(openapi)),
     })
 }
@@ -108,16 +108,4 @@ fn scale(scale: &Value) -> Option<Scale> {
         status_replicas: pointer("statusReplicasPath")?,
         selector: pointer("labelSelectorPath"),
     })
-}
-
-fn column(column: &Value) -> Column {
-    let text = |field: &str| column[field].as_str().unwrap_or_default().to_owned();
-    Column {
-        name: text("name"),
-        kind: text("type"),
-        format: text("format"),
-        description: text("description"),
-        priority: column["priority"].as_i64().unwrap_or(0),
-        path: text("jsonPath"),
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::condition::{Condition, ESTABLISHED, TERMINATING, is_true};
+use super::condition::{ESTABLISHED, TERMINATING, is_true, set};
 use super::names::settle;
 use super::resource::resource;
 use super::{FINALIZER, GROUP, PLURAL};
@@ -136,28 +136,25 @@ impl Actor {
             return Ok(false);
         }
         let now = format_seconds(self.server.clock().now());
-        let set = |condition: Condition| {
-            let now = &now;
-            move |definition: &Value| {
+        let say = |status: &str, reason: &str, message: &str| {
+            self.update(definition, |definition| {
                 let mut new = definition.clone();
-                condition.set(&mut new, now);
+                set(&mut new, [TERMINATING, status, reason, message], &now);
                 (new != *definition).then_some(new)
-            }
+            })
         };
-        let deleting = Condition::new(
-            TERMINATING,
-            true,
+        say(
+            "True",
             "InstanceDeletionInProgress",
             "CustomResource deletion is in progress",
-        );
-        self.update(definition, set(deleting))?;
+        )?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let plural = text(&definition["status"]["acceptedNames"]["plural"]);
         let group = text(&definition["spec"]["group"]);
         let target = self.server.target(&group, &plural, "", "").filter(|target| {
             matches!(&target.resource.origin, Origin::Custom { definition: of } if **of == *uid(definition))
         });
-        let done = match target {
+        match target {
             Some(target) => {
                 let options = DeleteOptions::default();
                 self.server
@@ -165,14 +162,12 @@ impl Actor {
                 if !self.server.list(&target).0.is_empty() {
                     return Ok(true);
                 }
-                ("InstanceDeletionCompleted", "removed all instances")
+                say("False", "InstanceDeletionCompleted", "removed all instances")?;
             }
-            None => ("NeverEstablished", "resource was never established"),
-        };
-        self.update(
-            definition,
-            set(Condition::new(TERMINATING, false, done.0, done.1)),
-        )?;
+            None => {
+                say("False", "NeverEstablished", "resource was never established")?;
+            }
+        }
         // The finalizer is metadata, which `/status` does not write.
         let target = self.definitions.named(name(definition));
         self.server.update_with(&self.writer, &target, |definition| {

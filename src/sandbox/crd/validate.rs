@@ -8,10 +8,6 @@ use crate::model::schema::Schemas;
 use crate::sandbox::failure::Cause;
 use crate::sandbox::object::name;
 
-const LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
-                     character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for \
-                     validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
-
 /// What is refused in a definition, in upstream's words. `old` is None for creates. What the schema of definitions
 /// finds (missing fields, wrong types) is not repeated here.
 pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
@@ -43,33 +39,10 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
 }
 
 fn names(names: &Value, causes: &mut Vec<Cause>) {
-    let text = |field: &str| names[field].as_str().unwrap_or_default();
     for field in ["plural", "singular", "kind", "listKind"] {
-        let at = format!("spec.names.{field}");
-        let (is_kind, name) = (field.ends_with("ind"), text(field));
-        let plain = if is_kind {
-            name.to_lowercase()
-        } else {
-            name.to_owned()
-        };
-        if name.is_empty() {
-            causes.push(required(&at, ""));
-        } else if !is_label(&plain) {
-            let mixed = "may have mixed case, but should otherwise match: ";
-            let why = format!("{}{LABEL}", if is_kind { mixed } else { "" });
-            causes.push(invalid(&at, &names[field], &why));
+        if names[field].as_str().is_none_or(str::is_empty) {
+            causes.push(required(&format!("spec.names.{field}"), ""));
         }
-    }
-    for field in ["shortNames", "categories"] {
-        for (index, name) in names[field].as_array().into_iter().flatten().enumerate() {
-            if !name.as_str().is_some_and(is_label) {
-                causes.push(invalid(&format!("spec.names.{field}[{index}]"), name, LABEL));
-            }
-        }
-    }
-    if !text("kind").is_empty() && text("kind") == text("listKind") {
-        let why = "kind and listKind may not be the same";
-        causes.push(invalid("spec.names.listKind", &names["listKind"], why));
     }
 }
 
@@ -84,9 +57,6 @@ fn versions(definition: &Value, causes: &mut Vec<Cause>) {
     for (index, version) in listed.iter().enumerate() {
         let at = format!("spec.versions[{index}]");
         let name = version["name"].as_str().unwrap_or_default();
-        if !is_label(name) {
-            causes.push(invalid(&format!("{at}.name"), &version["name"], LABEL));
-        }
         seen.push(name);
         if !schema(version).is_object() {
             causes.push(required(&format!("{at}.schema.openAPIV3Schema"), ""));
@@ -158,13 +128,4 @@ fn immutable(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
         );
         causes.push(invalid(&format!("status.storedVersions[{index}]"), version, &why));
     }
-}
-
-fn is_label(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
-    bytes.len() <= 63
-        && bytes.first().is_some_and(u8::is_ascii_lowercase)
-        && bytes.last() != Some(&b'-')
-        && bytes.iter().all(plain)
 }

@@ -160,12 +160,12 @@ impl Faults {
         self.thawed(&path).await;
         let is_write = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         let written = is_write.then_some(path.as_str());
-        let drawn = self.0.state.lock().draw(user, written);
-        if !drawn.latency.is_zero() {
-            tokio::time::sleep(drawn.latency).await;
+        let (latency, fate) = self.0.state.lock().draw(user, written);
+        if !latency.is_zero() {
+            tokio::time::sleep(latency).await;
             self.thawed(&path).await;
         }
-        match drawn.fate {
+        match fate {
             Fate::Passes => {}
             Fate::Refused => return Err(broken("connection refused")),
             Fate::Status(failure) => return Ok(refused(&failure)),
@@ -208,11 +208,6 @@ enum Fate {
     Held(Held),
 }
 
-struct Drawn {
-    latency: Duration,
-    fate: Fate,
-}
-
 /// What becomes of a watch event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EventFate {
@@ -222,10 +217,8 @@ enum EventFate {
 }
 
 impl State {
-    fn draw(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Drawn {
-        let latency = self.within(self.latency.clone());
-        let fate = self.fate(user, written);
-        Drawn { latency, fate }
+    fn draw(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> (Duration, Fate) {
+        (self.within(self.latency.clone()), self.fate(user, written))
     }
 
     fn fate(&mut self, user: &(dyn Fn() -> String + Sync), written: Option<&str>) -> Fate {

@@ -4,12 +4,13 @@ mod builtin;
 mod cell;
 mod path;
 mod pod;
+mod shown;
 #[cfg(test)]
 mod tests;
 
 use serde_json::{Value, json};
 
-use super::{Origin, Resource, Version};
+use super::{Origin, Resource};
 use crate::model::clock::Timestamp;
 use path::Path;
 
@@ -75,28 +76,30 @@ impl Computed {
 }
 
 /// The columns of a kind at a version.
-pub(crate) fn of(resource: &Resource, version: &Version) -> Columns {
+pub(crate) fn of(resource: &Resource, version: &str) -> Columns {
     if !matches!(resource.origin, Origin::Custom { .. }) {
         return Columns::computed(builtin::of(&resource.qualified()));
     }
-    if version.columns.is_empty() {
+    let columns = resource
+        .version(version)
+        .map(|version| version.columns.as_slice());
+    let columns = columns.unwrap_or_default();
+    if columns.is_empty() {
         return Columns::computed(builtin::NAME_AND_AGE);
     }
-    let own = version.columns.iter().map(|column| Shown::Path {
-        header: json!({
-            "name": column.name, "type": column.kind, "format": column.format,
-            "description": column.description, "priority": column.priority,
-        }),
-        kind: column.kind.clone(),
-        path: Path::parse(&column.path),
+    let own = columns.iter().map(|column| {
+        let mut header = column.clone();
+        let path = header
+            .as_object_mut()
+            .and_then(|header| header.remove("jsonPath"));
+        Shown::Path {
+            header,
+            kind: column["type"].as_str().unwrap_or_default().to_owned(),
+            path: path.as_ref().and_then(Value::as_str).and_then(Path::parse),
+        }
     });
     let first = std::iter::once(Shown::Computed(&builtin::NAME));
     Columns(first.chain(own).collect())
-}
-
-/// Columns of the answer of `/scale`.
-pub(crate) fn of_scale() -> Columns {
-    Columns::computed(builtin::SCALE)
 }
 
 impl Columns {

@@ -64,7 +64,8 @@ pub(crate) struct Version {
     pub(crate) scale: Option<Scale>,
     /// Further ones: `eviction`, `binding`, `log`, `token`, …
     pub(crate) others: Vec<Arc<str>>,
-    pub(crate) columns: Vec<Column>,
+    /// `additionalPrinterColumns` of custom kinds, as they are written.
+    pub(crate) columns: Vec<Value>,
     /// For `/openapi/v3`, as a definition refers to it; None for built-in kinds, whose documents are whole.
     pub(crate) openapi: Option<Arc<Value>>,
 }
@@ -76,19 +77,6 @@ pub(crate) struct Scale {
     pub(crate) status_replicas: String,
     /// A text (custom kinds), or a label selector (built-in ones).
     pub(crate) selector: Option<String>,
-}
-
-/// A printer column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
-    pub(crate) name: String,
-    /// `string`, `integer`, `date`, …
-    pub(crate) kind: String,
-    pub(crate) format: String,
-    pub(crate) description: String,
-    pub(crate) priority: i64,
-    /// `JSONPath` of custom kinds, `.spec.replicas`; empty for columns that code computes.
-    pub(crate) path: String,
 }
 
 impl Registry {

@@ -7,9 +7,6 @@ use serde::Serialize;
 use super::body::{Body, whole};
 use crate::sandbox::failure::Failure;
 
-/// Warnings longer than all of this together are left out, as upstream does.
-const LONGEST_WARNINGS: usize = 4096;
-
 pub(super) fn json(code: u16, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_vec(value) {
         Ok(bytes) => new(code, "application/json", whole(bytes)),
@@ -58,14 +55,9 @@ pub(super) fn lines(body: Body) -> Response<Body> {
 
 /// With a `Warning` header for each.
 pub(super) fn warned(mut answer: Response<Body>, warnings: &[String]) -> Response<Body> {
-    let mut length = 0;
     for warning in warnings {
         let text = warning.replace('\\', r"\\").replace('"', "\\\"");
         let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
-        length += text.len();
-        if length > LONGEST_WARNINGS {
-            break;
-        }
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{text}\"")) {
             answer.headers_mut().append(WARNING, value);
         }

@@ -14,7 +14,7 @@ pub(super) fn note(
     asked: &Asked,
     answer: &http::Response<Body>,
 ) {
-    let Some(place) = asked.place() else { return };
+    let Some(place) = &asked.place else { return };
     if !matches!(
         call.verb,
         "create" | "update" | "patch" | "delete" | "deletecollection"

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::schema;
 use crate::sandbox::kinds::{Origin, Registry, Resource, Version};
+use crate::sandbox::object::Object;
 
 /// `GET /api` and `GET /apis` are two documents, also when aggregated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +44,6 @@ const GROUPS: [&str; 19] = [
     "node.k8s.io",
     "discovery.k8s.io",
 ];
-
-/// Of `status` and `scale` of custom kinds.
-const OBJECT: [&str; 3] = ["get", "patch", "update"];
 
 /// A subresource as discovery shows it.
 struct Subresource<'a> {
@@ -149,17 +147,20 @@ pub(crate) fn aggregated(registry: &Registry, root: Root) -> Value {
     })
 }
 
-/// Groups and versions of servers that don't answer.
-pub(crate) fn add_stale(document: &mut Value, elsewhere: &[(String, String)]) {
+/// Adds the groups and versions of `APIServices` of other servers: nobody asks those.
+pub(crate) fn add_stale(document: &mut Value, services: &[Object]) {
     let Some(items) = document["items"].as_array_mut() else {
         return;
     };
-    for (group, version) in elsewhere {
+    for spec in services.iter().map(|service| &service["spec"]) {
+        if !spec["service"].is_object() {
+            continue;
+        }
+        let (group, version) = (&spec["group"], &spec["version"]);
         let stale = json!({"version": version, "freshness": "Stale"});
-        let found = items.iter_mut().find(|item| item["metadata"]["name"] == **group);
-        let versions = found.and_then(|item| item["versions"].as_array_mut());
-        match versions {
-            Some(versions) if versions.iter().any(|one| one["version"] == **version) => {}
+        let found = items.iter_mut().find(|item| item["metadata"]["name"] == *group);
+        match found.and_then(|item| item["versions"].as_array_mut()) {
+            Some(versions) if versions.iter().any(|one| one["version"] == *version) => {}
             Some(versions) => versions.push(stale),
             None => items.push(json!({
                 "metadata": {"name": group, "creationTimestamp": null}, "versions": [stale],
@@ -233,23 +234,8 @@ fn storage_hash(resource: &Resource) -> String {
 
 fn subresources<'a>(resource: &'a Resource, version: &'a Version) -> Vec<Subresource<'a>> {
     let own = [&*resource.group, &*version.name, &*resource.kind];
-    let others = version.others.iter().map(|name| &**name);
-    let status = version.status.then_some("status");
-    let scale = version.scale.is_some().then_some("scale");
-    let mut names: Vec<&str> = others.chain(status).chain(scale).collect();
-    let of_built_in = built_in(resource);
-    if of_built_in.is_some() {
-        names.sort_unstable();
-    }
-    names
-        .into_iter()
-        .map(|name| {
-            let Some(found) = of_built_in.and_then(|all| all.get(name)) else {
-                let scale = ["autoscaling", "v1", "Scale"];
-                let answer = if name == "scale" { scale } else { own };
-                let verbs = Value::from(OBJECT.map(Value::from).to_vec());
-                return Subresource { name, answer, verbs };
-            };
+    if let Some(all) = built_in(resource) {
+        let all = all.iter().map(|(name, found)| {
             let part = |field: &str| found[field].as_str().unwrap_or_default();
             // No version: the resource's own.
             let answer = match part("version") {
@@ -258,34 +244,37 @@ fn subresources<'a>(resource: &'a Resource, version: &'a Version) -> Vec<Subreso
             };
             let verbs = found["verbs"].clone();
             Subresource { name, answer, verbs }
-        })
-        .collect()
+        });
+        return all.collect();
+    }
+    let status = version.status.then_some(("status", own));
+    let scale = version
+        .scale
+        .as_ref()
+        .map(|_| ("scale", ["autoscaling", "v1", "Scale"]));
+    let all = status.into_iter().chain(scale).map(|(name, answer)| {
+        let verbs = json!(["get", "patch", "update"]);
+        Subresource { name, answer, verbs }
+    });
+    all.collect()
 }
 
 /// What the generated file knows of the subresources of a built-in kind.
-fn built_in(resource: &Resource) -> Option<&'static Value> {
-    let is_this = |entry: &&Value| {
-        entry["group"] == *resource.group
-            && entry["plural"] == *resource.plural
-            && !matches!(resource.origin, Origin::Custom { .. })
-    };
-    let entry = schema::builtin().resources.iter().find(is_this)?;
-    Some(&entry["subresources"])
+fn built_in(resource: &Resource) -> Option<&'static Map<String, Value>> {
+    if matches!(resource.origin, Origin::Custom { .. }) {
+        return None;
+    }
+    let mut all = schema::builtin().resources.iter();
+    let entry = all.find(|entry| entry["group"] == *resource.group && entry["plural"] == *resource.plural)?;
+    entry["subresources"].as_object()
 }
 
 fn group_value((name, versions): &Group<'_>) -> Value {
+    let versions = versions.iter();
     let versions: Vec<Value> = versions
-        .iter()
         .map(|(version, _)| json!({"groupVersion": join(name, version), "version": version}))
         .collect();
-    let mut group = Map::new();
-    group.insert("name".to_owned(), (*name).into());
-    group.insert(
-        "preferredVersion".to_owned(),
-        versions.first().cloned().unwrap_or_default(),
-    );
-    group.insert("versions".to_owned(), versions.into());
-    Value::Object(group)
+    json!({"name": name, "preferredVersion": versions.first(), "versions": versions})
 }
 
 fn groups(registry: &Registry, root: Root) -> Vec<Group<'_>> {

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Response;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::body::Body;
@@ -20,12 +19,10 @@ const CONTINUE_TOO_OLD: &str = "The provided continue parameter is too old to di
     can start a new list without the continue parameter.";
 
 /// Where the next page starts.
-#[derive(Debug, Serialize, Deserialize)]
 struct Continue {
-    v: String,
-    rv: u64,
-    /// The last one that was given, `namespace/name` or `name`.
-    start: String,
+    revision: u64,
+    /// Namespace and name of the last one that was given.
+    after: (String, String),
 }
 
 /// `GET` of a collection.
@@ -101,21 +98,15 @@ fn read_page(call: &Call<'_>, target: &Target, selection: &Selection) -> Result<
     let limit = usize::try_from(query.number("limit")?.unwrap_or(0)).unwrap_or(0);
     let (mut items, revision, after) = if let Some(token) = query.get("continue") {
         let next = read_token(token)?;
-        let items = call.server.select_at(target, selection, next.rv);
+        let items = call.server.select_at(target, selection, next.revision);
         let items = items.map_err(|_| Failure::expired(CONTINUE_TOO_OLD))?;
-        (items, next.rv, Some(next.start))
+        (items, next.revision, Some(next.after))
     } else {
         let (items, revision) = first_page(call, target, selection, limit)?;
         (items, revision, None)
     };
-    if let Some(after) = after {
-        let after = place(&after);
-        items.retain(|object| {
-            (
-                object::namespace(object).unwrap_or_default(),
-                object::name(object),
-            ) > after
-        });
+    if let Some((namespace, name)) = after {
+        items.retain(|object| place(object) > (namespace.as_str(), name.as_str()));
     }
     let mut metadata = json!({"resourceVersion": revision.to_string()});
     if limit > 0 && items.len() > limit {
@@ -224,23 +215,25 @@ fn too_new(asked: u64, current: u64) -> Failure {
     failure
 }
 
+fn place(object: &Value) -> (&str, &str) {
+    (
+        object::namespace(object).unwrap_or_default(),
+        object::name(object),
+    )
+}
+
 fn token(last: &Value, revision: u64) -> String {
-    let start = match object::namespace(last) {
-        Some(namespace) => format!("{namespace}/{}", object::name(last)),
-        None => object::name(last).to_owned(),
-    };
-    let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": start});
-    URL_SAFE_NO_PAD.encode(token.to_string())
+    let (namespace, name) = place(last);
+    URL_SAFE_NO_PAD.encode(format!("{revision}/{namespace}/{name}"))
 }
 
 fn read_token(token: &str) -> Result<Continue, Failure> {
-    let bytes = URL_SAFE_NO_PAD.decode(token).ok();
-    bytes
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .filter(|token: &Continue| token.v == "meta.k8s.io/v1" && token.rv > 0)
-        .ok_or_else(|| Failure::bad_request("continue key is not valid"))
-}
-
-fn place(start: &str) -> (&str, &str) {
-    start.split_once('/').unwrap_or(("", start))
+    let read = || {
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+        let (revision, after) = text.split_once('/')?;
+        let (namespace, name) = after.split_once('/')?;
+        let (revision, after) = (revision.parse().ok()?, (namespace.to_owned(), name.to_owned()));
+        Some(Continue { revision, after })
+    };
+    read().ok_or_else(|| Failure::bad_request("continue key is not valid"))
 }

@@ -1,6 +1,5 @@
 //! What containers printed: `GET pods/NAME/log`.
 
-use std::fmt;
 use std::sync::Arc;
 
 use http::Response;
@@ -12,31 +11,7 @@ use crate::sandbox::api::Target;
 use crate::sandbox::failure::Failure;
 
 /// Who knows what a container of a pod printed, or why it printed nothing.
-#[derive(Clone)]
-pub(crate) struct Logs(Arc<Source>);
-
-type Source = dyn Fn(&Value, &str) -> Result<Arc<str>, Failure> + Send + Sync;
-
-impl Logs {
-    pub(crate) fn new(
-        source: impl Fn(&Value, &str) -> Result<Arc<str>, Failure> + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(source))
-    }
-}
-
-impl Default for Logs {
-    /// Nothing runs: nothing was printed.
-    fn default() -> Self {
-        Self::new(|_, _| Ok("".into()))
-    }
-}
-
-impl fmt::Debug for Logs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Logs")
-    }
-}
+pub(crate) type Logs = Arc<dyn Fn(&Value, &str) -> Result<Arc<str>, Failure> + Send + Sync>;
 
 /// Following a log ends where it ends: what is printed is scripted, and known at once.
 pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
@@ -49,7 +24,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
             target.name
         )));
     }
-    let mut text = (call.logs.0)(&pod, container)?;
+    let mut text = (call.logs)(&pod, container)?;
     if call.query.flag("timestamps") == Some(true) {
         let started = status["state"]["running"]["startedAt"].as_str();
         let started = started.or(status["state"]["terminated"]["startedAt"].as_str());

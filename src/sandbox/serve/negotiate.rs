@@ -130,28 +130,15 @@ impl Serialize for List<'_> {
             map.serialize_entry("apiVersion", &self.resource.api_version(self.version))?;
         }
         map.serialize_entry("metadata", self.metadata)?;
-        let bare = !matches!(self.resource.origin, Origin::Custom { .. });
         if self.form == Form::Metadata && self.items.is_empty() {
             // A list that was never made, in Go.
             map.serialize_entry("items", &())?;
         } else {
-            map.serialize_entry("items", &Items { list: self, bare })?;
+            let bare = !matches!(self.resource.origin, Origin::Custom { .. });
+            let form = self.form;
+            let items = self.items.iter().map(|object| Shown { object, form, bare });
+            map.serialize_entry("items", &items.collect::<Vec<_>>())?;
         }
         map.end()
-    }
-}
-
-struct Items<'a> {
-    list: &'a List<'a>,
-    bare: bool,
-}
-
-impl Serialize for Items<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.list.items.iter().map(|object| Shown {
-            object,
-            form: self.list.form,
-            bare: self.bare,
-        }))
     }
 }

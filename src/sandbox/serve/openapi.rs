@@ -197,6 +197,6 @@ fn put_paths(paths: &mut Map<String, Value>, document: &str, resource: &Resource
     } else {
         ""
     };
-    let path = format!("/{document}{place}/{}/{{name}}", resource.plural);
-    paths.insert(path, json!({"patch": patch}));
+    let object = format!("/{document}{place}/{}/{{name}}", resource.plural);
+    paths.insert(object, json!({"patch": patch}));
 }

@@ -24,7 +24,11 @@ pub(super) fn answer(call: &Call<'_>, path: &str) -> Response<Body> {
         ["api"] if accepts_aggregated(call) => return aggregated(&discovery::aggregated(&kinds, Root::Core)),
         ["apis"] if accepts_aggregated(call) => {
             let mut groups = discovery::aggregated(&kinds, Root::Groups);
-            discovery::add_stale(&mut groups, &elsewhere(call));
+            let services = call
+                .server
+                .store()
+                .list("apiservices.apiregistration.k8s.io", None);
+            discovery::add_stale(&mut groups, &services.0);
             return aggregated(&groups);
         }
         ["api"] => Some(discovery::api_versions(&host(call))),
@@ -37,21 +41,6 @@ pub(super) fn answer(call: &Call<'_>, path: &str) -> Response<Body> {
         _ => None,
     };
     found.map_or_else(answer::no_such_path, |value| answer::json(200, &value))
-}
-
-/// Groups and versions that other servers have.
-fn elsewhere(call: &Call<'_>) -> Vec<(String, String)> {
-    let (services, _) = call
-        .server
-        .store()
-        .list("apiservices.apiregistration.k8s.io", None);
-    let spec = |service: &Value, field: &str| service["spec"][field].as_str().unwrap_or_default().to_owned();
-    let others = services
-        .iter()
-        .filter(|service| service["spec"]["service"].is_object());
-    others
-        .map(|service| (spec(service, "group"), spec(service, "version")))
-        .collect()
 }
 
 fn accepts_aggregated(call: &Call<'_>) -> bool {

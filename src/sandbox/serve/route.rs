@@ -13,7 +13,8 @@ pub(super) struct Asked {
     /// letters for paths that are no resources.
     pub(super) verb: &'static str,
     pub(super) path: String,
-    place: Option<Place>,
+    /// None: the path is no resource's.
+    pub(super) place: Option<Place>,
 }
 
 /// A resource's place in the API.
@@ -34,7 +35,7 @@ impl Asked {
         let parts: Vec<String> = path
             .split('/')
             .filter(|part| !part.is_empty())
-            .map(|part| decode(part))
+            .map(decode)
             .collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let place = match parts.as_slice() {
@@ -76,11 +77,6 @@ impl Asked {
             path,
             place: Some(place),
         }
-    }
-
-    /// None: the path is no resource's.
-    pub(super) fn place(&self) -> Option<&Place> {
-        self.place.as_ref()
     }
 
     /// What access is asked about.

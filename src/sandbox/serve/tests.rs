@@ -53,7 +53,7 @@ impl World {
         self
     }
 
-    fn raw(&self, line: &str, body: Value, accept: &str) -> Response<Body> {
+    fn raw(&self, line: &str, body: &Value, accept: &str) -> Response<Body> {
         let (method, path) = line.split_once(' ').unwrap();
         let (method, content) = match method {
             "APPLY" => ("PATCH", "application/apply-patch+yaml"),
@@ -77,15 +77,15 @@ impl World {
     }
 
     async fn ask(&self, line: &str, body: Value) -> (u16, Value) {
-        let answer = self.raw(line, body, "application/json");
+        let answer = self.raw(line, &body, "application/json");
         let code = answer.status().as_u16();
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
         (code, body)
     }
 
-    async fn watch(&self, path: &str) -> Lines {
-        let answer = self.raw(&format!("GET {path}"), Value::Null, "application/json");
+    fn watch(&self, path: &str) -> Lines {
+        let answer = self.raw(&format!("GET {path}"), &Value::Null, "application/json");
         assert_eq!(answer.status(), 200);
         Lines {
             body: answer.into_body(),
@@ -291,7 +291,7 @@ async fn a_watch_starts_with_the_state_and_follows_it() {
     let world = world().with_namespace().await;
     world.ask(&format!("POST {MAPS}"), configmap("old")).await;
     let query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
-    let mut watch = world.watch(&format!("{MAPS}?{query}&timeoutSeconds=300")).await;
+    let mut watch = world.watch(&format!("{MAPS}?{query}&timeoutSeconds=300"));
     assert_eq!(watch.word().await, "ADDED old");
     let end = watch.next().await.unwrap();
     assert_eq!(
@@ -321,11 +321,9 @@ async fn a_watch_starts_with_the_state_and_follows_it() {
 #[tokio::test]
 async fn a_watch_of_a_selection_sees_objects_come_and_go() {
     let world = world().with_namespace().await;
-    let mut watch = world
-        .watch(&format!(
-            "{MAPS}?watch=true&labelSelector=app%3Dweb&resourceVersion=1"
-        ))
-        .await;
+    let mut watch = world.watch(&format!(
+        "{MAPS}?watch=true&labelSelector=app%3Dweb&resourceVersion=1"
+    ));
     let mut map = configmap("web");
     let (_, made) = world.ask(&format!("POST {MAPS}"), map.clone()).await;
     map["metadata"]["labels"] = json!({"app": "web"});
@@ -340,7 +338,7 @@ async fn a_watch_of_a_selection_sees_objects_come_and_go() {
 async fn a_watch_that_is_too_late_is_told() {
     let world = world().with_namespace().await;
     world.http.server().store().compact();
-    let mut watch = world.watch(&format!("{MAPS}?watch=true&resourceVersion=1")).await;
+    let mut watch = world.watch(&format!("{MAPS}?watch=true&resourceVersion=1"));
     let line = watch.next().await.unwrap();
     assert_eq!(
         (&line["type"], &line["object"]["code"]),
@@ -354,7 +352,7 @@ async fn metadata_alone_is_answered_to_who_wants_no_more() {
     let world = world().with_namespace().await;
     world.ask(&format!("POST {MAPS}"), configmap("web")).await;
     let accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
-    let answer = world.raw(&format!("GET {MAPS}"), Value::Null, accept);
+    let answer = world.raw(&format!("GET {MAPS}"), &Value::Null, accept);
     let bytes = answer.into_body().collect().await.unwrap().to_bytes();
     let list: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(list["kind"], "PartialObjectMetadataList");
@@ -362,7 +360,7 @@ async fn metadata_alone_is_answered_to_who_wants_no_more() {
     assert_eq!(list["items"][0]["data"], Value::Null);
     let answer = world.raw(
         &format!("GET {MAPS}"),
-        Value::Null,
+        &Value::Null,
         "application/vnd.kubernetes.protobuf",
     );
     assert_eq!(answer.status(), 406);

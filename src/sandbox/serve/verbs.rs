@@ -47,12 +47,13 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
     if CONNECTIONS.contains(&&*target.subresource) {
         return connect(call, target);
     }
+    let form = Form::wanted(call.headers)?;
     match call.verb {
-        "get" => get(call, target),
-        "create" => create(call, target),
-        "update" => replace(call, target),
-        "patch" => patch(call, target),
-        "delete" => delete(call, target),
+        "get" => get(call, target, form),
+        "create" => create(call, target, form),
+        "update" => replace(call, target, form),
+        "patch" => patch(call, target, form),
+        "delete" => delete(call, target, form),
         _ => Err(Failure::method_not_supported()),
     }
 }
@@ -79,19 +80,17 @@ pub(super) fn must_serve(target: &Target, verb: &str) -> Result<(), Failure> {
     Err(Failure::method_not_supported())
 }
 
-fn get(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+fn get(call: &Call<'_>, target: &Target, form: Form) -> Result<Response<Body>, Failure> {
     match &*target.subresource {
         "" | "status" | "scale" => {}
         "log" => return logs::answer(call, target),
         _ => return Err(Failure::method_not_supported()),
     }
-    let form = Form::wanted(call.headers)?;
     let object = call.server.get(target)?;
     Ok(show(call, target, 200, form, &object))
 }
 
-fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
-    let form = Form::wanted(call.headers)?;
+fn create(call: &Call<'_>, target: &Target, form: Form) -> Result<Response<Body>, Failure> {
     must_be_json(call.headers)?;
     let namespace = target.namespace.as_deref();
     if target.resource.origin == Origin::Virtual {
@@ -124,16 +123,14 @@ fn create(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     Ok(show_written(call, target, form, &written))
 }
 
-fn replace(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
-    let form = Form::wanted(call.headers)?;
+fn replace(call: &Call<'_>, target: &Target, form: Form) -> Result<Response<Body>, Failure> {
     must_be_json(call.headers)?;
     let writer = writer(call, "UpdateOptions")?;
     let written = call.server.replace_from(&writer, target, call.body)?;
     Ok(show_written(call, target, form, &written))
 }
 
-fn patch(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
-    let form = Form::wanted(call.headers)?;
+fn patch(call: &Call<'_>, target: &Target, form: Form) -> Result<Response<Body>, Failure> {
     let content = call
         .headers
         .get(CONTENT_TYPE)
@@ -165,11 +162,10 @@ fn patch(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
     Ok(show_written(call, target, form, &written))
 }
 
-fn delete(call: &Call<'_>, target: &Target) -> Result<Response<Body>, Failure> {
+fn delete(call: &Call<'_>, target: &Target, form: Form) -> Result<Response<Body>, Failure> {
     if !target.subresource.is_empty() {
         return Err(Failure::method_not_supported());
     }
-    let form = Form::wanted(call.headers)?;
     let options = delete_options(call)?;
     let writer = writer(call, "DeleteOptions")?;
     let deleted = call.server.delete(&writer, target, &options)?;

@@ -7,7 +7,7 @@ use super::path::Path;
 use super::{Columns, cell};
 use crate::model::clock::Timestamp;
 use crate::sandbox::failure::qualified;
-use crate::sandbox::kinds::{Column, Origin, Resource, Version};
+use crate::sandbox::kinds::{Origin, Resource, Version};
 
 fn now() -> Timestamp {
     "2026-01-02T00:00:00Z".parse().unwrap()
@@ -179,14 +179,7 @@ fn what_is_no_path_is_refused(#[case] path: &str) {
 
 #[test]
 fn columns_of_a_custom_kind_have_their_types() {
-    let column = |name: &str, kind: &str, path: &str| Column {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
-        format: String::new(),
-        description: String::new(),
-        priority: 0,
-        path: path.to_owned(),
-    };
+    let column = |name: &str, kind: &str, path: &str| json!({"name": name, "type": kind, "jsonPath": path});
     let version = Version {
         name: "v1".into(),
         schema: None,
@@ -213,14 +206,14 @@ fn columns_of_a_custom_kind_have_their_types() {
         short_names: Vec::new(),
         categories: Vec::new(),
         namespaced: true,
-        versions: vec![version.clone()],
+        versions: vec![version],
         storage: "v1".into(),
         origin: Origin::Custom {
             definition: Arc::from("uid"),
         },
     };
     let object = json!({"metadata": {"name": "t"}, "n": 3, "when": "2026-01-01T00:00:00Z", "list": [1, "a"]});
-    let columns = super::of(&resource, &version);
+    let columns = super::of(&resource, "v1");
     assert_eq!(
         columns.cells(&object, now()),
         json!(["t", 3, "3", "24h", null, "[1,\"a\"]", null])
