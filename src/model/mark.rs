@@ -4,6 +4,10 @@
 pub const MANAGED_BY: &str = "hanse.dev/managed-by";
 /// The value of [`MANAGED_BY`].
 pub const HANSE: &str = "hanse";
+/// Key of the taint of a cordoned member: nothing new is placed there.
+pub const CORDONED: &str = "hanse.dev/cordoned";
+/// Key of the taint of a member that `hub drain` empties.
+pub const DRAINED: &str = "hanse.dev/drained";
 /// Label with the tenant's name; on a namespace it makes it the tenant's.
 pub const TENANT: &str = "hanse.dev/tenant";
 /// Label with the uid of the Tenant object a namespace was made for.

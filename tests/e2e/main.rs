@@ -41,6 +41,7 @@ mod scenario;
 mod seed;
 mod shop;
 mod soak;
+mod taints;
 
 use std::process::ExitCode;
 
@@ -84,6 +85,7 @@ fn scenarios() -> Vec<Scenario> {
         restart::scenarios(),
         restored::scenarios(),
         soak::scenarios(),
+        taints::scenarios(),
         members::scenarios(),
     ];
     all.into_iter().flatten().collect()

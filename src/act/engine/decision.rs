@@ -14,6 +14,7 @@ use crate::{
             BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind,
             Reason, RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
         },
+        clock::Timestamp,
         fleet::{BindingKey, Snapshot},
         template::Template,
     },
@@ -25,11 +26,20 @@ pub(super) enum Decision {
     /// It is nobody's: there is no binding, and none is made.
     Ignore,
     /// This binding should stand.
-    Want(Box<WorkloadBindingSpec>, Scheduling),
+    Want(Box<Wanted>),
     /// What stands stays as it is, and is not changed any more, but for members that are leaving.
     Freeze(Scheduling),
     /// Nothing of it should be in any member.
     Remove(Scheduling),
+}
+
+/// A binding that should stand.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Wanted {
+    pub(super) spec: WorkloadBindingSpec,
+    pub(super) scheduling: Scheduling,
+    /// When to decide again, if nothing changes before.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// Everything a decision is made from.
@@ -45,6 +55,7 @@ pub(super) struct Facts<'a> {
     pub(super) labels: &'a BTreeMap<String, String>,
     pub(super) required: &'a [RequiredBy],
     pub(super) fleet: &'a Snapshot,
+    pub(super) now: Timestamp,
 }
 
 /// Decides. The same facts, with the result as `current`, give the same answer.
@@ -111,7 +122,11 @@ fn refuse(facts: &Facts<'_>, template: &Template, refused: &Refused) -> Decision
         acts_as => {
             let spec = binding_spec(template, Some(&refused.policy), &acts_as);
             let scheduling = saying(ConditionStatus::False, Reason::KindRefused, &refused.why);
-            Decision::Want(Box::new(spec), scheduling)
+            Decision::Want(Box::new(Wanted {
+                spec,
+                scheduling,
+                until: None,
+            }))
         }
     }
 }
@@ -149,10 +164,11 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         kind: &template.gvk,
         current,
         required: facts.required,
+        now: facts.now,
     };
     let plan = placement::place(facts.fleet, &request);
     let revision = template.revision();
-    let wanted = WorkloadBindingSpec {
+    let spec = WorkloadBindingSpec {
         clusters: clusters(&plan, current, &revision),
         required_by: facts.required.to_vec(),
         inputs_hash: Some(placement::inputs_hash(&request)),
@@ -163,7 +179,11 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         |governed| governed.why.clone(),
     );
     let scheduling = scheduling(&plan, facts.fleet.members.len(), &why);
-    Decision::Want(Box::new(wanted), scheduling)
+    Decision::Want(Box::new(Wanted {
+        spec,
+        scheduling,
+        until: plan.until,
+    }))
 }
 
 /// A binding without members: the template, and the copy of everything that pruning needs.

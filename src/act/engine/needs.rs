@@ -46,8 +46,8 @@ impl Engine {
     ) {
         let policies = self.index.policies.load();
         let needs: HashSet<BindingKey> = match (template, decision) {
-            (Some(template), Decision::Want(spec, _)) => {
-                let governed = policies.govern(template, spec.policy.as_ref());
+            (Some(template), Decision::Want(wanted)) => {
+                let governed = policies.govern(template, wanted.spec.policy.as_ref());
                 // What is here only because it is needed (a ServiceAccount) takes along what it needs (its Secrets).
                 let follows =
                     governed.is_none_or(|governed| governed.policy.spec.dependencies == Dependencies::Follow);

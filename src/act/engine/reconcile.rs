@@ -88,6 +88,7 @@ impl Engine {
             labels: &labels,
             required: &required,
             fleet: &fleet,
+            now: self.clock.now(),
         };
         let decision = decision::decide(&facts);
         self.follow_dependencies(key, template.as_deref(), &decision);
@@ -97,7 +98,13 @@ impl Engine {
                 Ok(())
             }
             (Decision::Ignore, Some(binding)) => self.take_down(key, &binding).await,
-            (Decision::Want(spec, scheduling), current) => self.stand(key, current, *spec, scheduling).await,
+            (Decision::Want(wanted), current) => {
+                if let Some(until) = wanted.until {
+                    let wait = until.duration_since(facts.now);
+                    self.queue.add_after(key.clone(), wait.unsigned_abs());
+                }
+                self.stand(key, current, wanted.spec, wanted.scheduling).await
+            }
             (Decision::Freeze(scheduling), Some(binding)) => self.freeze(key, &binding, scheduling).await,
             (Decision::Remove(scheduling), Some(binding)) => {
                 self.scheduling.insert(key.clone(), scheduling);

@@ -262,6 +262,7 @@ impl Core {
             region: spec.region.clone().or(sums.region),
             zone: spec.zone.clone().or(sums.zone),
             provider: spec.provider.clone(),
+            taints: spec.all_taints(),
             leaving: cluster.metadata.deletion_timestamp.is_some(),
             reach: known.probe.reach,
             held: known.held,

@@ -25,7 +25,7 @@ pub(super) struct Choice<'a> {
 pub(super) enum Answer {
     Yes,
     No(String),
-    /// It cannot be told: what runs there stays, and nothing new comes.
+    /// It cannot be told, or only what runs there may stay: it stays, and nothing new comes.
     Unsure(String),
 }
 

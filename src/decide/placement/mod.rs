@@ -1,7 +1,7 @@
 //! Where a template runs: from the snapshot of the fleet to a plan with its reasons.
 //!
 //! ```text
-//! Snapshot, Request ─► per member: Leaving → Tenant → ClusterSelection → Heard → ApiEnabled → Held ─► Plan
+//! Snapshot, Request ─► per member: Leaving → Tenant → ClusterSelection → TaintToleration → Heard → ApiEnabled → Held ─► Plan
 //! ```
 //!
 //! A plan is a fixed point: planning again on its own result changes nothing. What is not known never removes
@@ -10,6 +10,7 @@
 mod choose;
 mod plan;
 mod reason;
+mod taint;
 
 pub use plan::{Placed, Plan, Request, inputs_hash, place};
 pub use reason::{Filter, Reason};

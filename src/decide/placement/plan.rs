@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use super::choose::{Answer, Choice, is_known};
+use super::taint;
 use super::{Filter, Reason};
-use crate::model::api::{BindingCluster, ClusterSelector, Placement, RequiredBy, Resources};
+use crate::model::api::{BindingCluster, ClusterSelector, Placement, RequiredBy, Resources, Toleration};
+use crate::model::clock::Timestamp;
 use crate::model::fleet::{Member, Reach, Snapshot};
 use crate::model::hash::Hash;
 use crate::model::name::{ClusterName, GroupKind, GroupVersionKind};
@@ -23,6 +25,8 @@ pub struct Request<'a> {
     pub current: &'a [BindingCluster],
     /// The bindings that need this one where they are.
     pub required: &'a [RequiredBy],
+    /// Tolerations may be limited in time.
+    pub now: Timestamp,
 }
 
 /// A decision and its reasons.
@@ -32,6 +36,8 @@ pub struct Plan {
     pub clusters: Vec<Placed>,
     /// The first "no" per other member, by name.
     pub reasons: Vec<Reason>,
+    /// When it has to be planned again, if nothing changes before: then something may stay no longer.
+    pub until: Option<Timestamp>,
 }
 
 /// One member of a plan.
@@ -58,11 +64,15 @@ pub fn place(fleet: &Snapshot, request: &Request<'_>) -> Plan {
                 Answer::No(message) | Answer::Unsure(message) => Some((filter, message)),
             });
         match refused {
-            None => plan.clusters.push(Placed {
-                name: member.name.clone(),
-                // Duplicated: every member has all of them.
-                replicas: None,
-            }),
+            None => {
+                let until = planner.taints(member).until;
+                plan.until = plan.until.into_iter().chain(until).min();
+                plan.clusters.push(Placed {
+                    name: member.name.clone(),
+                    // Duplicated: every member has all of them.
+                    replicas: None,
+                });
+            }
             Some((filter, message)) => plan.reasons.push(Reason {
                 cluster: member.name.clone(),
                 filter,
@@ -93,6 +103,8 @@ struct Planner<'a> {
     /// Members that have it now. What is being removed was decided against.
     current: BTreeSet<&'a ClusterName>,
     required: BTreeSet<&'a ClusterName>,
+    tolerations: &'a [Toleration],
+    now: Timestamp,
 }
 
 impl<'a> Planner<'a> {
@@ -112,6 +124,8 @@ impl<'a> Planner<'a> {
             chosen: policy.map(Choice::compile),
             current: wanted.map(|cluster| &cluster.name).collect(),
             required: request.required.iter().flat_map(|by| &by.clusters).collect(),
+            tolerations: request.placement.map_or(&[], |placement| &placement.tolerations),
+            now: request.now,
         }
     }
 
@@ -120,11 +134,12 @@ impl<'a> Planner<'a> {
         self.policy.into_iter().flat_map(|selector| &selector.names)
     }
 
-    fn filters(&self, member: &Member) -> [(Filter, Answer); 6] {
+    fn filters(&self, member: &Member) -> [(Filter, Answer); 7] {
         [
             (Filter::Leaving, leaving(member)),
             (Filter::Tenant, self.tenant.contains(member)),
             (Filter::ClusterSelection, self.selection(member)),
+            (Filter::TaintToleration, self.taints(member).answer),
             (Filter::Heard, heard(member)),
             (Filter::ApiEnabled, self.api_enabled(member)),
             (Filter::Held, held(member)),
@@ -150,6 +165,17 @@ impl<'a> Planner<'a> {
             Some(choice) => choice.contains(member),
             None => Answer::No(format!("nothing in {} needs it", member.name)),
         }
+    }
+
+    fn taints(&self, member: &Member) -> taint::Verdict {
+        // What others need goes where they are: their own placement was asked.
+        if self.required.contains(&member.name) {
+            return taint::Verdict {
+                answer: Answer::Yes,
+                until: None,
+            };
+        }
+        taint::judge(member, self.tolerations, self.now)
     }
 
     fn api_enabled(&self, member: &Member) -> Answer {

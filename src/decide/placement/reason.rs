@@ -16,6 +16,8 @@ pub enum Filter {
     Tenant,
     /// The policy does not choose it.
     ClusterSelection,
+    /// Its taints keep the workload away.
+    TaintToleration,
     /// It was never heard of since the hub started.
     Heard,
     /// It does not serve the kind, or it is not known whether it does.
@@ -31,6 +33,7 @@ impl fmt::Display for Filter {
             Self::Leaving => "Leaving",
             Self::Tenant => "Tenant",
             Self::ClusterSelection => "ClusterSelection",
+            Self::TaintToleration => "TaintToleration",
             Self::ApiEnabled => "ApiEnabled",
             Self::Heard => "Heard",
             Self::Held => "Held",

@@ -134,6 +134,21 @@ pub(super) enum Verb {
     /// hub is gone or meant to let go.
     #[command(after_help = "Example:\n  hub takeover eu-1 --member-kubeconfig eu-1.yaml")]
     Takeover(Takeover),
+    /// Keep what is new away from a member
+    ///
+    /// What runs there stays. The same as `cordoned: true` in the spec of the Cluster, and as a taint
+    /// hanse.dev/cordoned:NoSchedule, which policies may tolerate.
+    #[command(after_help = "Example:\n  hub cordon eu-1")]
+    Cordon(Cordon),
+    /// Let a member that was cordoned or drained be used again
+    #[command(after_help = "Example:\n  hub uncordon eu-1")]
+    Uncordon(Cordon),
+    /// Cordon a member and move away what runs there
+    ///
+    /// Adds the taint hanse.dev/drained:NoExecute and waits until the hub has taken its objects out of the member, but for
+    /// those whose policies tolerate it. The member stays registered: hub uncordon brings it back.
+    #[command(after_help = "Examples:\n  hub drain eu-1\n  hub drain eu-1 --timeout 30m")]
+    Drain(DrainMember),
     /// Read policy files and manifests offline and say what is wrong
     ///
     /// Checks syntax, fields, names and cross-references without any cluster. Each finding is
@@ -337,6 +352,21 @@ pub(super) struct Takeover {
     pub(super) member_kubeconfig: PathBuf,
     #[command(flatten)]
     pub(super) access: MemberAccess,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Cordon {
+    /// Name of the member
+    pub(super) name: ClusterName,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DrainMember {
+    /// Name of the member
+    pub(super) name: ClusterName,
+    /// How long to wait while the hub drains it
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub(super) timeout: GoDuration,
 }
 
 #[derive(Debug, ClapArgs)]

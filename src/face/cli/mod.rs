@@ -14,6 +14,7 @@ mod check;
 mod clusters;
 mod completions;
 mod context;
+mod cordon;
 mod delete;
 mod demo;
 mod diagnose;
@@ -116,6 +117,9 @@ async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
         Verb::Join(join) => join::run(global, screen, join).await,
         Verb::Leave(leave) => leave::run(global, screen, leave).await,
         Verb::Takeover(takeover) => takeover::run(global, screen, takeover).await,
+        Verb::Cordon(wanted) => cordon::cordon(global, screen, wanted).await,
+        Verb::Uncordon(wanted) => cordon::uncordon(global, screen, wanted).await,
+        Verb::Drain(wanted) => cordon::drain(global, screen, wanted).await,
         Verb::Check(check) => check::run(global, screen, check),
         Verb::Apply(apply) => apply::run(global, screen, apply).await,
         Verb::Delete(delete) => delete::run(global, screen, delete).await,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::is_default;
 use crate::model::clock::GoDuration;
+use crate::model::mark;
 use crate::model::name::{NamespaceName, ObjectName};
 use crate::model::quantity::Amount;
 
@@ -57,6 +58,20 @@ pub struct ClusterSpec {
     /// Short for a `NoSchedule` taint `hanse.dev/cordoned`: nothing new is placed here.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cordoned: bool,
+}
+
+impl ClusterSpec {
+    /// The taints, and the one that `cordoned` stands for.
+    #[must_use]
+    pub fn all_taints(&self) -> Vec<Taint> {
+        let cordoned = self.cordoned.then(|| Taint {
+            key: mark::CORDONED.to_owned(),
+            value: String::new(),
+            effect: TaintEffect::NoSchedule,
+            time_added: None,
+        });
+        self.taints.iter().cloned().chain(cordoned).collect()
+    }
 }
 
 /// How the hub reaches a member: exactly one of the fields.
@@ -113,7 +128,8 @@ pub struct Taint {
     pub value: String,
     /// What it does to workloads that do not tolerate it.
     pub effect: TaintEffect,
-    /// When the taint was added; tolerations may be limited in time from here.
+    /// When the taint was added; tolerations may be limited in time from here. Absent: it was always there, and such
+    /// a time is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_added: Option<Time>,
 }

@@ -81,6 +81,11 @@ pub struct Toleration {
     /// Effect of the taint. Absent: every effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<TaintEffect>,
+    /// How long a `NoExecute` taint is tolerated, in seconds from its `timeAdded`; nothing new comes meanwhile. Absent: for
+    /// ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub toleration_seconds: Option<i64>,
 }
 
 /// How a toleration compares the value of a taint.

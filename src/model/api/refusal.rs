@@ -68,9 +68,7 @@ impl Refusal {
 const CLUSTER: &[Refusal] = &[
     Refusal::new("spec.connection.inCluster", Unless::Never),
     Refusal::new("spec.connection.agent", Unless::Never),
-    Refusal::new("spec.taints", Unless::EmptyList),
     Refusal::new("spec.lending", Unless::Never),
-    Refusal::new("spec.cordoned", Unless::False),
 ];
 
 const TENANT: &[Refusal] = &[
@@ -88,7 +86,6 @@ const POLICY: &[Refusal] = &[
     Refusal::new("spec.placement.terms", Unless::OneItem),
     Refusal::new("spec.placement.fallback", Unless::Text("Whole")),
     Refusal::new("spec.placement.return", Unless::Text("Never")),
-    Refusal::new("spec.placement.tolerations", Unless::EmptyList),
     Refusal::new("spec.placement.spread", Unless::EmptyList),
     Refusal::new("spec.placement.replicas.mode", Unless::Text("Duplicated")),
     Refusal::new("spec.placement.replicas.divide", Unless::Never),

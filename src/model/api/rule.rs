@@ -72,6 +72,11 @@ const POLICY: &[Rule] = &[
         message: "a toleration with operator Exists has no value; with Equal it has a key",
     },
     Rule {
+        path: "spec.placement.tolerations[]",
+        cel: "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
+        message: "tolerationSeconds goes with effect NoExecute",
+    },
+    Rule {
         path: "spec.placement.spread[]",
         cel: "self.by in ['region', 'zone', 'provider', 'cluster'] || self.by.startsWith('label:')",
         message: "by is region, zone, provider, cluster or label:<key>",

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::Apis;
-use crate::model::name::ClusterName;
+use crate::model::{api::Taint, name::ClusterName};
 
 /// The whole fleet at one moment. Never changed: the next moment is another value.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,8 @@ pub struct Member {
     pub zone: Option<String>,
     /// From the spec.
     pub provider: Option<String>,
+    /// From the spec; a cordoned member has one more.
+    pub taints: Vec<Taint>,
     /// Its `Cluster` object is being deleted: the hub drains it and places nothing more there.
     pub leaving: bool,
     /// Whether it answers.
@@ -57,6 +59,7 @@ impl Member {
             region: None,
             zone: None,
             provider: None,
+            taints: Vec::new(),
             leaving: false,
             reach: Reach::Unknown,
             held: None,

@@ -68,6 +68,7 @@ fn plan(fleet: &Snapshot, placement: &Placement, current: &[&str]) -> Plan {
             kind: &deployment(),
             current: &current,
             required: &[],
+            now: Timestamp::UNIX_EPOCH,
         },
     )
 }
@@ -159,6 +160,7 @@ fn a_tenants_members_bound_the_policy_and_the_needs_of_others() {
         kind: &deployment(),
         current: &[],
         required: &required,
+        now: Timestamp::UNIX_EPOCH,
     };
     let plan = place(&fleet, &request);
     assert_eq!(names(&plan), ["a"]);
@@ -177,6 +179,7 @@ fn what_is_being_removed_does_not_count_as_there() {
         kind: &deployment(),
         current: &[removing],
         required: &[],
+        now: Timestamp::UNIX_EPOCH,
     };
     assert!(place(&fleet, &request).clusters.is_empty());
 }
