@@ -281,8 +281,11 @@ async fn moved_namespace(fleet: &Fleet, federation: &Federation) {
     let tenant = |name: &str, namespaces: serde_json::Value| json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": {"namespaces": namespaces}});
     // In one apply, whatever the order of the files: so it belongs to somebody at each moment.
     let kept = format!("{}-kept", shop.name);
-    shop.apply(&[tenant(&shop.name, json!([kept])), tenant(&heir, json!([shop.name]))])
-        .await;
+    shop.apply(&[
+        tenant(&shop.name, json!([kept])),
+        tenant(&heir, json!([shop.name])),
+    ])
+    .await;
     let tenants = everywhere_kind(fleet.hub().admin(), "Tenant");
     for number in 0..3 {
         let namespaces = everywhere_kind(fleet.members()[number].admin(), "Namespace");

@@ -30,24 +30,72 @@ async fn cordon_and_drain(fleet: Fleet) {
     shop.apply_and_wait(&[config_map("early", "x")]).await;
 
     let answer = hub.run(&["cordon", &first]).await.unwrap().success();
-    assert_eq!(answer.stdout.trim(), format!("{first} is cordoned"));
+    assert_eq!(answer.trim(), format!("{first} is cordoned"));
     let answer = hub.run(&["cordon", &first]).await.unwrap().success();
-    assert_eq!(answer.stdout.trim(), format!("{first} is cordoned already"));
+    assert_eq!(answer.trim(), format!("{first} is cordoned already"));
     shop.apply_and_wait(&[config_map("late", "x")]).await;
-    assert!(shop.in_member(0, "ConfigMap").get_opt("late").await.unwrap().is_none());
-    assert!(shop.in_member(1, "ConfigMap").get_opt("late").await.unwrap().is_some());
-    assert!(shop.in_member(0, "ConfigMap").get_opt("early").await.unwrap().is_some());
-    let why = shop.run(&["explain", "configmap/late"]).await.success().stdout;
-    assert!(why.contains("TaintToleration") && why.contains("hanse.dev/cordoned:NoSchedule"), "{why}");
+    assert!(
+        shop.in_member(0, "ConfigMap")
+            .get_opt("late")
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        shop.in_member(1, "ConfigMap")
+            .get_opt("late")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        shop.in_member(0, "ConfigMap")
+            .get_opt("early")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let why = shop.run(&["explain", "configmap/late"]).await.success();
+    assert!(
+        why.contains("TaintToleration") && why.contains("hanse.dev/cordoned:NoSchedule"),
+        "{why}"
+    );
     hub.run(&["uncordon", &first]).await.unwrap().success();
-    shop.everywhere("ConfigMap", "late", "it comes when the member is open again", |_| true)
-        .await;
+    shop.everywhere(
+        "ConfigMap",
+        "late",
+        "it comes when the member is open again",
+        |_| true,
+    )
+    .await;
 
-    let answer = hub.run(&["drain", &second, "--timeout", "30s"]).await.unwrap().success();
-    assert!(answer.stdout.contains(&format!("{second} is drained")), "{}", answer.stdout);
+    let answer = hub
+        .run(&["drain", &second, "--timeout", "30s"])
+        .await
+        .unwrap()
+        .success();
+    assert!(
+        answer.contains(&format!("{second} is drained")),
+        "{}",
+        answer
+    );
     for map in ["early", "late"] {
-        assert!(shop.in_member(1, "ConfigMap").get_opt(map).await.unwrap().is_none(), "{map}");
-        assert!(shop.in_member(2, "ConfigMap").get_opt(map).await.unwrap().is_some(), "{map}");
+        assert!(
+            shop.in_member(1, "ConfigMap")
+                .get_opt(map)
+                .await
+                .unwrap()
+                .is_none(),
+            "{map}"
+        );
+        assert!(
+            shop.in_member(2, "ConfigMap")
+                .get_opt(map)
+                .await
+                .unwrap()
+                .is_some(),
+            "{map}"
+        );
     }
 
     // What tolerates both taints comes back, the one that lasts for a while too, until its time is up.
@@ -60,8 +108,13 @@ async fn cordon_and_drain(fleet: Fleet) {
     };
     let policies = shop.on_hub("PropagationPolicy");
     merge(&policies, &shop.name, "owner", tolerations(None)).await;
-    shop.everywhere("ConfigMap", "early", "it tolerates that the member is drained", |_| true)
-        .await;
+    shop.everywhere(
+        "ConfigMap",
+        "early",
+        "it tolerates that the member is drained",
+        |_| true,
+    )
+    .await;
     let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
     let taint = |key: &str| {
         let added = k8s_openapi::jiff::Timestamp::now().to_string();

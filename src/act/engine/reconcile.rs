@@ -79,6 +79,7 @@ impl Engine {
             self.index.tenants.load_full(),
             self.fleet.snapshot(),
         );
+        let now = self.clock.now();
         let facts = Facts {
             key,
             template: template.as_deref(),
@@ -88,7 +89,7 @@ impl Engine {
             labels: &labels,
             required: &required,
             fleet: &fleet,
-            now: self.clock.now(),
+            now,
         };
         let decision = decision::decide(&facts);
         self.follow_dependencies(key, template.as_deref(), &decision);
@@ -100,7 +101,7 @@ impl Engine {
             (Decision::Ignore, Some(binding)) => self.take_down(key, &binding).await,
             (Decision::Want(wanted), current) => {
                 if let Some(until) = wanted.until {
-                    let wait = until.duration_since(facts.now);
+                    let wait = until.duration_since(now);
                     self.queue.add_after(key.clone(), wait.unsigned_abs());
                 }
                 self.stand(key, current, wanted.spec, wanted.scheduling).await

@@ -68,12 +68,18 @@ fn stay(taint: &Taint, tolerations: &[Toleration], now: Timestamp) -> Stay {
         TaintEffect::NoExecute if !tolerated => Stay::No,
         TaintEffect::NoExecute => {
             // As upstream: of several that match, the shortest counts; one without seconds is for ever.
-            let Some(seconds) = matching.filter_map(|toleration| toleration.toleration_seconds).min() else {
+            let Some(seconds) = matching
+                .filter_map(|toleration| toleration.toleration_seconds)
+                .min()
+            else {
                 return Stay::Free;
             };
             let seconds = Duration::from_secs(seconds.try_into().unwrap_or(0));
             // Without a time it was always there.
-            let end = taint.time_added.as_ref().and_then(|added| added.0.checked_add(seconds).ok());
+            let end = taint
+                .time_added
+                .as_ref()
+                .and_then(|added| added.0.checked_add(seconds).ok());
             end.filter(|end| *end > now).map_or(Stay::No, Stay::Until)
         }
     }

@@ -92,7 +92,10 @@ fn said(
     what: &str,
     changed: bool,
 ) -> Result<Exit, Failure> {
-    if !screen.structured(global.output, &json!({"name": name, "state": what, "changed": changed}))? {
+    if !screen.structured(
+        global.output,
+        &json!({"name": name, "state": what, "changed": changed}),
+    )? {
         let already = if changed { "" } else { " already" };
         screen.data(&format!("{name} is {what}{already}"))?;
     }
@@ -109,9 +112,13 @@ async fn change(
     let mut tries = 0;
     loop {
         let found = clusters.get_opt(name.as_str()).await;
-        let Some(mut cluster) = found.map_err(|error| Failure::hub(&format!("read Cluster {name}"), &error))? else {
-            return Err(Failure::new(Code::NOT_FOUND, format!("there is no Cluster {name}"))
-                .with_hint("`hub get clusters` lists them"));
+        let Some(mut cluster) =
+            found.map_err(|error| Failure::hub(&format!("read Cluster {name}"), &error))?
+        else {
+            return Err(
+                Failure::new(Code::NOT_FOUND, format!("there is no Cluster {name}"))
+                    .with_hint("`hub get clusters` lists them"),
+            );
         };
         let before = cluster.spec.clone();
         edit(&mut cluster.spec);
