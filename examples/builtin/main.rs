@@ -19,6 +19,7 @@ mod harness;
 mod kinds;
 mod learn;
 mod record;
+mod still;
 
 use std::process::ExitCode;
 
@@ -98,7 +99,7 @@ async fn defaults(
         }
         let schema = kinds::schema_of(definitions, resource).unwrap_or_default();
         lessons.see(&schema, probe, &answer);
-        recorded.push(json!({"sent": probe, "answer": record::still(&answer)}));
+        recorded.push(json!({"sent": probe, "answer": still::still(answer)}));
     }
     Ok((lessons.rules(), recorded.into()))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kube::Client;
 use serde_json::{Value, json};
 
+use super::still::still;
 use super::{Error, kinds, send};
 
 const SESSIONS: &str = include_str!("sessions.yaml");
@@ -82,39 +83,5 @@ async fn play(client: &Client, resource: &Value, name: &str, step: &Value) -> Re
     let manager = step["by"].as_str().unwrap_or_default();
     let validation = if deed == "create" { "Strict" } else { "Ignore" };
     let path = format!("{path}?fieldManager={manager}&fieldValidation={validation}{force}");
-    send(client, method, &path, content, &body)
-        .await
-        .map(|answer| still(&answer))
-}
-
-/// An answer without what differs from one time to the next: times are `T`.
-pub(crate) fn still(answer: &Value) -> Value {
-    let mut answer = answer.clone();
-    if let Some(metadata) = answer.get_mut("metadata").and_then(Value::as_object_mut) {
-        for field in ["uid", "resourceVersion", "creationTimestamp", "namespace"] {
-            metadata.remove(field);
-        }
-        let entries = metadata.get_mut("managedFields").and_then(Value::as_array_mut);
-        for entry in entries
-            .into_iter()
-            .flatten()
-            .filter(|entry| entry.get("time").is_some())
-        {
-            entry["time"] = "T".into();
-        }
-    }
-    if let Some(spec) = answer.get_mut("spec").and_then(Value::as_object_mut) {
-        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-            spec.remove(field);
-        }
-        for port in spec
-            .get_mut("ports")
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            port.as_object_mut().map(|port| port.remove("nodePort"));
-        }
-    }
-    answer
+    send(client, method, &path, content, &body).await.map(still)
 }

@@ -20,7 +20,6 @@ pub(crate) struct Details {
     pub(crate) group: String,
     /// The plural resource for most reasons, the kind for `Invalid`: as upstream has it.
     pub(crate) kind: String,
-    pub(crate) uid: String,
     pub(crate) causes: Vec<Cause>,
     pub(crate) retry_after_seconds: Option<u32>,
 }
@@ -34,6 +33,51 @@ pub(crate) struct Cause {
     pub(crate) message: String,
     /// `spec.selector`
     pub(crate) field: String,
+}
+
+impl Cause {
+    fn new(reason: &'static str, field: impl Into<String>, message: String) -> Self {
+        let field = field.into();
+        Self {
+            reason,
+            message,
+            field,
+        }
+    }
+
+    pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
+        let point = if why.is_empty() { "" } else { ": " };
+        Self::new("FieldValueRequired", field, format!("Required value{point}{why}"))
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>, value: impl std::fmt::Display, why: &str) -> Self {
+        Self::new(
+            "FieldValueInvalid",
+            field,
+            format!("Invalid value: {value}: {why}"),
+        )
+    }
+
+    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
+        Self::new("FieldValueForbidden", field, format!("Forbidden: {why}"))
+    }
+
+    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
+        Self::new("FieldValueDuplicate", field, format!("Duplicate value: {value}"))
+    }
+
+    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self::new("FieldValueTooLong", field, message)
+    }
+
+    pub(crate) fn unsupported(field: impl Into<String>, value: &Value, supported: &[String]) -> Self {
+        let mut supported: Vec<String> = supported.iter().map(|one| format!("{one:?}")).collect();
+        supported.sort();
+        let supported = supported.join(", ");
+        let message = format!("Unsupported value: {value}: supported values: {supported}");
+        Self::new("FieldValueNotSupported", field, message)
+    }
 }
 
 impl Failure {
@@ -138,7 +182,6 @@ impl Failure {
             ("name", &self.details.name),
             ("group", &self.details.group),
             ("kind", &self.details.kind),
-            ("uid", &self.details.uid),
         ];
         for (field, text) in texts {
             if !text.is_empty() {

@@ -29,6 +29,7 @@ pub(crate) mod failure;
 mod faults;
 pub(crate) mod kinds;
 pub(crate) mod object;
+pub(crate) mod selector;
 pub(crate) mod serve;
 pub(crate) mod store;
 pub(crate) mod task;

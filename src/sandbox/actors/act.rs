@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::owners::Dependents;
 use crate::model::clock::Timestamp;
 use crate::sandbox::api::{DeleteOptions, Server, Target};
-use crate::sandbox::failure::{self, Failure};
+use crate::sandbox::failure::Failure;
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::Key;
 use crate::sandbox::write::Writer;
@@ -15,28 +15,21 @@ use crate::sandbox::write::Writer;
 /// A kind that an actor knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
-    pub(super) group: &'static str,
-    pub(super) plural: &'static str,
     /// `deployments.apps`: how the store names it.
     pub(super) stored: &'static str,
 }
 
-pub(super) const NAMESPACES: Kind = Kind::new("", "namespaces", "namespaces");
-pub(super) const NODES: Kind = Kind::new("", "nodes", "nodes");
-pub(super) const PODS: Kind = Kind::new("", "pods", "pods");
-pub(super) const CONFIG_MAPS: Kind = Kind::new("", "configmaps", "configmaps");
-pub(super) const SERVICE_ACCOUNTS: Kind = Kind::new("", "serviceaccounts", "serviceaccounts");
-pub(super) const DEPLOYMENTS: Kind = Kind::new("apps", "deployments", "deployments.apps");
-pub(super) const REPLICA_SETS: Kind = Kind::new("apps", "replicasets", "replicasets.apps");
-pub(super) const LEASES: Kind = Kind::new("coordination.k8s.io", "leases", "leases.coordination.k8s.io");
+pub(super) const NAMESPACES: Kind = Kind::new("namespaces");
+pub(super) const NODES: Kind = Kind::new("nodes");
+pub(super) const PODS: Kind = Kind::new("pods");
+pub(super) const CONFIG_MAPS: Kind = Kind::new("configmaps");
+pub(super) const SERVICE_ACCOUNTS: Kind = Kind::new("serviceaccounts");
+pub(super) const DEPLOYMENTS: Kind = Kind::new("deployments.apps");
+pub(super) const REPLICA_SETS: Kind = Kind::new("replicasets.apps");
 
 impl Kind {
-    pub(super) const fn new(group: &'static str, plural: &'static str, stored: &'static str) -> Self {
-        Self {
-            group,
-            plural,
-            stored,
-        }
+    pub(super) const fn new(stored: &'static str) -> Self {
+        Self { stored }
     }
 
     pub(super) fn key(self, namespace: &str, name: &str) -> Key {
@@ -89,12 +82,9 @@ impl Desk<'_> {
     /// Whether it is done. What was to be deleted and is gone counts as done.
     pub(super) fn perform(&self, act: &Act) -> Result<(), Failure> {
         match act {
-            Act::Create(kind, object) => self.create(*kind, object.clone()).map(|_| ()),
-            Act::Replace(kind, endpoint, object) => {
-                let target = self.target(*kind, object)?.at(endpoint);
-                self.put(&target, object.clone())
-            }
-            Act::Delete(kind, object, options) => self.delete(kind.group, kind.plural, object, options),
+            Act::Create(kind, object) => self.create(*kind, object.clone()),
+            Act::Replace(kind, endpoint, object) => self.put(kind.stored, endpoint, object.clone()),
+            Act::Delete(kind, object, options) => self.delete(kind.stored, object, options),
         }
     }
 
@@ -102,8 +92,8 @@ impl Desk<'_> {
         acts.iter().try_for_each(|act| self.perform(act))
     }
 
-    pub(super) fn create(&self, kind: Kind, object: Value) -> Result<Object, Failure> {
-        let target = self.target(kind, &object)?.named("");
+    fn create(&self, kind: Kind, object: Value) -> Result<(), Failure> {
+        let target = self.target(kind.stored, &object)?.named("");
         let name = object::name(&object).to_owned();
         let outcome = self.server.create(self.writer, &target, object);
         let name = outcome
@@ -111,46 +101,33 @@ impl Desk<'_> {
             .map_or(&*name, |written| object::name(&written.object));
         let journal = self.server.journal();
         journal.note_own(self.writer, "create", &target, name, &outcome);
-        outcome.map(|written| written.object)
+        outcome.map(|_| ())
     }
 
     /// The same for an object of any kind.
     pub(super) fn replace(&self, key: &Key, object: Value) -> Result<(), Failure> {
-        self.replace_at(key, "", object)
+        self.put(&key.resource, "", object)
     }
 
     pub(super) fn replace_status(&self, key: &Key, object: Value) -> Result<(), Failure> {
-        self.replace_at(key, "status", object)
+        self.put(&key.resource, "status", object)
     }
 
-    fn replace_at(&self, key: &Key, endpoint: &str, object: Value) -> Result<(), Failure> {
-        let (plural, group) = key.resource.split_once('.').unwrap_or((&key.resource, ""));
-        let target = self
-            .server
-            .target(group, plural, &key.namespace, &key.name)
-            .ok_or_else(|| unknown(group, plural))?;
-        self.put(&target.at(endpoint), object)
-    }
-
-    fn put(&self, target: &Target, object: Value) -> Result<(), Failure> {
-        let outcome = self.server.replace(self.writer, target, object);
+    fn put(&self, resource: &str, endpoint: &str, object: Value) -> Result<(), Failure> {
+        let target = self.target(resource, &object)?.at(endpoint);
+        let outcome = self.server.replace(self.writer, &target, object);
         let journal = self.server.journal();
-        journal.note_own(self.writer, "update", target, &target.name, &outcome);
+        journal.note_own(self.writer, "update", &target, &target.name, &outcome);
         outcome.map(|_| ())
     }
 
     pub(super) fn delete(
         &self,
-        group: &str,
-        plural: &str,
+        resource: &str,
         object: &Object,
         options: &DeleteOptions,
     ) -> Result<(), Failure> {
-        let namespace = object::namespace(object).unwrap_or_default();
-        let target = self
-            .server
-            .target(group, plural, namespace, object::name(object))
-            .ok_or_else(|| unknown(group, plural))?;
+        let target = self.target(resource, object)?;
         let outcome = self.server.delete(self.writer, &target, options);
         let journal = self.server.journal();
         journal.note_own(self.writer, "delete", &target, &target.name, &outcome);
@@ -160,11 +137,13 @@ impl Desk<'_> {
         }
     }
 
-    fn target(&self, kind: Kind, object: &Value) -> Result<Target, Failure> {
+    /// Not found: the server lost the kind while an actor held one of its objects.
+    fn target(&self, resource: &str, object: &Value) -> Result<Target, Failure> {
+        let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
         let namespace = object::namespace(object).unwrap_or_default();
         self.server
-            .target(kind.group, kind.plural, namespace, object::name(object))
-            .ok_or_else(|| unknown(kind.group, kind.plural))
+            .target(group, plural, namespace, object::name(object))
+            .ok_or_else(|| Failure::not_found(group, plural, resource))
     }
 }
 
@@ -174,11 +153,6 @@ pub(super) fn just(object: &Value) -> DeleteOptions {
         uid: Some(object::uid(object).to_owned()),
         ..DeleteOptions::default()
     }
-}
-
-/// The server lost a kind while an actor held one of its objects.
-fn unknown(group: &str, plural: &str) -> Failure {
-    Failure::not_found(group, plural, &failure::qualified(group, plural))
 }
 
 /// For keys that are taken from an object.

@@ -93,6 +93,23 @@ pub(super) fn put_in_place(conditions: &mut Vec<Value>, wanted: Condition<'_>, n
     }
 }
 
+/// Several at once: kind, status, reason, message.
+pub(super) fn put_all<const N: usize>(
+    conditions: &mut Vec<Value>,
+    wanted: [(&str, &str, &str, &str); N],
+    now: Timestamp,
+) {
+    for (kind, status, reason, message) in wanted {
+        let wanted = Condition {
+            kind,
+            status,
+            reason,
+            message,
+        };
+        put_in_place(conditions, wanted, now);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -57,6 +57,10 @@ impl Wake<'_> {
         let at = Instant::now() + self.reaction;
         self.queue.add_at((self.actor, key), at);
     }
+
+    pub(super) fn add_all(&mut self, keys: impl IntoIterator<Item = Key>) {
+        keys.into_iter().for_each(|key| self.add(key));
+    }
 }
 
 /// The reaction of controllers: what informers and queues take at upstream, roughly.

@@ -149,13 +149,12 @@ impl Actor for Garbage {
 }
 
 fn remove(key: &Key, object: &Object, propagation: Propagation, desk: &Desk<'_>) -> Result<(), Failure> {
-    let (plural, group) = key.resource.split_once('.').unwrap_or((&key.resource, ""));
     let options = DeleteOptions {
         propagation,
         resource_version: Some(object::meta(object, "resourceVersion").to_owned()),
         ..just(object)
     };
-    desk.delete(group, plural, object, &options)
+    desk.delete(&key.resource, object, &options)
 }
 
 /// Strikes a leaving owner from its dependents, then lets it go.

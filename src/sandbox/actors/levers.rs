@@ -1,6 +1,6 @@
 //! What a test or a script may change while the actors run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,8 +19,6 @@ pub struct Levers(Arc<Inner>);
 
 struct Inner {
     script: Mutex<Arc<KubeletScript>>,
-    /// Nodes whose kubelet says nothing any more.
-    silent: Mutex<BTreeSet<String>>,
     /// By `jobs.batch`.
     scripted: Mutex<BTreeMap<String, StatusOf>>,
     moved: watch::Sender<()>,
@@ -30,7 +28,6 @@ impl std::fmt::Debug for Levers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Levers")
             .field("script", &self.0.script)
-            .field("silent", &self.0.silent)
             .finish_non_exhaustive()
     }
 }
@@ -39,7 +36,6 @@ impl Levers {
     pub(super) fn new(script: KubeletScript) -> Self {
         Self(Arc::new(Inner {
             script: Mutex::new(Arc::new(script)),
-            silent: Mutex::default(),
             scripted: Mutex::default(),
             moved: watch::Sender::new(()),
         }))
@@ -48,18 +44,6 @@ impl Levers {
     /// Changes what pods do. One that runs already goes on from where it is.
     pub fn kubelet(&self, change: impl FnOnce(&mut KubeletScript)) {
         change(Arc::make_mut(&mut self.0.script.lock()));
-        self.0.moved.send_replace(());
-    }
-
-    /// The node's kubelet stops: the node becomes `NotReady`, and its pods stay as they are.
-    pub fn silence(&self, node: &str) {
-        self.0.silent.lock().insert(node.to_owned());
-        self.0.moved.send_replace(());
-    }
-
-    /// The node's kubelet speaks again.
-    pub fn wake(&self, node: &str) {
-        self.0.silent.lock().remove(node);
         self.0.moved.send_replace(());
     }
 
@@ -78,10 +62,6 @@ impl Levers {
 
     pub(super) fn script(&self) -> Arc<KubeletScript> {
         self.0.script.lock().clone()
-    }
-
-    pub(super) fn is_silent(&self, node: &str) -> bool {
-        self.0.silent.lock().contains(node)
     }
 
     pub(super) fn scripted(&self, resource: &str) -> Option<StatusOf> {

@@ -24,7 +24,6 @@ mod queue;
 mod replicasets;
 mod scheduler;
 mod scripted;
-mod selector;
 mod services;
 #[cfg(test)]
 mod tests;
@@ -96,10 +95,10 @@ pub(crate) fn run(server: &Server, tasks: &Tasks, actors: &Actors) -> Levers {
         cast.push(Box::new(namespaces::Namespaces));
     }
     if actors.accounts {
-        cast.push(Box::new(accounts::Accounts));
+        cast.push(Box::new(accounts::account()));
     }
     if let Some(certificate) = &actors.root_ca {
-        cast.push(Box::new(accounts::RootCa::new(certificate)));
+        cast.push(Box::new(accounts::root_ca(certificate)));
     }
     if actors.garbage {
         cast.push(Box::new(garbage::Garbage));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::act::{Act, Desk, NAMESPACES, PODS, just};
-use super::conditions::{self, Condition};
+use super::conditions;
 use super::engine::{Actor, CONTROLLER, Wake};
 use crate::model::clock::Timestamp;
 use crate::sandbox::api::{DeleteOptions, Propagation};
@@ -74,55 +74,49 @@ fn conditions(namespace: &Value, left: &Left, now: Timestamp) -> Vec<Value> {
             texts.join(", ")
         );
     }
-    // What is said when it is so, and when it isn't.
-    let table = [
+    let content_failure = if failures.is_empty() {
         (
-            "NamespaceDeletionDiscoveryFailure",
-            ("DiscoveryFailed", ""),
-            ("ResourcesDiscovered", "All resources successfully discovered"),
-        ),
+            "False",
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        )
+    } else {
+        ("True", "ContentDeletionFailed", failures.as_str())
+    };
+    let remaining = if content.is_empty() {
+        ("False", "ContentRemoved", "All content successfully removed")
+    } else {
+        ("True", "SomeResourcesRemain", content.as_str())
+    };
+    let held = if finalizers.is_empty() {
         (
-            "NamespaceDeletionGroupVersionParsingFailure",
-            ("GroupVersionParsingFailed", ""),
-            ("ParsedGroupVersions", "All legacy kube types successfully parsed"),
-        ),
-        (
-            "NamespaceDeletionContentFailure",
-            ("ContentDeletionFailed", failures.as_str()),
-            (
-                "ContentDeleted",
-                "All content successfully deleted, may be waiting on finalization",
-            ),
-        ),
-        (
-            "NamespaceContentRemaining",
-            ("SomeResourcesRemain", content.as_str()),
-            ("ContentRemoved", "All content successfully removed"),
-        ),
-        (
-            "NamespaceFinalizersRemaining",
-            ("SomeFinalizersRemain", finalizers.as_str()),
-            (
-                "ContentHasNoFinalizers",
-                "All content-preserving finalizers finished",
-            ),
-        ),
-    ];
+            "False",
+            "ContentHasNoFinalizers",
+            "All content-preserving finalizers finished",
+        )
+    } else {
+        ("True", "SomeFinalizersRemain", finalizers.as_str())
+    };
+    let named = |kind, (status, reason, message): (_, _, _)| (kind, status, reason, message);
+    let discovered = (
+        "False",
+        "ResourcesDiscovered",
+        "All resources successfully discovered",
+    );
+    let parsed = (
+        "False",
+        "ParsedGroupVersions",
+        "All legacy kube types successfully parsed",
+    );
     let mut all = conditions::of(namespace).to_vec();
-    for (kind, is, is_not) in table {
-        let (status, (reason, message)) = if is.1.is_empty() {
-            ("False", is_not)
-        } else {
-            ("True", is)
-        };
-        let wanted = Condition {
-            kind,
-            status,
-            reason,
-            message,
-        };
-        conditions::put_in_place(&mut all, wanted, now);
-    }
+    let wanted = [
+        named("NamespaceDeletionDiscoveryFailure", discovered),
+        named("NamespaceDeletionGroupVersionParsingFailure", parsed),
+        named("NamespaceDeletionContentFailure", content_failure),
+        named("NamespaceContentRemaining", remaining),
+        named("NamespaceFinalizersRemaining", held),
+    ];
+    conditions::put_all(&mut all, wanted, now);
     all
 }
 
@@ -189,7 +183,7 @@ fn holds(namespace: &Value) -> bool {
 /// Deletes what is in a namespace, pods before all else, and tells what is left.
 fn empty(namespace: &str, desk: &Desk<'_>) -> Left {
     let mut left = Left::default();
-    delete_all("", PODS.plural, namespace, desk, &mut left);
+    delete_all("", PODS.stored, namespace, desk, &mut left);
     if !left.is_empty() {
         return left;
     }
@@ -210,7 +204,7 @@ fn delete_all(group: &str, plural: &str, namespace: &str, desk: &Desk<'_>, left:
             propagation: Propagation::Background,
             ..just(&object)
         };
-        if let Err(failure) = desk.delete(group, plural, &object, &options) {
+        if let Err(failure) = desk.delete(&stored, &object, &options) {
             left.failures.push(failure.message);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::conditions::{self, Condition};
+use super::conditions;
 use crate::model::clock::Timestamp;
 
 /// The label of nodes that the kubelet plays; it leaves all others alone.
@@ -28,7 +28,7 @@ impl Default for NodeSize {
     }
 }
 
-/// The nodes `NAME-node-1` … of a region, spread over its zones a, b and c. They are Ready, and say so once.
+/// The nodes `NAME-node-1` … of a region, spread over its zones a, b and c. They are Ready, and stay so.
 pub(crate) fn make(name: &str, region: &str, count: usize, size: &NodeSize, now: Timestamp) -> Vec<Value> {
     (1..=count)
         .map(|number| node(name, region, number, size, now))
@@ -75,90 +75,24 @@ fn node(cluster: &str, region: &str, number: usize, size: &NodeSize, now: Timest
 
 fn conditions(now: Timestamp) -> Vec<Value> {
     let mut all = Vec::new();
-    for (kind, reason, message) in [
-        (
-            "MemoryPressure",
-            "KubeletHasSufficientMemory",
-            "kubelet has sufficient memory available",
-        ),
-        (
-            "DiskPressure",
-            "KubeletHasNoDiskPressure",
-            "kubelet has no disk pressure",
-        ),
-        (
-            "PIDPressure",
-            "KubeletHasSufficientPID",
-            "kubelet has sufficient PID available",
-        ),
-    ] {
-        let wanted = Condition {
-            kind,
-            status: "False",
-            reason,
-            message,
-        };
-        conditions::put_in_place(&mut all, wanted, now);
-    }
-    conditions::put_in_place(&mut all, READY, now);
+    let (memory, disk, pids) = (
+        "kubelet has sufficient memory available",
+        "kubelet has no disk pressure",
+        "kubelet has sufficient PID available",
+    );
+    conditions::put_all(
+        &mut all,
+        [
+            ("MemoryPressure", "False", "KubeletHasSufficientMemory", memory),
+            ("DiskPressure", "False", "KubeletHasNoDiskPressure", disk),
+            ("PIDPressure", "False", "KubeletHasSufficientPID", pids),
+            ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        ],
+        now,
+    );
     all
 }
 
-const READY: Condition<'_> = Condition {
-    kind: "Ready",
-    status: "True",
-    reason: "KubeletReady",
-    message: "kubelet is posting ready status",
-};
-
-const SILENT: Condition<'_> = Condition {
-    kind: "Ready",
-    status: "Unknown",
-    reason: "NodeStatusUnknown",
-    message: "Kubelet stopped posting node status.",
-};
-
 pub(super) fn is_played(node: &Value) -> bool {
     node["metadata"]["labels"][PLAYED.0] == PLAYED.1
-}
-
-/// The status of a node, by whether its kubelet speaks. None: it says so already.
-pub(super) fn status(node: &Value, silent: bool, now: Timestamp) -> Option<Value> {
-    let mut conditions = conditions::of(node).to_vec();
-    let said =
-        conditions::find(&conditions, "Ready").map_or("", |ready| ready["status"].as_str().unwrap_or(""));
-    let wanted = if silent { SILENT } else { READY };
-    if said == wanted.status {
-        return None;
-    }
-    conditions::put_in_place(&mut conditions, wanted, now);
-    let mut status = node["status"].clone();
-    status["conditions"] = conditions.into();
-    Some(status)
-}
-
-/// The node lifecycle controller's taint on nodes that say nothing. None: it is as it should be.
-pub(super) fn tainted(node: &Value, silent: bool, now: Timestamp) -> Option<Value> {
-    const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-    let old = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
-    let mut taints: Vec<Value> = old
-        .iter()
-        .filter(|taint| silent || taint["key"] != UNREACHABLE)
-        .cloned()
-        .collect();
-    if silent && !taints.iter().any(|taint| taint["key"] == UNREACHABLE) {
-        let since = crate::model::clock::format_seconds(now);
-        taints.push(json!({"key": UNREACHABLE, "effect": "NoSchedule", "timeAdded": since}));
-    }
-    if taints == old {
-        return None;
-    }
-    let mut new = node.clone();
-    let spec = crate::sandbox::object::field_mut(&mut new, "spec");
-    if taints.is_empty() {
-        spec.remove("taints");
-    } else {
-        spec.insert("taints".to_owned(), taints.into());
-    }
-    Some(new)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::act::Kind;
 use crate::sandbox::object;
 use crate::sandbox::store::{Change, Key};
 
@@ -20,6 +21,12 @@ pub(super) fn controller(object: &Value) -> Option<&Value> {
     references(object)
         .iter()
         .find(|reference| reference["controller"] == true)
+}
+
+/// The key of the owner that manages an object, if it is of this kind (`ReplicaSet`).
+pub(super) fn controller_key(object: &Value, kind: Kind, word: &str) -> Option<Key> {
+    let owner = controller(object).filter(|owner| owner["kind"] == *word)?;
+    Some(kind.key(object::meta(object, "namespace"), owner["name"].as_str()?))
 }
 
 pub(super) fn is_controlled_by(object: &Value, uid: &str) -> bool {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use super::act::{self, Act, Desk, PODS, REPLICA_SETS};
 use super::conditions::{self, Condition};
 use super::engine::{Actor, CONTROLLER, Wake};
-use super::{owners, selector};
+use super::owners;
 use crate::model::clock::{self, Timestamp};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object::{self, Object};
+use crate::sandbox::selector;
 use crate::sandbox::store::{Change, Key};
 use crate::sandbox::write::Writer;
 
@@ -22,9 +23,7 @@ const REPLICA_FAILURE: &str = "ReplicaFailure";
 
 /// A pod that won't run again.
 pub(super) fn is_finished(pod: &Value) -> bool {
-    ["Succeeded", "Failed"]
-        .iter()
-        .any(|phase| pod["status"]["phase"] == **phase)
+    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
 /// A new pod from the template of its owner.
@@ -120,11 +119,8 @@ fn status(set: &Value, active: &[Object], ending: usize, failure: Option<&Failur
         .iter()
         .filter(|pod| selector::fits(&template, &pod["metadata"]["labels"]))
         .count();
-    let ready: Vec<&Object> = active.iter().filter(|pod| ready(pod).is_some()).collect();
-    let available = ready
-        .iter()
-        .filter(|pod| available_in(pod, set, now).is_some_and(|wait| wait.is_zero()))
-        .count();
+    let waits: Vec<Duration> = waits(set, active, now).collect();
+    let available = waits.iter().filter(|wait| wait.is_zero()).count();
     let mut conditions = conditions::of(set).to_vec();
     match failure {
         None => conditions::remove(&mut conditions, REPLICA_FAILURE),
@@ -145,7 +141,7 @@ fn status(set: &Value, active: &[Object], ending: usize, failure: Option<&Failur
     let mut status = json!({"replicas": active.len(), "terminatingReplicas": ending});
     let counts = [
         ("fullyLabeledReplicas", labelled),
-        ("readyReplicas", ready.len()),
+        ("readyReplicas", waits.len()),
         ("availableReplicas", available),
     ];
     for (field, count) in counts {
@@ -162,16 +158,16 @@ fn status(set: &Value, active: &[Object], ending: usize, failure: Option<&Failur
     status
 }
 
-/// How long a ready pod still has to stay ready until it counts as available. None: it isn't ready.
-fn available_in(pod: &Value, set: &Value, now: Timestamp) -> Option<Duration> {
-    let ready = ready(pod)?;
+/// Of each ready pod, how long it still has to stay so until it counts as available.
+fn waits(set: &Value, active: &[Object], now: Timestamp) -> impl Iterator<Item = Duration> {
     let least = set["spec"]["minReadySeconds"].as_i64().unwrap_or(0);
-    if least == 0 {
-        return Some(Duration::ZERO);
-    }
-    let since = clock::parse_timestamp(ready["lastTransitionTime"].as_str()?).ok()?;
-    let end = since.checked_add(jiff::SignedDuration::from_secs(least)).ok()?;
-    Some(Duration::try_from(end.duration_since(now)).unwrap_or_default())
+    active.iter().filter_map(|pod| ready(pod)).map(move |ready| {
+        let since = ready["lastTransitionTime"].as_str().filter(|_| least > 0);
+        let since = since.and_then(|since| clock::parse_timestamp(since).ok());
+        let end = since.and_then(|since| since.checked_add(jiff::SignedDuration::from_secs(least)).ok());
+        end.and_then(|end| Duration::try_from(end.duration_since(now)).ok())
+            .unwrap_or_default()
+    })
 }
 
 /// The ReplicaSet controller.
@@ -199,12 +195,7 @@ impl Actor for ReplicaSets {
             return;
         }
         for pod in change.old.iter().chain(&change.new) {
-            if let Some(owner) = owners::controller(pod)
-                && owner["kind"] == "ReplicaSet"
-                && let Some(name) = owner["name"].as_str()
-            {
-                wake.add(REPLICA_SETS.key(&change.key.namespace, name));
-            }
+            wake.add_all(owners::controller_key(pod, REPLICA_SETS, "ReplicaSet"));
         }
         self.orphans.remove(&change.key);
         if let Some(orphan) = &change.new
@@ -250,8 +241,9 @@ impl Actor for ReplicaSets {
         if let Some(failure) = failure {
             return Err(failure);
         }
-        let waits = active.iter().filter_map(|pod| available_in(pod, &set, desk.now));
-        Ok(waits.filter(|wait| !wait.is_zero()).min())
+        Ok(waits(&set, &active, desk.now)
+            .filter(|wait| !wait.is_zero())
+            .min())
     }
 }
 

@@ -2,19 +2,15 @@
 
 use std::time::Duration;
 
-use super::act::{Act, Desk, Kind};
-use super::conditions::{self, Condition};
+use super::act::{self, Act, Desk, Kind};
+use super::conditions;
 use super::engine::{Actor, Wake};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::store::{Change, Key};
 use crate::sandbox::write::Writer;
 
-const API_SERVICES: Kind = Kind::new(
-    "apiregistration.k8s.io",
-    "apiservices",
-    "apiservices.apiregistration.k8s.io",
-);
-const SERVICES: Kind = Kind::new("", "services", "services");
+const API_SERVICES: Kind = Kind::new("apiservices.apiregistration.k8s.io");
+const SERVICES: Kind = Kind::new("services");
 
 #[derive(Debug)]
 pub(super) struct ApiServices;
@@ -28,13 +24,8 @@ impl Actor for ApiServices {
         if API_SERVICES.is(&change.key) {
             wake.add(change.key.clone());
         } else if SERVICES.is(&change.key) && (change.old.is_none() || change.new.is_none()) {
-            for service in desk.list(API_SERVICES, None) {
-                wake.add(Key::new(
-                    API_SERVICES.stored,
-                    None,
-                    crate::sandbox::object::name(&service),
-                ));
-            }
+            let all = desk.list(API_SERVICES, None);
+            wake.add_all(all.iter().map(|service| act::key_of(API_SERVICES, service)));
         }
     }
 
@@ -54,14 +45,8 @@ impl Actor for ApiServices {
         } else {
             ("False", "FailedDiscoveryCheck", silent.as_str())
         };
-        let wanted = Condition {
-            kind: "Available",
-            status,
-            reason,
-            message,
-        };
         let mut all = conditions::of(&found).to_vec();
-        conditions::put_in_place(&mut all, wanted, desk.now);
+        conditions::put_all(&mut all, [("Available", status, reason, message)], desk.now);
         if all != conditions::of(&found) {
             let mut new = (*found).clone();
             new["status"]["conditions"] = all.into();

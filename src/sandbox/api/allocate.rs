@@ -49,9 +49,6 @@ fn serve(server: &Server, target: &Target, old: Option<&Value>, service: &mut Va
         .filter(|other| own.as_deref() != Some(object::uid(other)))
         .collect();
     let spec = object::field_mut(service, "spec");
-    if let Some(old) = old {
-        keep(&old["spec"], spec);
-    }
     let kind = spec
         .get("type")
         .and_then(Value::as_str)
@@ -70,43 +67,6 @@ fn serve(server: &Server, target: &Target, old: Option<&Value>, service: &mut Va
         _ => false,
     };
     give_ports(server, target, &others, spec, wants_ports, &kind)
-}
-
-/// An update that does not say what was handed out keeps it.
-fn keep(old: &Value, spec: &mut Map<String, Value>) {
-    if spec.get("type").and_then(Value::as_str) == Some("ExternalName") || old["type"] == "ExternalName" {
-        return;
-    }
-    let unsaid = |field: &str, spec: &Map<String, Value>| {
-        spec.get(field)
-            .is_none_or(|value| value.is_null() || value == "" || value.as_array().is_some_and(Vec::is_empty))
-    };
-    for field in [
-        "clusterIP",
-        "clusterIPs",
-        "ipFamilies",
-        "ipFamilyPolicy",
-        "healthCheckNodePort",
-    ] {
-        if unsaid(field, spec) && !old[field].is_null() {
-            spec.insert(field.to_owned(), old[field].clone());
-        }
-    }
-    let needs_ports = matches!(
-        spec.get("type").and_then(Value::as_str),
-        Some("NodePort" | "LoadBalancer")
-    );
-    let before = old["ports"].as_array();
-    let ports = spec.get_mut("ports").and_then(Value::as_array_mut);
-    for port in ports.into_iter().flatten().filter(|_| needs_ports) {
-        let same = |other: &&Value| other["port"] == port["port"] && other["protocol"] == port["protocol"];
-        if let Some(given) = before.into_iter().flatten().find(same)
-            && port["nodePort"].as_u64().unwrap_or(0) == 0
-            && !given["nodePort"].is_null()
-        {
-            port["nodePort"] = given["nodePort"].clone();
-        }
-    }
 }
 
 fn give_address(
@@ -164,9 +124,9 @@ fn give_address(
                     _ => None,
                 };
                 if let Some(why) = why {
-                    let message =
-                        format!("Invalid value: [\"{wanted}\"]: failed to allocate IP {wanted}: {why}");
-                    return Err(invalid(target, "spec.clusterIPs", message));
+                    let why = format!("failed to allocate IP {wanted}: {why}");
+                    let cause = Cause::invalid("spec.clusterIPs", json!([wanted]), &why);
+                    return Err(target.invalid(vec![cause]));
                 }
                 asked
             }
@@ -198,13 +158,9 @@ fn give_ports(
     for (at, port) in ports.into_iter().enumerate() {
         let asked = port["nodePort"].as_u64().unwrap_or(0);
         if kind == "ClusterIP" && asked != 0 {
-            let message = "Forbidden: may not be used when `type` is 'ClusterIP'".to_owned();
-            return Err(refused(
-                target,
-                "FieldValueForbidden",
-                &format!("spec.ports[{at}].nodePort"),
-                message,
-            ));
+            let field = format!("spec.ports[{at}].nodePort");
+            let cause = Cause::forbidden(field, "may not be used when `type` is 'ClusterIP'");
+            return Err(target.invalid(vec![cause]));
         }
         if asked != 0 {
             let inside = (u64::from(*range.start())..=u64::from(*range.end())).contains(&asked);
@@ -220,11 +176,8 @@ fn give_ports(
                 taken.insert(asked);
                 continue;
             };
-            return Err(invalid(
-                target,
-                &format!("spec.ports[{at}].nodePort"),
-                format!("Invalid value: {asked}: {why}"),
-            ));
+            let cause = Cause::invalid(format!("spec.ports[{at}].nodePort"), asked, &why);
+            return Err(target.invalid(vec![cause]));
         }
         if wanted {
             let start = u64::from(*range.start());
@@ -300,18 +253,4 @@ fn select_own_pods(job: &mut Value) {
         .or_insert_with(|| uid.into());
     // The default of a Job's labels is its pods'; upstream sets it once more on what was stored.
     object::metadata_mut(job).entry("labels").or_insert(labels);
-}
-
-fn invalid(target: &Target, field: &str, message: String) -> Failure {
-    refused(target, "FieldValueInvalid", field, message)
-}
-
-fn refused(target: &Target, reason: &'static str, field: &str, message: String) -> Failure {
-    let cause = Cause {
-        reason,
-        message,
-        field: field.to_owned(),
-    };
-    let resource = &target.resource;
-    Failure::invalid(&resource.group, &resource.kind, &target.name, vec![cause])
 }

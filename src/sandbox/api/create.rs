@@ -4,55 +4,31 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::payload::Payload;
-use super::{Server, Target, Written, admit, allocate, pods};
+use super::{Server, Target, Written, admit, allocate, payload, pods};
 use crate::sandbox::crd;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::Version;
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::{Expect, Key};
 use crate::sandbox::write::{
-    Change, Endpoint, Writer, default_fields, managed_fields, prepare_create, validate,
+    Change, Endpoint, Writer, default_fields, drop_servers_own, managed_fields, prepare_create, validate,
 };
 
 /// How many generated names are tried.
 const NAMES_TRIED: usize = 8;
 
-/// What only the server says of an object; whoever sends it is not heard.
-const SYSTEM_FIELDS: [&str; 5] = [
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "selfLink",
-];
-
 impl Server {
     /// Makes an object, or acts through a subresource that is created (`pods/binding`, `pods/eviction`).
     pub(crate) fn create(&self, writer: &Writer, target: &Target, body: Value) -> Result<Written, Failure> {
-        self.create_with(writer, target, Payload::Object(body))
-    }
-
-    /// The same from the bytes of a body, which may say things twice.
-    pub(crate) fn create_from(
-        &self,
-        writer: &Writer,
-        target: &Target,
-        body: &[u8],
-    ) -> Result<Written, Failure> {
-        self.create_with(writer, target, Payload::Bytes(body))
-    }
-
-    fn create_with(&self, writer: &Writer, target: &Target, body: Payload<'_>) -> Result<Written, Failure> {
         let _alone = self.write_alone();
         let version = target.version_served()?;
         match &*target.subresource {
             "" => {}
-            "binding" => return pods::bind(self, writer, target, &body.plain()?),
-            "eviction" => return pods::evict(self, writer, target, &body.plain()?),
+            "binding" => return pods::bind(self, writer, target, &body),
+            "eviction" => return pods::evict(self, writer, target, &body),
             _ => return Err(Failure::method_not_supported()),
         }
-        let (mut object, warnings) = body.decode(target, version, writer.validation)?;
+        let (mut object, warnings) = payload::as_object(body, target, version, writer.validation)?;
         if object::revision(&object) != 0 {
             return Err(Failure::new(
                 500,
@@ -63,7 +39,7 @@ impl Server {
         target.check_namespace(&mut object)?;
         let generated = object::name(&object).is_empty() && !object::meta(&object, "generateName").is_empty();
         default_fields(&target.resource, version, &mut object);
-        wipe_system_fields(&mut object);
+        drop_servers_own(object::metadata_mut(&mut object));
         managed_fields::update(
             target.endpoint(version),
             None,
@@ -85,6 +61,16 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// The same from the bytes of a body.
+    pub(crate) fn create_from(
+        &self,
+        writer: &Writer,
+        target: &Target,
+        body: &[u8],
+    ) -> Result<Written, Failure> {
+        self.create(writer, target, payload::read(body)?)
     }
 
     /// From a decoded, defaulted and owned object to the stored one.
@@ -125,7 +111,7 @@ impl Server {
             let resource = &target.resource;
             match expect {
                 Expect::Absent => Failure::already_exists(&resource.group, &resource.plural, &target.name),
-                Expect::At(_) => Failure::modified(&resource.group, &resource.plural, &target.name),
+                Expect::At(_) => target.modified(),
             }
         })
     }
@@ -144,13 +130,6 @@ impl Server {
         {
             metadata.insert("name".to_owned(), self.identities().name(&prefix).into());
         }
-    }
-}
-
-pub(super) fn wipe_system_fields(object: &mut Value) {
-    let metadata = object::metadata_mut(object);
-    for field in SYSTEM_FIELDS {
-        metadata.remove(field);
     }
 }
 
@@ -179,12 +158,7 @@ impl Target {
         if causes.is_empty() {
             return Ok(());
         }
-        Err(Failure::invalid(
-            &resource.group,
-            &resource.kind,
-            &self.name,
-            causes,
-        ))
+        Err(self.invalid(causes))
     }
 
     fn already_there(&self, there: &Object) -> Failure {

@@ -17,8 +17,7 @@ pub(super) fn finalize(
     let old = server.kept(target).ok_or_else(|| target.not_found())?;
     let revision = object::revision(body);
     if revision != 0 && revision != object::revision(&old) {
-        let resource = &target.resource;
-        return Err(Failure::modified(&resource.group, &resource.plural, &target.name));
+        return Err(target.modified());
     }
     let mut new = (*old).clone();
     let spec = object::field_mut(&mut new, "spec");

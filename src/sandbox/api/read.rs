@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Selection, Server, Target, events, scale};
-use crate::sandbox::failure::Failure;
+use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::{Change, Compacted, Watch};
 
@@ -196,6 +196,15 @@ impl Target {
 
     pub(super) fn conflict(&self, why: &str) -> Failure {
         Failure::conflict(&self.resource.group, &self.resource.plural, &self.name, why)
+    }
+
+    /// The resourceVersion is not the object's.
+    pub(super) fn modified(&self) -> Failure {
+        Failure::modified(&self.resource.group, &self.resource.plural, &self.name)
+    }
+
+    pub(super) fn invalid(&self, causes: Vec<Cause>) -> Failure {
+        Failure::invalid(&self.resource.group, &self.resource.kind, &self.name, causes)
     }
 
     /// What admission refuses with.

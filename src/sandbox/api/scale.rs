@@ -91,11 +91,8 @@ fn write(
     let old = target.shown(old.clone());
     let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
     if replicas < 0 {
-        let cause = Cause {
-            reason: "FieldValueInvalid",
-            message: format!("Invalid value: {replicas}: must be greater than or equal to 0"),
-            field: "spec.replicas".to_owned(),
-        };
+        let why = "must be greater than or equal to 0";
+        let cause = Cause::invalid("spec.replicas", replicas, why);
         return Err(Failure::invalid(
             "autoscaling",
             "Scale",

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::create::wipe_system_fields;
-use super::payload::Payload;
-use super::{Server, Target, Written, admit, allocate, delete, namespaces, scale};
+use super::{Server, Target, Written, admit, allocate, delete, namespaces, payload, scale};
 use crate::sandbox::failure::{Cause, Failure};
 use crate::sandbox::kinds::{Origin, Version};
 use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::Expect;
 use crate::sandbox::write::{
-    Patch, Writer, apply, decode_patched, default_fields, managed_fields, patch as patched, prepare_update,
+    Patch, Writer, apply, decode_patched, default_fields, drop_servers_own, managed_fields, patch as patched,
+    prepare_update,
 };
 
 /// How often an actor's change meets another's before it gives up.
@@ -43,44 +42,39 @@ const CONDITIONAL: [(&str, &str); 5] = [
 
 impl Server {
     /// Puts another object in the place of one, or of its status or scale.
-    pub(crate) fn replace(&self, writer: &Writer, target: &Target, body: Value) -> Result<Written, Failure> {
-        self.replace_with(writer, target, Payload::Object(body))
-    }
-
-    /// The same from the bytes of a body, which may say things twice.
-    pub(crate) fn replace_from(
+    pub(crate) fn replace(
         &self,
         writer: &Writer,
         target: &Target,
-        body: &[u8],
+        mut body: Value,
     ) -> Result<Written, Failure> {
-        self.replace_with(writer, target, Payload::Bytes(body))
-    }
-
-    fn replace_with(&self, writer: &Writer, target: &Target, body: Payload<'_>) -> Result<Written, Failure> {
         let _alone = self.write_alone();
         match &*target.subresource {
-            "scale" => return scale::replace(self, writer, target, &body.plain()?),
-            "finalize" => return namespaces::finalize(self, writer, target, &body.plain()?),
+            "scale" => return scale::replace(self, writer, target, &body),
+            "finalize" => return namespaces::finalize(self, writer, target, &body),
             _ => {}
         }
         let version = target.version_served()?;
-        let (mut object, warnings) = body.decode(target, version, writer.validation)?;
+        let old = self.kept(target).map(|old| target.shown(old));
+        let unchanged = take_unchanged(target, old.as_deref(), &mut body);
+        let (mut object, warnings) = payload::as_object(body, target, version, writer.validation)?;
         check_name(target, &object)?;
         target.check_namespace(&mut object)?;
         default_fields(&target.resource, version, &mut object);
-        let old = self.kept(target);
+        if let Value::Object(fields) = &mut object {
+            fields.extend(unchanged);
+        }
         let made = match old {
             None if is_made_by_replace(target) => {
-                wipe_system_fields(&mut object);
-                object::metadata_mut(&mut object).remove("resourceVersion");
+                let metadata = object::metadata_mut(&mut object);
+                drop_servers_own(metadata);
+                metadata.remove("resourceVersion");
                 self.own(writer, target, version, None, &mut object);
                 (self.make(writer, target, version, object)?, true)
             }
             None => return Err(target.not_found()),
             Some(old) => {
                 check_uid(target, &old, &object)?;
-                let old = target.shown(old);
                 self.own(writer, target, version, Some(&old), &mut object);
                 (self.change(writer, target, version, &old, object)?, false)
             }
@@ -90,6 +84,16 @@ impl Server {
             created: made.1,
             warnings,
         })
+    }
+
+    /// The same from the bytes of a body.
+    pub(crate) fn replace_from(
+        &self,
+        writer: &Writer,
+        target: &Target,
+        body: &[u8],
+    ) -> Result<Written, Failure> {
+        self.replace(writer, target, payload::read(body)?)
     }
 
     /// Changes some fields of an object, of its status or of its scale; an apply makes what is not there.
@@ -158,8 +162,9 @@ impl Server {
                     "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 )));
             }
-            wipe_system_fields(&mut object);
-            object::metadata_mut(&mut object).remove("resourceVersion");
+            let metadata = object::metadata_mut(&mut object);
+            drop_servers_own(metadata);
+            metadata.remove("resourceVersion");
         }
         default_fields(&target.resource, version, &mut object);
         Ok(object)
@@ -205,7 +210,6 @@ impl Server {
     ) -> Result<Object, Failure> {
         check_revision(target, old, &mut new)?;
         prepare_update(target.endpoint(version), old, &mut new);
-        keep_system_fields(old, &mut new);
         allocate::on_update(self, target, old, &mut new)?;
         target.check(version, Some(old), &new)?;
         admit::judge(self, writer, target, Some(old), &new)?;
@@ -238,6 +242,15 @@ impl Server {
         let kept = self.put(&key, Expect::At(revision), target.to_kept(new), target)?;
         Ok(target.shown(kept))
     }
+}
+
+/// What a new status leaves as it is stored was read and defaulted when it was stored: that is most of a pod.
+fn take_unchanged(target: &Target, old: Option<&Value>, body: &mut Value) -> Option<(String, Value)> {
+    let spec = body.get("spec").filter(|_| &*target.subresource == "status")?;
+    if old?.get("spec") != Some(spec) {
+        return None;
+    }
+    body.as_object_mut()?.remove_entry("spec")
 }
 
 fn check_name(target: &Target, object: &Value) -> Result<(), Failure> {
@@ -273,11 +286,8 @@ fn check_revision(target: &Target, old: &Value, new: &mut Value) -> Result<(), F
     let resource = &target.resource;
     match object::revision(new) {
         0 if needs_revision(target) => {
-            let cause = Cause {
-                reason: "FieldValueInvalid",
-                message: "Invalid value: 0: must be specified for an update".to_owned(),
-                field: "metadata.resourceVersion".to_owned(),
-            };
+            let why = "must be specified for an update";
+            let cause = Cause::invalid("metadata.resourceVersion", 0, why);
             Err(Failure::invalid(
                 &resource.group,
                 &resource.plural,
@@ -291,7 +301,7 @@ fn check_revision(target: &Target, old: &Value, new: &mut Value) -> Result<(), F
             Ok(())
         }
         revision if revision == object::revision(old) => Ok(()),
-        _ => Err(Failure::modified(&resource.group, &resource.plural, &target.name)),
+        _ => Err(target.modified()),
     }
 }
 
@@ -308,21 +318,4 @@ fn needs_revision(target: &Target) -> bool {
         || CONDITIONAL.iter().any(|(group, plural)| {
             *resource.group == **group && (plural.is_empty() || *resource.plural == **plural)
         })
-}
-
-/// What an update can't say.
-fn keep_system_fields(old: &Value, new: &mut Value) {
-    let metadata = object::metadata_mut(new);
-    for field in [
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ] {
-        let kept = &old["metadata"][field];
-        let may_differ = field == "uid" && metadata.contains_key(field);
-        if !kept.is_null() && !may_differ {
-            metadata.insert(field.to_owned(), kept.clone());
-        }
-    }
 }

@@ -10,24 +10,10 @@ use crate::model::schema::Shape;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::kinds::{Origin, Resource, Version, definition_of, definitions};
 
-mod duplicates;
-
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 
 /// More unknown fields than these are not told.
 const TOLD: usize = 100;
-
-/// Reads a body and does as [`decode`]; it also tells duplicate fields, which a value can't have any more.
-pub(crate) fn decode_body(
-    resource: &Resource,
-    version: &Version,
-    body: &[u8],
-    validation: FieldValidation,
-) -> Result<(Value, Vec<String>), Failure> {
-    let value = read(body)?;
-    let words = duplicates::find(body);
-    finish(resource, version, value, validation, words)
-}
 
 /// Drops unknown fields, checks types, and says with `validation` what becomes of the former: the texts are
 /// warnings.
@@ -37,7 +23,21 @@ pub(crate) fn decode(
     value: Value,
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), Failure> {
-    finish(resource, version, value, validation, Vec::new())
+    let refused = |why: &str| {
+        let kind = &resource.kind;
+        let version = &version.name;
+        Failure::bad_request(format!(
+            "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
+        ))
+    };
+    let (value, mut words) = conform(resource, version, value).map_err(|why| refused(&why))?;
+    words.truncate(TOLD);
+    match validation {
+        FieldValidation::Ignore => Ok((value, Vec::new())),
+        FieldValidation::Warn => Ok((value, words)),
+        FieldValidation::Strict if words.is_empty() => Ok((value, words)),
+        FieldValidation::Strict => Err(refused(&strict(&words))),
+    }
 }
 
 /// JSON, or YAML where it isn't that.
@@ -55,31 +55,6 @@ pub(super) fn read(body: &[u8]) -> Result<Value, Failure> {
     match documents.as_slice() {
         [one] => Ok(one.object.clone()),
         _ => Err(Failure::bad_request(format!("error decoding: {error}"))),
-    }
-}
-
-fn finish(
-    resource: &Resource,
-    version: &Version,
-    value: Value,
-    validation: FieldValidation,
-    mut words: Vec<String>,
-) -> Result<(Value, Vec<String>), Failure> {
-    let refused = |why: &str| {
-        let kind = &resource.kind;
-        let version = &version.name;
-        Failure::bad_request(format!(
-            "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"
-        ))
-    };
-    let (value, unknown) = conform(resource, version, value).map_err(|why| refused(&why))?;
-    words.extend(unknown);
-    words.truncate(TOLD);
-    match validation {
-        FieldValidation::Ignore => Ok((value, Vec::new())),
-        FieldValidation::Warn => Ok((value, words)),
-        FieldValidation::Strict if words.is_empty() => Ok((value, words)),
-        FieldValidation::Strict => Err(refused(&strict(&words))),
     }
 }
 

@@ -33,6 +33,15 @@ pub(crate) fn default_fields(resource: &Resource, version: &Version, object: &mu
     }
 }
 
+/// The schema's own defaults of a status that is new: `loadBalancer: {}` of Services.
+pub(super) fn default_status(resource: &Resource, version: &Version, object: &mut Value) {
+    let schema = definition_of(&resource.group, &version.name, &resource.kind);
+    let schema = schema.and_then(|name| definitions().get(name));
+    if let (Some(schema), Some(status)) = (schema, object.get_mut("status")) {
+        any(&schema["properties"]["status"], status, &resource.kind);
+    }
+}
+
 /// The object as Go has it before anything is set: what managedFields of a create are compared with.
 pub(super) fn zero(resource: &Resource, version: &Version) -> Value {
     let mut object = json!({"apiVersion": resource.api_version(&version.name), "kind": *resource.kind});

@@ -19,17 +19,17 @@ mod prepare;
 mod validate;
 
 use decode::conform;
-pub(crate) use decode::{decode, decode_body};
+pub(crate) use decode::decode;
 pub(crate) use default::default_fields;
 pub(crate) use managed_fields::apply;
 pub(crate) use patch::{Patch, decode_patched, patch};
-pub(crate) use prepare::{prepare_create, prepare_update};
+pub(crate) use prepare::{drop_servers_own, prepare_create, prepare_update};
 pub(crate) use validate::{Change, validate};
 
 use crate::sandbox::access::User;
 use crate::sandbox::kinds::{Resource, Version};
 
-/// What is said of unknown and duplicate fields.
+/// What is said of unknown fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum FieldValidation {
     Ignore,

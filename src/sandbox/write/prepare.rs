@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Endpoint;
-use super::default::TEMPLATE_GENERATION;
+use super::default::{TEMPLATE_GENERATION, default_status};
 use crate::model::schema::{FieldSet, Step};
 use crate::sandbox::kinds::Origin;
 use crate::sandbox::object::metadata_mut;
@@ -81,13 +81,18 @@ fn counts(endpoint: Endpoint<'_>) -> bool {
     }
 }
 
+/// Whoever sends it is not heard.
+pub(crate) fn drop_servers_own(metadata: &mut Map<String, Value>) {
+    for field in SERVERS_OWN {
+        metadata.remove(*field);
+    }
+}
+
 /// Drops what a create may not set (`status` where that is an endpoint of its own) and counts generation 1 for kinds
 /// that have one.
 pub(crate) fn prepare_create(endpoint: Endpoint<'_>, object: &mut Value) {
     let metadata = metadata_mut(object);
-    for field in SERVERS_OWN {
-        metadata.remove(*field);
-    }
+    drop_servers_own(metadata);
     if counts(endpoint) {
         metadata.insert("generation".to_owned(), 1.into());
     }
@@ -114,8 +119,7 @@ pub(crate) fn prepare_create(endpoint: Endpoint<'_>, object: &mut Value) {
     if *endpoint.resource.qualified() == *"namespaces" {
         fields.insert("spec".to_owned(), json!({"finalizers": ["kubernetes"]}));
     }
-    // The schema's own defaults of a new status: `loadBalancer: {}` of Services.
-    super::default_fields(endpoint.resource, endpoint.version, object);
+    default_status(endpoint.resource, endpoint.version, object);
 }
 
 /// `Guaranteed` when all containers have equal requests and limits of both, `BestEffort` when none has any.
@@ -238,8 +242,15 @@ fn keep_allocated(old: &Value, new: &mut Value) {
     if kind(old) == "ExternalName" || kind(new) == "ExternalName" || !new["spec"].is_object() {
         return;
     }
-    for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-        if new["spec"].get(field).is_none_or(|value| value == "")
+    let is_unsaid = |value: &Value| value == "" || value.is_null() || *value == json!([]);
+    for field in [
+        "clusterIP",
+        "clusterIPs",
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "healthCheckNodePort",
+    ] {
+        if new["spec"].get(field).is_none_or(is_unsaid)
             && let Some(value) = old["spec"].get(field)
         {
             new["spec"][field] = value.clone();
@@ -266,16 +277,14 @@ fn keep_allocated(old: &Value, new: &mut Value) {
 /// Whether anything changed that a controller acts on.
 fn is_changed(endpoint: Endpoint<'_>, old: &Value, new: &Value) -> bool {
     let has_status = endpoint.version.status;
-    let relevant = |object: &Value| {
-        let mut fields = object.as_object().cloned().unwrap_or_default();
-        fields.remove("metadata");
-        fields.remove("apiVersion");
-        if has_status {
-            fields.remove("status");
-        }
-        fields
+    let is_relevant = |field: &str| match field {
+        "metadata" | "apiVersion" => false,
+        "status" => !has_status,
+        _ => true,
     };
     let is_deployment = *endpoint.resource.qualified() == *"deployments.apps";
-    let annotations = |object: &Value| object["metadata"]["annotations"].clone();
-    relevant(old) != relevant(new) || (is_deployment && annotations(old) != annotations(new))
+    keys(old)
+        .chain(keys(new))
+        .any(|field| is_relevant(field) && old.get(field) != new.get(field))
+        || (is_deployment && old["metadata"]["annotations"] != new["metadata"]["annotations"])
 }

@@ -18,10 +18,11 @@ use self::sets::Sets;
 use self::spec::Spec;
 use super::act::{Act, DEPLOYMENTS, Desk, PODS, REPLICA_SETS};
 use super::engine::{Actor, CONTROLLER, Wake};
-use super::{conditions, owners, selector};
+use super::{conditions, owners};
 use crate::model::clock::Timestamp;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object::{self, Object};
+use crate::sandbox::selector;
 use crate::sandbox::store::{Change, Key};
 use crate::sandbox::write::Writer;
 
@@ -149,7 +150,7 @@ impl Actor for Deployments {
             wake.add(change.key.clone());
         } else if REPLICA_SETS.is(&change.key) {
             for set in change.old.iter().chain(&change.new) {
-                wake_owner(set, wake);
+                wake.add_all(owner_of(set));
             }
             if let Some(orphan) = &change.new
                 && owners::controller(orphan).is_none()
@@ -162,13 +163,11 @@ impl Actor for Deployments {
             }
         } else if PODS.is(&change.key)
             && let (Some(pod), None) = (&change.old, &change.new)
-            && let Some(owner) = owners::controller(pod)
-            && owner["kind"] == "ReplicaSet"
-            && let Some(name) = owner["name"].as_str()
-            && let Some(set) = desk.get(&REPLICA_SETS.key(&change.key.namespace, name))
+            && let Some(set) = owners::controller_key(pod, REPLICA_SETS, "ReplicaSet")
+            && let Some(set) = desk.get(&set)
         {
             // A rollout that recreates waits for the last old pod.
-            wake_owner(&set, wake);
+            wake.add_all(owner_of(&set));
         }
     }
 
@@ -206,13 +205,8 @@ impl Actor for Deployments {
     }
 }
 
-fn wake_owner(set: &Value, wake: &mut Wake<'_>) {
-    if let Some(owner) = owners::controller(set)
-        && owner["kind"] == "Deployment"
-        && let Some(name) = owner["name"].as_str()
-    {
-        wake.add(DEPLOYMENTS.key(object::meta(set, "namespace"), name));
-    }
+fn owner_of(set: &Value) -> Option<Key> {
+    owners::controller_key(set, DEPLOYMENTS, "Deployment")
 }
 
 /// Takes ReplicaSets that fit the selector and belong to nobody, and lets go of those that don't fit any more.

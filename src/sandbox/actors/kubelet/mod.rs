@@ -13,21 +13,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::script::Part;
 pub use self::script::{KubeletScript, Play, Rule};
 use self::status::Place;
-use super::act::{Act, Desk, LEASES, NODES, PODS};
+use super::act::{Act, Desk, NODES, PODS};
 use super::engine::{Actor, Wake};
 use super::levers::Levers;
+use super::nodes;
 use super::replicasets::is_finished;
-use super::{conditions, nodes};
 use crate::model::clock::Timestamp;
 use crate::sandbox::access::User;
 use crate::sandbox::api::DeleteOptions;
 use crate::sandbox::failure::Failure;
-use crate::sandbox::object::{self, Object};
+use crate::sandbox::object;
 use crate::sandbox::store::{Change, Key};
 use crate::sandbox::write::Writer;
 
@@ -124,17 +124,16 @@ impl Actor for Kubelet {
     }
 
     fn observe(&mut self, change: &Change, desk: &Desk<'_>, wake: &mut Wake<'_>) {
-        if NODES.is(&change.key) && change.new.as_deref().is_some_and(nodes::is_played) {
-            wake.add(change.key.clone());
-        } else if PODS.is(&change.key) {
-            match &change.new {
-                Some(pod) if is_placed(pod) => {
-                    self.remember(&change.key, pod, desk.now);
-                    wake.add(change.key.clone());
-                }
-                _ => {
-                    self.pods.remove(&change.key);
-                }
+        if !PODS.is(&change.key) {
+            return;
+        }
+        match &change.new {
+            Some(pod) if is_placed(pod) => {
+                self.remember(&change.key, pod, desk.now);
+                wake.add(change.key.clone());
+            }
+            _ => {
+                self.pods.remove(&change.key);
             }
         }
     }
@@ -143,18 +142,12 @@ impl Actor for Kubelet {
         let Some(found) = desk.get(key) else {
             return Ok(None);
         };
-        if NODES.is(key) {
-            return self.keep_node(&found, desk);
-        }
         let node = found["spec"]["nodeName"].as_str().unwrap_or_default();
         let node = desk.get(&Key::new(NODES.stored, None, node));
         let (Some(node), Some(memory)) = (node.filter(|node| nodes::is_played(node)), self.pods.get(key))
         else {
             return Ok(None);
         };
-        if self.levers.is_silent(object::name(&node)) {
-            return write_off(&found, desk).map(|()| None);
-        }
         let part = self.levers.script().part(&found);
         let step = next(&found, &part, memory, host(&node), desk.now);
         if let Some(status) = step.status {
@@ -188,25 +181,6 @@ fn host(node: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// What the node lifecycle controller does with pods of a node that says nothing: they count as not ready.
-fn write_off(pod: &Object, desk: &Desk<'_>) -> Result<(), Failure> {
-    let mut conditions = conditions::of(pod).to_vec();
-    let Some(ready) = conditions
-        .iter_mut()
-        .find(|condition| condition["type"] == "Ready")
-    else {
-        return Ok(());
-    };
-    if ready["status"] == "False" {
-        return Ok(());
-    }
-    ready["status"] = "False".into();
-    ready["lastTransitionTime"] = crate::model::clock::format_seconds(desk.now).into();
-    let mut new = (**pod).clone();
-    new["status"]["conditions"] = conditions.into();
-    desk.perform(&Act::Replace(PODS, "status", new))
-}
-
 impl Kubelet {
     fn remember(&mut self, key: &Key, pod: &Value, now: Timestamp) {
         let uid = object::uid(pod);
@@ -236,56 +210,6 @@ impl Kubelet {
         self.addresses = (self.addresses + 1) % (1 << 18);
         let [_, high, middle, low] = (self.addresses).to_be_bytes();
         format!("10.{}.{middle}.{low}", 244 + u16::from(high))
-    }
-
-    /// A node that spoke, or didn't.
-    fn keep_node(&self, node: &Object, desk: &Desk<'_>) -> Result<Option<Duration>, Failure> {
-        let silent = self.levers.is_silent(object::name(node));
-        if let Some(tainted) = nodes::tainted(node, silent, desk.now) {
-            // The status follows when this change comes back.
-            desk.perform(&Act::Replace(NODES, "", tainted))?;
-            return Ok(None);
-        }
-        if let Some(status) = nodes::status(node, silent, desk.now) {
-            let mut new = (**node).clone();
-            new["status"] = status;
-            desk.perform(&Act::Replace(NODES, "status", new))?;
-        }
-        let heartbeat = self.levers.script().heartbeat.filter(|_| !silent);
-        if let Some(period) = heartbeat {
-            renew(node, period, desk)?;
-        }
-        Ok(heartbeat)
-    }
-}
-
-/// Writes the node's Lease, unless it was renewed in this period.
-fn renew(node: &Object, period: Duration, desk: &Desk<'_>) -> Result<(), Failure> {
-    let name = object::name(node);
-    let now = format!("{:.6}", desk.now);
-    match desk.get(&LEASES.key("kube-node-lease", name)) {
-        None => {
-            let lease = json!({
-                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-                "metadata": {
-                    "name": name, "namespace": "kube-node-lease",
-                    "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": name, "uid": object::uid(node)}],
-                },
-                "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now},
-            });
-            desk.perform(&Act::Create(LEASES, lease))
-        }
-        Some(lease) => {
-            let last = lease["spec"]["renewTime"].as_str().unwrap_or_default();
-            let last: Option<Timestamp> = last.parse().ok();
-            let age = last.map(|last| Duration::try_from(desk.now.duration_since(last)).unwrap_or_default());
-            if age.is_some_and(|age| age < period) {
-                return Ok(());
-            }
-            let mut new = (*lease).clone();
-            new["spec"]["renewTime"] = now.into();
-            desk.perform(&Act::Replace(LEASES, "", new))
-        }
     }
 }
 

@@ -25,8 +25,6 @@ pub struct KubeletScript {
     pub log: String,
     /// The first that fits a pod is followed, in all that it says.
     pub rules: Vec<Rule>,
-    /// How often nodes renew their Leases. None: never, and nothing is written at rest.
-    pub heartbeat: Option<Duration>,
 }
 
 /// What some pods do otherwise.
@@ -71,7 +69,6 @@ impl Default for KubeletScript {
             termination: Duration::from_millis(100),
             log: "{container} started as {pod} on {node}\n{image} is played: nothing runs here\n".to_owned(),
             rules: Vec::new(),
-            heartbeat: None,
         }
     }
 }

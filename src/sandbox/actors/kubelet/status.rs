@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::conditions::{self, Condition};
+use super::super::conditions;
 use super::life::Moment;
 use crate::model::clock::{self, GoDuration, Timestamp};
 use crate::model::hash::Hash;
@@ -95,28 +95,20 @@ fn conditions_at(pod: &Value, moment: Moment, containers: &[Value], now: Timesta
     };
     let sandboxed = !matches!(moment, Moment::Creating | Moment::Ended { .. });
     let initialized = match moment {
-        Moment::Ended { exit_code: 0 } => ("True", "PodCompleted", ""),
-        _ => ("True", "", ""),
+        Moment::Ended { exit_code: 0 } => "PodCompleted",
+        _ => "",
     };
     let mut all = conditions::of(pod).to_vec();
-    for (kind, (status, reason, message)) in [
-        (
-            "PodReadyToStartContainers",
-            (if sandboxed { "True" } else { "False" }, "", ""),
-        ),
-        ("Initialized", initialized),
-        ("Ready", ready),
-        ("ContainersReady", containers_ready),
-        ("PodScheduled", ("True", "", "")),
-    ] {
-        let wanted = Condition {
-            kind,
-            status,
-            reason,
-            message,
-        };
-        conditions::put_in_place(&mut all, wanted, now);
-    }
+    let sandboxed = if sandboxed { "True" } else { "False" };
+    let named = |kind, (status, reason, message): (_, _, _)| (kind, status, reason, message);
+    let wanted = [
+        ("PodReadyToStartContainers", sandboxed, "", ""),
+        ("Initialized", "True", initialized, ""),
+        named("Ready", ready),
+        named("ContainersReady", containers_ready),
+        ("PodScheduled", "True", "", ""),
+    ];
+    conditions::put_all(&mut all, wanted, now);
     all
 }
 

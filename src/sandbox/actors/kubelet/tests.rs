@@ -3,6 +3,8 @@
 use rstest::rstest;
 
 use super::life::{Moment, moment};
+use serde_json::json;
+
 use super::*;
 
 fn part(play: Play) -> Part {

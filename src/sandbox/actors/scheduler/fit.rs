@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::selector::meets;
 use super::refusal::{Refusal, Refusals};
 use super::request::{Request, amounts};
 use crate::model::quantity::Amount;
 use crate::sandbox::object;
+use crate::sandbox::selector::meets;
 
 /// A node, and what its pods take of it.
 #[derive(Debug)]

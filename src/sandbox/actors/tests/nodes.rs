@@ -96,37 +96,6 @@ async fn a_deleted_pod_has_its_time_to_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_node_is_not_ready_until_it_speaks_again() {
-    let world = World::new(1);
-    world.create("", "pods", bare_pod("web", &json!({})));
-    world.after(5).await;
-    let ready = |object: &Value| super::super::conditions::is_true(object, "Ready");
-    world.levers.silence("m-node-1");
-    world.after(1).await;
-    assert!(!ready(&world.get("nodes", "m-node-1").unwrap()) && !ready(&world.get("pods", "web").unwrap()));
-    world.create("", "pods", bare_pod("late", &json!({})));
-    world.after(60).await;
-    assert!(world.get("pods", "late").unwrap()["spec"]["nodeName"].is_null());
-    world.levers.wake("m-node-1");
-    world.after(1).await;
-    assert!(ready(&world.get("nodes", "m-node-1").unwrap()) && ready(&world.get("pods", "web").unwrap()));
-    assert!(ready(&world.get("pods", "late").unwrap()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn nodes_renew_their_leases_when_asked_to() {
-    let world = World::new(2);
-    world.namespace("kube-node-lease");
-    world
-        .levers
-        .kubelet(|script| script.heartbeat = Some(Duration::from_secs(10)));
-    world.after(1).await;
-    let before = world.server.store().revision();
-    world.after(60).await;
-    assert_eq!(world.server.store().revision() - before, 12);
-}
-
-#[tokio::test(start_paused = true)]
 async fn pods_on_nodes_of_others_are_left_alone() {
     let world = World::new(0);
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "lent"}});

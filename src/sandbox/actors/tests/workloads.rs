@@ -57,31 +57,38 @@ async fn at_rest_nothing_is_written() {
     assert_eq!(world.server.store().revision(), before);
 }
 
+/// Gives the Deployment `web` another image, and looks at the pods at each change of one, for half a minute.
+async fn roll_and_look(world: &World, look: impl Fn(&[Object])) {
+    let mut watch = world.server.store().watch("pods", 0).unwrap();
+    world.update("apps", "deployments", "web", |web| {
+        web["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2".into();
+    });
+    let looking = async {
+        loop {
+            watch.next().await.unwrap();
+            look(&world.pods());
+        }
+    };
+    let ended: Result<(), _> = tokio::time::timeout(Duration::from_secs(30), looking).await;
+    assert!(ended.is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rolling_update_keeps_to_its_surge_and_its_minimum() {
     let world = World::new(3);
     world.create("apps", "deployments", deployment("web", 8));
     world.after(5).await;
-    let mut watch = world.server.store().watch("pods", 0).unwrap();
-    world.update("apps", "deployments", "web", |web| {
-        web["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2".into();
-    });
-    let look = async {
-        loop {
-            watch.next().await.unwrap();
-            let pods = world.pods();
-            let alive = pods
-                .iter()
-                .filter(|pod| !crate::sandbox::object::is_deleting(pod));
-            assert!(alive.clone().count() <= 10, "surge of a quarter");
-            let ready = alive
-                .filter(|pod| super::super::conditions::is_true(pod, "Ready"))
-                .count();
-            assert!(ready >= 6, "a quarter may be missing, not more: {ready}");
-        }
-    };
-    let ended: Result<(), _> = tokio::time::timeout(Duration::from_secs(30), look).await;
-    assert!(ended.is_err());
+    roll_and_look(&world, |pods| {
+        let alive = pods
+            .iter()
+            .filter(|pod| !crate::sandbox::object::is_deleting(pod));
+        assert!(alive.clone().count() <= 10, "surge of a quarter");
+        let ready = alive
+            .filter(|pod| super::super::conditions::is_true(pod, "Ready"))
+            .count();
+        assert!(ready >= 6, "a quarter may be missing, not more: {ready}");
+    })
+    .await;
     let pods = world.pods();
     assert_eq!(pods.len(), 8);
     assert!(
@@ -129,23 +136,14 @@ async fn recreate_never_has_old_and_new_pods_together() {
     web["spec"]["strategy"] = json!({"type": "Recreate"});
     world.create("apps", "deployments", web);
     world.after(5).await;
-    let mut watch = world.server.store().watch("pods", 0).unwrap();
-    world.update("apps", "deployments", "web", |web| {
-        web["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:2".into();
-    });
-    let look = async {
-        loop {
-            watch.next().await.unwrap();
-            let pods = world.pods();
-            let new = pods
-                .iter()
-                .filter(|pod| pod["spec"]["containers"][0]["image"] == "nginx:2")
-                .count();
-            assert!(new == 0 || new == pods.len());
-        }
-    };
-    let ended: Result<(), _> = tokio::time::timeout(Duration::from_secs(30), look).await;
-    assert!(ended.is_err());
+    roll_and_look(&world, |pods| {
+        let new = pods
+            .iter()
+            .filter(|pod| pod["spec"]["containers"][0]["image"] == "nginx:2")
+            .count();
+        assert!(new == 0 || new == pods.len());
+    })
+    .await;
     assert_eq!(world.ready_pods(), 3);
 }
 

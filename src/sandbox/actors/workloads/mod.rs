@@ -23,10 +23,10 @@ use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::{Change, Key};
 use crate::sandbox::write::Writer;
 
-pub(super) const STATEFUL_SETS: Kind = Kind::new("apps", "statefulsets", "statefulsets.apps");
-pub(super) const DAEMON_SETS: Kind = Kind::new("apps", "daemonsets", "daemonsets.apps");
-pub(super) const JOBS: Kind = Kind::new("batch", "jobs", "jobs.batch");
-const CLAIMS: Kind = Kind::new("", "persistentvolumeclaims", "persistentvolumeclaims");
+pub(super) const STATEFUL_SETS: Kind = Kind::new("statefulsets.apps");
+pub(super) const DAEMON_SETS: Kind = Kind::new("daemonsets.apps");
+pub(super) const JOBS: Kind = Kind::new("jobs.batch");
+const CLAIMS: Kind = Kind::new("persistentvolumeclaims");
 
 /// Which template a pod was made from.
 const REVISION: &str = "controller-revision-hash";
@@ -99,12 +99,7 @@ impl Actor for Workloads {
             wake.add(change.key.clone());
         } else if PODS.is(&change.key) {
             for pod in change.old.iter().chain(&change.new) {
-                if let Some(owner) = owners::controller(pod)
-                    && owner["kind"] == *self.word
-                    && let Some(name) = owner["name"].as_str()
-                {
-                    wake.add(self.kind.key(&change.key.namespace, name));
-                }
+                wake.add_all(owners::controller_key(pod, self.kind, self.word));
             }
         } else if self.kind == DAEMON_SETS && NODES.is(&change.key) {
             for set in desk.list(DAEMON_SETS, None) {

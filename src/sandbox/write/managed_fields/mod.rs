@@ -106,14 +106,14 @@ pub(crate) fn update(
 ) {
     let apply = Apply::new(endpoint);
     let mut owners = requested(endpoint, old, new);
-    let live = match old {
-        Some(old) => without_entries(old),
-        None => zero(endpoint.resource, endpoint.version),
-    };
-    let bare = without_entries(new);
-    // An object that nobody owns anything of is tracked from its first apply on.
-    if old.is_none() || !owners.0.is_empty() {
-        apply.update(&live, &bare, &mut owners, manager, now);
+    match old {
+        // An object that nobody owns anything of is tracked from its first apply on.
+        Some(old) if !owners.0.is_empty() => apply.update(old, new, &mut owners, manager, now),
+        Some(_) => {}
+        None => {
+            let nothing = zero(endpoint.resource, endpoint.version);
+            apply.update(&nothing, new, &mut owners, manager, now);
+        }
     }
     set_entries(new, owners);
 }
@@ -135,23 +135,33 @@ fn requested(endpoint: Endpoint<'_>, old: Option<&Value>, new: &Value) -> Owners
 
 /// Puts back the old times when nothing but times of managers differs, so that the write can be left out.
 pub(crate) fn keep_times(old: &Value, new: &mut Value) {
-    let timeless = |object: &Value| {
-        let mut object = object.clone();
-        let entries = object
-            .pointer_mut("/metadata/managedFields")
-            .and_then(Value::as_array_mut);
-        for entry in entries.into_iter().flatten() {
-            entry.as_object_mut().map(|entry| entry.remove("time"));
+    let entries = |object: &Value| object["metadata"]["managedFields"].as_array().cloned();
+    let timeless = |entries: &[Value]| {
+        let mut entries = entries.to_vec();
+        for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
+            entry.remove("time");
         }
-        object
+        entries
     };
-    let entries = |object: &Value| object.pointer("/metadata/managedFields").cloned();
-    if entries(old) != entries(new)
-        && timeless(old) == timeless(new)
-        && let Some(entries) = entries(old)
+    let (Some(before), Some(after)) = (entries(old), entries(new)) else {
+        return;
+    };
+    if before != after
+        && same_but(old, new, "metadata")
+        && same_but(&old["metadata"], &new["metadata"], "managedFields")
+        && timeless(&before) == timeless(&after)
     {
-        metadata_mut(new).insert("managedFields".to_owned(), entries);
+        metadata_mut(new).insert("managedFields".to_owned(), before.into());
     }
+}
+
+/// Whether two objects have the same fields, one of them not counted.
+fn same_but(one: &Value, other: &Value, field: &str) -> bool {
+    let [one, other] = [one, other].map(|object| {
+        let fields = object.as_object().into_iter().flatten();
+        fields.filter(|(name, _)| *name != field)
+    });
+    one.eq(other)
 }
 
 fn without_entries(object: &Value) -> Value {

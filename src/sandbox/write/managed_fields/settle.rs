@@ -156,39 +156,41 @@ impl<'a> Apply<'a> {
         me: &Owner,
         force: bool,
     ) -> Result<Difference, Failure> {
-        let compare = |shape| {
-            let difference = walk::compare(shape, Some(live), Some(new));
-            difference.map(|set| set.without_trees(&self.resets))
-        };
+        let compare = |shape| walk::compare(shape, Some(live), Some(new));
+        let written = |difference: Difference| difference.map(|set| set.without_trees(&self.resets));
+        let whole = compare(self.own_shape());
+        let mine = written(whole.clone());
         let mut conflicts: Vec<(String, FieldSet)> = Vec::new();
-        let mut settled = Vec::new();
-        for owner in &owners.0 {
+        for mut owner in std::mem::take(&mut owners.0) {
             if owner.is(me) {
-                settled.push(owner.clone());
+                owners.0.push(owner);
                 continue;
             }
-            // A version that is served no more owns nothing.
-            let Some(shape) = self.shape(&owner.api_version) else {
+            let theirs;
+            let difference = if owner.api_version == self.api_version {
+                &mine
+            } else if let Some(shape) = self.shape(&owner.api_version) {
+                theirs = written(compare(shape));
+                &theirs
+            } else {
+                // A version that is served no more owns nothing.
                 continue;
             };
-            let difference = compare(shape);
-            let taken = owner.fields.intersection(&difference.changed());
-            let left = owner.fields.difference(&taken).difference(&difference.removed);
+            let taken = difference.changed().intersection(&owner.fields);
+            if !taken.is_empty() || !difference.removed.is_empty() {
+                owner.fields = owner.fields.difference(&taken).difference(&difference.removed);
+            }
             if !taken.is_empty() {
                 conflicts.push((owner.shown(), taken));
             }
-            if !left.is_empty() {
-                settled.push(Owner {
-                    fields: left,
-                    ..owner.clone()
-                });
+            if !owner.fields.is_empty() {
+                owners.0.push(owner);
             }
         }
         if !force && !conflicts.is_empty() {
             return Err(conflict(conflicts));
         }
-        owners.0 = settled;
-        Ok(walk::compare(self.own_shape(), Some(live), Some(new)))
+        Ok(whole)
     }
 
     /// As a write that is no apply.

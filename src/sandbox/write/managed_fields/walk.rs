@@ -73,6 +73,10 @@ pub(super) fn fields(shape: Shape<'_>, value: &Value) -> FieldSet {
 /// What `new` changes of `old`; one of them at least is there.
 pub(super) fn compare(shape: Shape<'_>, old: Option<&Value>, new: Option<&Value>) -> Difference {
     let mut difference = Difference::default();
+    // Most of an object stays as it is.
+    if old == new {
+        return difference;
+    }
     match common(shape, old, new) {
         Merge::Fields => {
             let (left, right) = (object(old), object(new));

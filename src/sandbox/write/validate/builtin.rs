@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Change, IMMUTABLE, duplicate, forbidden, invalid, required, unsupported, workload};
+use super::{Change, IMMUTABLE, workload};
 use crate::model::schema::{ProblemKind, check as judge};
 use crate::sandbox::crd::path;
 use crate::sandbox::failure::Cause;
@@ -30,12 +30,6 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
             binding(change, causes);
         }
         "persistentvolumeclaims" => claim(change, causes),
-        "horizontalpodautoscalers.autoscaling" => autoscaler(change, causes),
-        "priorityclasses.scheduling.k8s.io"
-            if change.old.is_some_and(|old| old["value"] != change.new["value"]) =>
-        {
-            causes.push(forbidden("value", "may not be changed in an update."));
-        }
         _ => {}
     }
     // What no check in code has named: fields the schema requires, and words it does not know.
@@ -54,9 +48,9 @@ fn schema(change: &Change<'_>, causes: &mut Vec<Cause>) {
         match &problem.kind {
             ProblemKind::Missing { field } if !place.starts_with("status") => {
                 let point = if place.is_empty() { "" } else { "." };
-                causes.push(required(format!("{place}{point}{field}"), ""));
+                causes.push(Cause::required(format!("{place}{point}{field}"), ""));
             }
-            ProblemKind::NotInEnum { allowed } => causes.push(unsupported(place, value, allowed)),
+            ProblemKind::NotInEnum { allowed } => causes.push(Cause::unsupported(place, value, allowed)),
             _ => {}
         }
     }
@@ -69,7 +63,11 @@ fn event(event: &Value, causes: &mut Vec<Cause>) {
     // What is in no namespace is told of in this one.
     if !own.is_empty() && about != own && !(about.is_empty() && own == "default") {
         let why = "does not match event.namespace";
-        causes.push(invalid("involvedObject.namespace", &about.into(), why));
+        causes.push(Cause::invalid(
+            "involvedObject.namespace",
+            Value::from(about),
+            why,
+        ));
     }
 }
 
@@ -81,29 +79,29 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let is_headless = spec["clusterIP"] == "None";
     if kind == "ExternalName" {
         if spec["externalName"].as_str().unwrap_or_default().is_empty() {
-            causes.push(required("spec.externalName", ""));
+            causes.push(Cause::required("spec.externalName", ""));
         }
         if spec.get("clusterIP").is_some_and(|address| address != "") {
-            causes.push(forbidden(
+            causes.push(Cause::forbidden(
                 "spec.clusterIPs",
                 "may not be set for ExternalName services",
             ));
         }
     } else if ports.is_empty() && !is_headless {
-        causes.push(required("spec.ports", ""));
+        causes.push(Cause::required("spec.ports", ""));
     }
     if is_headless && matches!(kind, "NodePort" | "LoadBalancer") {
         let why = format!("may not be set to 'None' for {kind} services");
-        causes.push(invalid("spec.clusterIPs[0]", &spec["clusterIP"], &why));
+        causes.push(Cause::invalid("spec.clusterIPs[0]", &spec["clusterIP"], &why));
     }
     let (mut names, mut numbers) = (BTreeSet::new(), BTreeSet::new());
     for (index, port) in ports.iter().enumerate() {
         let place = format!("spec.ports[{index}]");
         let name = port["name"].as_str().unwrap_or_default();
         if name.is_empty() && ports.len() > 1 {
-            causes.push(required(format!("{place}.name"), ""));
+            causes.push(Cause::required(format!("{place}.name"), ""));
         } else if !name.is_empty() && !names.insert(name) {
-            causes.push(duplicate(format!("{place}.name"), &port["name"]));
+            causes.push(Cause::duplicate(format!("{place}.name"), &port["name"]));
         }
         if !port["port"]
             .as_i64()
@@ -115,26 +113,26 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
                 &port["port"]
             };
             let why = "must be between 1 and 65535, inclusive";
-            causes.push(invalid(format!("{place}.port"), value, why));
+            causes.push(Cause::invalid(format!("{place}.port"), value, why));
             // By default the same.
             let to = &port["targetPort"];
             if to.is_null() || to == value {
-                causes.push(invalid(format!("{place}.targetPort"), value, why));
+                causes.push(Cause::invalid(format!("{place}.targetPort"), value, why));
             }
         }
         if !numbers.insert((port["protocol"].to_string(), port["port"].to_string())) {
             let both = json!({"port": port["port"], "protocol": port["protocol"]});
-            causes.push(duplicate(place, &both));
+            causes.push(Cause::duplicate(place, &both));
         }
     }
     if !kinds.iter().any(|known| known == kind) {
-        causes.push(unsupported("spec.type", &spec["type"], &kinds));
+        causes.push(Cause::unsupported("spec.type", &spec["type"], &kinds));
     }
     let Some(old) = change.old else { return };
     let was = &old["spec"]["clusterIP"];
     let was_external = old["spec"]["type"] == "ExternalName";
     if kind != "ExternalName" && !was_external && was.is_string() && *was != spec["clusterIP"] {
-        causes.push(invalid(
+        causes.push(Cause::invalid(
             "spec.clusterIPs[0]",
             &spec["clusterIPs"],
             "may not change once set",
@@ -145,7 +143,7 @@ fn service(change: &Change<'_>, causes: &mut Vec<Cause>) {
 fn balancer(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let ingress = change.new["status"]["loadBalancer"]["ingress"].as_array();
     if ingress.is_some_and(|ingress| !ingress.is_empty()) && change.new["spec"]["type"] != "LoadBalancer" {
-        causes.push(forbidden(
+        causes.push(Cause::forbidden(
             "status.loadBalancer.ingress",
             "may only be used when `spec.type` is 'LoadBalancer'",
         ));
@@ -162,30 +160,26 @@ fn data(change: &Change<'_>, causes: &mut Vec<Cause>) {
             if key.is_empty() || !key.chars().all(is_key) {
                 let why = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. \
                     'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-                causes.push(invalid(
+                causes.push(Cause::invalid(
                     format!("{field}[{key}]"),
-                    &Value::from(key.as_str()),
+                    Value::from(key.as_str()),
                     why,
                 ));
             }
         }
     }
     if size > 1 << 20 {
-        causes.push(Cause {
-            reason: "FieldValueTooLong",
-            message: format!("Too long: may not be more than {} bytes", 1 << 20),
-            field: if is_secret { "data" } else { "" }.to_owned(),
-        });
+        causes.push(Cause::too_long(if is_secret { "data" } else { "" }, 1 << 20));
     }
     let Some(old) = change.old else { return };
     if is_secret && old["type"] != change.new["type"] {
-        causes.push(invalid("type", &change.new["type"], IMMUTABLE));
+        causes.push(Cause::invalid("type", &change.new["type"], IMMUTABLE));
     }
     if old["immutable"] == true {
         let why = "field is immutable when `immutable` is set";
         for field in ["immutable", "data", "binaryData"] {
             if old.get(field) != change.new.get(field) {
-                causes.push(forbidden(field, why));
+                causes.push(Cause::forbidden(field, why));
             }
         }
     }
@@ -194,7 +188,7 @@ fn data(change: &Change<'_>, causes: &mut Vec<Cause>) {
 fn binding(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let role = &change.new["roleRef"];
     if role["name"].as_str().unwrap_or_default().is_empty() {
-        causes.push(required("roleRef.name", ""));
+        causes.push(Cause::required("roleRef.name", ""));
     }
     let kinds: &[&str] = if change.resource.namespaced {
         &["Role", "ClusterRole"]
@@ -203,7 +197,7 @@ fn binding(change: &Change<'_>, causes: &mut Vec<Cause>) {
     };
     if !kinds.iter().any(|kind| role["kind"] == *kind) {
         let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-        causes.push(unsupported("roleRef.kind", &role["kind"], &kinds));
+        causes.push(Cause::unsupported("roleRef.kind", &role["kind"], &kinds));
     }
     for (index, subject) in change.new["subjects"]
         .as_array()
@@ -212,27 +206,30 @@ fn binding(change: &Change<'_>, causes: &mut Vec<Cause>) {
         .enumerate()
     {
         if subject["name"].as_str().unwrap_or_default().is_empty() {
-            causes.push(required(format!("subjects[{index}].name"), ""));
+            causes.push(Cause::required(format!("subjects[{index}].name"), ""));
         }
         if subject["kind"] == "ServiceAccount" && subject["namespace"].as_str().unwrap_or_default().is_empty()
         {
-            causes.push(required(format!("subjects[{index}].namespace"), ""));
+            causes.push(Cause::required(format!("subjects[{index}].namespace"), ""));
         }
     }
     if change.old.is_some_and(|old| old["roleRef"] != *role) {
         // Shown as Go has it.
         let shown = json!({"APIGroup": role["apiGroup"], "Kind": role["kind"], "Name": role["name"]});
-        causes.push(invalid("roleRef", &shown, IMMUTABLE));
+        causes.push(Cause::invalid("roleRef", &shown, IMMUTABLE));
     }
 }
 
 fn claim(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let spec = &change.new["spec"];
     if spec["accessModes"].as_array().is_none_or(Vec::is_empty) {
-        causes.push(required("spec.accessModes", "at least 1 access mode is required"));
+        causes.push(Cause::required(
+            "spec.accessModes",
+            "at least 1 access mode is required",
+        ));
     }
     if spec["resources"]["requests"]["storage"].is_null() {
-        causes.push(required("spec.resources[storage]", ""));
+        causes.push(Cause::required("spec.resources[storage]", ""));
     }
     let fixed = |object: &Value| {
         let mut spec = object["spec"].clone();
@@ -244,38 +241,9 @@ fn claim(change: &Change<'_>, causes: &mut Vec<Cause>) {
         spec
     };
     if change.old.is_some_and(|old| fixed(old) != fixed(change.new)) {
-        causes.push(forbidden(
+        causes.push(Cause::forbidden(
             "spec",
             "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n",
-        ));
-    }
-}
-
-fn autoscaler(change: &Change<'_>, causes: &mut Vec<Cause>) {
-    let spec = &change.new["spec"];
-    let (least, most) = (
-        spec["minReplicas"].as_i64().unwrap_or(1),
-        spec["maxReplicas"].as_i64().unwrap_or(0),
-    );
-    if least < 1 {
-        causes.push(invalid(
-            "spec.minReplicas",
-            &spec["minReplicas"],
-            "must be greater than or equal to 1",
-        ));
-    }
-    if most < 1 {
-        causes.push(invalid(
-            "spec.maxReplicas",
-            &Value::from(most),
-            "must be greater than 0",
-        ));
-    }
-    if most < least {
-        causes.push(invalid(
-            "spec.maxReplicas",
-            &Value::from(most),
-            "must be greater than or equal to `minReplicas`",
         ));
     }
 }

@@ -1,11 +1,8 @@
 //! Names, labels, annotations and owners.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::{Change, IMMUTABLE, forbidden, invalid, required};
+use super::{Change, IMMUTABLE};
 use crate::sandbox::failure::Cause;
 use crate::sandbox::kinds::Origin;
 
@@ -15,7 +12,8 @@ struct Form {
     pattern: &'static str,
     words: &'static str,
     examples: &'static [&'static str],
-    regex: LazyLock<Option<Regex>>,
+    /// The same as the pattern: every write asks, for every label.
+    fits: fn(&str) -> bool,
 }
 
 const SUBDOMAIN: &str = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
@@ -29,7 +27,7 @@ static SUBDOMAIN_FORM: Form = Form {
     words: "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
             start and end with an alphanumeric character",
     examples: &["example.com"],
-    regex: LazyLock::new(|| whole(SUBDOMAIN)),
+    fits: |text| text.split('.').all(is_label),
 };
 
 static LABEL_FORM: Form = Form {
@@ -38,7 +36,7 @@ static LABEL_FORM: Form = Form {
     words: "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and \
             end with an alphanumeric character",
     examples: &["my-name", "123-abc"],
-    regex: LazyLock::new(|| whole(LABEL)),
+    fits: is_label,
 };
 
 static LABEL_VALUE_FORM: Form = Form {
@@ -47,7 +45,7 @@ static LABEL_VALUE_FORM: Form = Form {
     words: "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
             start and end with an alphanumeric character",
     examples: &["MyValue", "my_value", "12345"],
-    regex: LazyLock::new(|| whole(LABEL_VALUE)),
+    fits: |text| text.is_empty() || is_label_name(text),
 };
 
 static LABEL_NAME_FORM: Form = Form {
@@ -56,11 +54,32 @@ static LABEL_NAME_FORM: Form = Form {
     words: "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
             character",
     examples: &["MyName", "my.name", "123-abc"],
-    regex: LazyLock::new(|| whole(LABEL_NAME)),
+    fits: is_label_name,
 };
 
-fn whole(pattern: &str) -> Option<Regex> {
-    Regex::new(&format!("^(?:{pattern})$")).ok()
+fn is_label(text: &str) -> bool {
+    let is_letter = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    has_edges(text, is_letter, |letter| letter == b'-')
+}
+
+fn is_label_name(text: &str) -> bool {
+    has_edges(
+        text,
+        |letter| letter.is_ascii_alphanumeric(),
+        |letter| b"-_.".contains(&letter),
+    )
+}
+
+/// Letters all over, and others between them.
+fn has_edges(text: &str, is_letter: impl Fn(u8) -> bool, may_stand_inside: impl Fn(u8) -> bool) -> bool {
+    let bytes = text.as_bytes();
+    let edges = [bytes.first(), bytes.last()];
+    edges
+        .iter()
+        .all(|edge| edge.is_some_and(|letter| is_letter(*letter)))
+        && bytes
+            .iter()
+            .all(|letter| is_letter(*letter) || may_stand_inside(*letter))
 }
 
 impl Form {
@@ -70,7 +89,7 @@ impl Form {
         if text.len() > self.longest {
             problems.push(format!("must be no more than {} bytes", self.longest));
         }
-        if self.regex.as_ref().is_some_and(|regex| !regex.is_match(text)) {
+        if !(self.fits)(text) {
             let examples: Vec<String> = self.examples.iter().map(|one| format!("'{one}', ")).collect();
             problems.push(format!(
                 "{} (e.g. {}regex used for validation is '{}')",
@@ -103,11 +122,7 @@ pub(super) fn check(change: &Change<'_>, causes: &mut Vec<Cause>) {
         qualified(&key.to_lowercase(), key, "metadata.annotations", causes);
     }
     if size > ANNOTATIONS {
-        causes.push(Cause {
-            reason: "FieldValueTooLong",
-            message: format!("Too long: may not be more than {ANNOTATIONS} bytes"),
-            field: "metadata.annotations".to_owned(),
-        });
+        causes.push(Cause::too_long("metadata.annotations", ANNOTATIONS));
     }
     owners(metadata, causes);
     let is_core = matches!(change.resource.origin, Origin::BuiltIn)
@@ -129,7 +144,7 @@ fn finalizers(old: Option<&Value>, metadata: &Value, is_core: bool, causes: &mut
         qualified(text, text, field, causes);
         if is_core && !text.contains('/') && !STANDARD.contains(&text) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
-            causes.push(invalid(format!("{field}[{at}]"), finalizer, why));
+            causes.push(Cause::invalid(format!("{field}[{at}]"), finalizer, why));
         }
     }
     let Some(old) = old
@@ -146,7 +161,7 @@ fn finalizers(old: Option<&Value>, metadata: &Value, is_core: bool, causes: &mut
         .collect();
     if !added.is_empty() {
         let why = "no new finalizers can be added if the object is being deleted, found new finalizers";
-        causes.push(forbidden(
+        causes.push(Cause::forbidden(
             field,
             &format!("{why} []string{{{}}}", added.join(", ")),
         ));
@@ -157,7 +172,10 @@ fn name(change: &Change<'_>, metadata: &Value, causes: &mut Vec<Cause>) {
     let name = metadata["name"].as_str().unwrap_or_default();
     if name.is_empty() {
         if metadata["generateName"].as_str().unwrap_or_default().is_empty() {
-            causes.push(required("metadata.name", "name or generateName is required"));
+            causes.push(Cause::required(
+                "metadata.name",
+                "name or generateName is required",
+            ));
         }
         return;
     }
@@ -168,7 +186,11 @@ fn name(change: &Change<'_>, metadata: &Value, causes: &mut Vec<Cause>) {
         _ => SUBDOMAIN_FORM.judge(name),
     };
     let value = Value::from(name);
-    causes.extend(problems.iter().map(|why| invalid("metadata.name", &value, why)));
+    causes.extend(
+        problems
+            .iter()
+            .map(|why| Cause::invalid("metadata.name", &value, why)),
+    );
 }
 
 /// What may stand in a path.
@@ -185,7 +207,7 @@ fn unchanged(old: &Value, new: &Value, causes: &mut Vec<Cause>) {
     for field in ["name", "namespace", "uid", "creationTimestamp"] {
         if old.get(field) != new.get(field) {
             let value = new.get(field).cloned().unwrap_or_else(|| "".into());
-            causes.push(invalid(format!("metadata.{field}"), &value, IMMUTABLE));
+            causes.push(Cause::invalid(format!("metadata.{field}"), &value, IMMUTABLE));
         }
     }
 }
@@ -199,7 +221,7 @@ pub(super) fn labels(labels: Option<&Value>, field: &str, causes: &mut Vec<Cause
             LABEL_VALUE_FORM
                 .judge(text)
                 .iter()
-                .map(|why| invalid(field, value, why)),
+                .map(|why| Cause::invalid(field, value, why)),
         );
     }
 }
@@ -233,7 +255,7 @@ fn qualified(key: &str, shown: &str, field: &str, causes: &mut Vec<Cause>) {
             .map(|why| format!("name part {why}")),
     );
     let value = Value::from(shown);
-    causes.extend(problems.iter().map(|why| invalid(field, &value, why)));
+    causes.extend(problems.iter().map(|why| Cause::invalid(field, &value, why)));
 }
 
 fn owners(metadata: &Value, causes: &mut Vec<Cause>) {
@@ -247,9 +269,9 @@ fn owners(metadata: &Value, causes: &mut Vec<Cause>) {
             ("uid", "must not be empty"),
         ] {
             if owner[field].as_str().unwrap_or_default().is_empty() {
-                causes.push(invalid(
+                causes.push(Cause::invalid(
                     format!("metadata.ownerReferences.{field}"),
-                    &Value::from(""),
+                    Value::from(""),
                     why,
                 ));
             }
@@ -257,7 +279,7 @@ fn owners(metadata: &Value, causes: &mut Vec<Cause>) {
         controllers += i32::from(owner["controller"] == true);
     }
     if controllers > 1 {
-        causes.push(invalid(
+        causes.push(Cause::invalid(
             "metadata.ownerReferences",
             &metadata["ownerReferences"],
             "Only one reference can have Controller set to true",

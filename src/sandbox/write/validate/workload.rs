@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Change, IMMUTABLE, duplicate, forbidden, invalid, meta, required, unsupported};
+use super::{Change, IMMUTABLE, meta};
 use crate::sandbox::failure::Cause;
+use crate::sandbox::selector;
 
 /// What an update of a Pod may change.
 const POD_FIELDS: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
@@ -33,18 +34,18 @@ pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
     );
     if is_empty(&spec["selector"]) {
         if spec["selector"].is_object() && change.resource.kind.as_ref() == "Deployment" {
-            causes.push(invalid(
+            causes.push(Cause::invalid(
                 "spec.selector",
                 &spec["selector"],
                 "empty selector is invalid for deployment",
             ));
         } else if change.resource.kind.as_ref() == "StatefulSet" || !spec["selector"].is_object() {
-            causes.push(required("spec.selector", ""));
+            causes.push(Cause::required("spec.selector", ""));
         }
     }
     let labels = &spec["template"]["metadata"]["labels"];
-    if !matches(&spec["selector"], labels) {
-        causes.push(invalid(
+    if !selector::fits(&spec["selector"], labels) {
+        causes.push(Cause::invalid(
             "spec.template.metadata.labels",
             labels,
             "`selector` does not match template `labels`",
@@ -53,7 +54,7 @@ pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
     template(&spec["template"], "spec.template", causes);
     let restart = &spec["template"]["spec"]["restartPolicy"];
     if restart.is_string() && restart != "Always" {
-        causes.push(unsupported(
+        causes.push(Cause::unsupported(
             "spec.template.spec.restartPolicy",
             restart,
             &["Always".to_owned()],
@@ -61,7 +62,7 @@ pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
     }
     let strategy = &spec["strategy"];
     if strategy["type"] == "Recreate" && strategy["rollingUpdate"].is_object() {
-        causes.push(forbidden(
+        causes.push(Cause::forbidden(
             "spec.strategy.rollingUpdate",
             "may not be specified when strategy `type` is 'Recreate'",
         ));
@@ -82,10 +83,10 @@ pub(super) fn controller(change: &Change<'_>, causes: &mut Vec<Cause>) {
                 "updates to statefulset spec for fields other than {} and {last} are forbidden",
                 first.join(", ")
             );
-            causes.push(forbidden("spec", &why));
+            causes.push(Cause::forbidden("spec", &why));
         }
     } else if old["spec"]["selector"] != spec["selector"] {
-        causes.push(invalid("spec.selector", &spec["selector"], IMMUTABLE));
+        causes.push(Cause::invalid("spec.selector", &spec["selector"], IMMUTABLE));
     }
 }
 
@@ -111,7 +112,7 @@ pub(super) fn job(change: &Change<'_>, causes: &mut Vec<Cause>) {
             "Unsupported value"
         };
         let supported = ["Never".to_owned(), "OnFailure".to_owned()];
-        let mut cause = unsupported("spec.template.spec.restartPolicy", restart, &supported);
+        let mut cause = Cause::unsupported("spec.template.spec.restartPolicy", restart, &supported);
         if restart == "Always" {
             shown.clone_into(&mut cause.message);
             cause.reason = "FieldValueRequired";
@@ -123,11 +124,15 @@ pub(super) fn job(change: &Change<'_>, causes: &mut Vec<Cause>) {
     for field in ["selector", "completionMode", "podFailurePolicy", "template"] {
         if old["spec"].get(field) != spec.get(field) && !(field == "template" && is_suspended) {
             let value = spec.get(field).unwrap_or(&Value::Null);
-            causes.push(invalid(format!("spec.{field}"), value, IMMUTABLE));
+            causes.push(Cause::invalid(format!("spec.{field}"), value, IMMUTABLE));
         }
     }
     if old["spec"]["completions"] != spec["completions"] && spec["completionMode"] != "Indexed" {
-        causes.push(invalid("spec.completions", &spec["completions"], IMMUTABLE));
+        causes.push(Cause::invalid(
+            "spec.completions",
+            &spec["completions"],
+            IMMUTABLE,
+        ));
     }
 }
 
@@ -157,7 +162,7 @@ pub(super) fn pod(change: &Change<'_>, causes: &mut Vec<Cause>) {
     let count = |spec: &Value, list: &str| spec[list].as_array().map_or(0, Vec::len);
     for list in ["containers", "initContainers"] {
         if count(&old["spec"], list) != count(spec, list) {
-            causes.push(forbidden(
+            causes.push(Cause::forbidden(
                 format!("spec.{list}"),
                 "pod updates may not add or remove containers",
             ));
@@ -166,7 +171,7 @@ pub(super) fn pod(change: &Change<'_>, causes: &mut Vec<Cause>) {
     }
     if fixed_pod(&old["spec"]) != fixed_pod(spec) || !adds_tolerations(&old["spec"], spec) {
         let why = format!("pod updates may not change fields other than {POD_FIELDS}\n");
-        causes.push(forbidden("spec", &why));
+        causes.push(Cause::forbidden("spec", &why));
     }
 }
 
@@ -221,58 +226,52 @@ pub(super) fn pod_spec(spec: &Value, field: &str, causes: &mut Vec<Cause>) {
     for (index, volume) in spec["volumes"].as_array().into_iter().flatten().enumerate() {
         let place = format!("{field}.volumes[{index}].name");
         match volume["name"].as_str() {
-            None | Some("") => causes.push(required(place, "")),
-            Some(name) if !volumes.insert(name) => causes.push(duplicate(place, &volume["name"])),
+            None | Some("") => causes.push(Cause::required(place, "")),
+            Some(name) if !volumes.insert(name) => causes.push(Cause::duplicate(place, &volume["name"])),
             Some(_) => {}
         }
     }
     if is_empty(&spec["containers"]) {
-        causes.push(required(format!("{field}.containers"), ""));
+        causes.push(Cause::required(format!("{field}.containers"), ""));
     }
     let mut names = BTreeSet::new();
     for list in ["initContainers", "containers"] {
         for (index, container) in spec[list].as_array().into_iter().flatten().enumerate() {
             let place = format!("{field}.{list}[{index}]");
             match container["name"].as_str() {
-                None | Some("") => causes.push(required(format!("{place}.name"), "")),
+                None | Some("") => causes.push(Cause::required(format!("{place}.name"), "")),
                 Some(name) if !names.insert(name) => {
-                    causes.push(duplicate(format!("{place}.name"), &container["name"]));
+                    causes.push(Cause::duplicate(format!("{place}.name"), &container["name"]));
                 }
                 Some(_) => {}
             }
             if container["image"].as_str().unwrap_or_default().is_empty() {
-                causes.push(required(format!("{place}.image"), ""));
+                causes.push(Cause::required(format!("{place}.image"), ""));
             }
             ports(container, &place, causes);
             for (index, variable) in container["env"].as_array().into_iter().flatten().enumerate() {
                 if variable["name"].as_str().unwrap_or_default().is_empty() {
-                    causes.push(required(format!("{place}.env[{index}].name"), ""));
+                    causes.push(Cause::required(format!("{place}.env[{index}].name"), ""));
                 }
             }
-            mounts(container, &place, &volumes, causes);
+            mounts(container, &place, causes);
             resources(container, &place, causes);
         }
     }
 }
 
-fn mounts(container: &Value, place: &str, volumes: &BTreeSet<&str>, causes: &mut Vec<Cause>) {
+fn mounts(container: &Value, place: &str, causes: &mut Vec<Cause>) {
     for (index, mount) in container["volumeMounts"]
         .as_array()
         .into_iter()
         .flatten()
         .enumerate()
     {
-        let name = mount["name"].as_str().unwrap_or_default();
-        // A StatefulSet's claims are volumes of its pods too; only a set that names volumes itself is sure.
-        if !volumes.is_empty() && !volumes.contains(name) && !name.is_empty() && !place.contains("template") {
-            causes.push(Cause {
-                reason: "FieldValueNotFound",
-                message: format!("Not found: {name:?}"),
-                field: format!("{place}.volumeMounts[{index}].name"),
-            });
-        }
         if mount["mountPath"].as_str().unwrap_or_default().is_empty() {
-            causes.push(required(format!("{place}.volumeMounts[{index}].mountPath"), ""));
+            causes.push(Cause::required(
+                format!("{place}.volumeMounts[{index}].mountPath"),
+                "",
+            ));
         }
     }
 }
@@ -293,7 +292,7 @@ fn resources(container: &Value, place: &str, causes: &mut Vec<Cause>) {
                 "must be less than or equal to {name} limit of {}",
                 limits[name].as_str().unwrap_or_default()
             );
-            causes.push(invalid(format!("{place}.resources.requests"), value, &why));
+            causes.push(Cause::invalid(format!("{place}.resources.requests"), value, &why));
         }
     }
 }
@@ -302,9 +301,9 @@ fn ports(container: &Value, place: &str, causes: &mut Vec<Cause>) {
     for (index, port) in container["ports"].as_array().into_iter().flatten().enumerate() {
         let field = format!("{place}.ports[{index}].containerPort");
         match port["containerPort"].as_i64() {
-            None | Some(0) => causes.push(required(field, "")),
+            None | Some(0) => causes.push(Cause::required(field, "")),
             Some(1..=65535) => {}
-            Some(_) => causes.push(invalid(
+            Some(_) => causes.push(Cause::invalid(
                 field,
                 &port["containerPort"],
                 "must be between 1 and 65535, inclusive",
@@ -316,7 +315,7 @@ fn ports(container: &Value, place: &str, causes: &mut Vec<Cause>) {
 pub(super) fn non_negative(object: &Value, place: &str, fields: &[&str], causes: &mut Vec<Cause>) {
     for field in fields {
         if object[*field].as_i64().is_some_and(|number| number < 0) {
-            causes.push(invalid(
+            causes.push(Cause::invalid(
                 format!("{place}.{field}"),
                 &object[*field],
                 "must be greater than or equal to 0",
@@ -333,28 +332,4 @@ fn is_empty(value: &Value) -> bool {
         Value::Null => true,
         _ => false,
     }
-}
-
-/// Whether a label selector selects labels.
-fn matches(selector: &Value, labels: &Value) -> bool {
-    let equal = selector["matchLabels"].as_object().into_iter().flatten();
-    let mut equal = equal.map(|(key, value)| labels.get(key) == Some(value));
-    let mut expressions = selector["matchExpressions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|one| {
-            let found = labels.get(one["key"].as_str().unwrap_or_default());
-            let is_among =
-                found.is_some_and(|found| one["values"].as_array().is_some_and(|all| all.contains(found)));
-            match one["operator"].as_str() {
-                Some("In") => is_among,
-                Some("NotIn") => !is_among,
-                Some("Exists") => found.is_some(),
-                Some("DoesNotExist") => found.is_none(),
-                _ => false,
-            }
-        });
-    // None selects nothing, an empty one everything.
-    !selector.is_null() && (equal.all(|holds| holds) && expressions.all(|holds| holds))
 }

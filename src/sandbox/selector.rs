@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Whether labels (an object of texts, or null) fit a `LabelSelector`. One that is absent fits nothing, an empty one
 /// everything, and one with an unknown operator nothing.
-pub(super) fn fits(selector: &Value, labels: &Value) -> bool {
+pub(crate) fn fits(selector: &Value, labels: &Value) -> bool {
     let Some(selector) = selector.as_object() else {
         return false;
     };
@@ -17,7 +17,7 @@ pub(super) fn fits(selector: &Value, labels: &Value) -> bool {
 }
 
 /// One requirement of a label selector, or of a node selector term.
-pub(super) fn meets(requirement: &Value, labels: &Value) -> bool {
+pub(crate) fn meets(requirement: &Value, labels: &Value) -> bool {
     let label = requirement["key"].as_str().and_then(|key| labels[key].as_str());
     let values = requirement["values"].as_array().map_or(&[][..], Vec::as_slice);
     let listed = |label: &str| values.iter().any(|value| value == label);
