@@ -74,11 +74,7 @@ async fn cordon_and_drain(fleet: Fleet) {
         .await
         .unwrap()
         .success();
-    assert!(
-        answer.contains(&format!("{second} is drained")),
-        "{}",
-        answer
-    );
+    assert!(answer.contains(&format!("{second} is drained")), "{}", answer);
     for map in ["early", "late"] {
         assert!(
             shop.in_member(1, "ConfigMap")
@@ -117,7 +113,7 @@ async fn cordon_and_drain(fleet: Fleet) {
     .await;
     let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
     let taint = |key: &str| {
-        let added = k8s_openapi::jiff::Timestamp::now().to_string();
+        let added = hanse::model::clock::Clock::system().now().to_string();
         json!({"spec": {"taints": [{"key": key, "effect": "NoExecute", "timeAdded": added}]}})
     };
     merge(&clusters, &second, "owner", taint("hanse.dev/drained")).await;

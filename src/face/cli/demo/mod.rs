@@ -44,8 +44,6 @@ const ALONE: LeaseTimes = LeaseTimes {
     renew_deadline: Duration::from_secs(8),
     retry_period: Duration::from_secs(1),
 };
-/// Nodes renew their Leases as often as a kubelet does.
-const HEARTBEAT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Demo) -> Result<Exit, Failure> {
     let started = Instant::now();
@@ -95,12 +93,7 @@ async fn show(
     let mut fleet = Embedded::start(&embedded::Options {
         members,
         lease: ALONE,
-        change: |of| {
-            name_regions(of);
-            if let Some(script) = &mut of.actors.kubelet {
-                script.heartbeat = Some(HEARTBEAT);
-            }
-        },
+        change: name_regions,
         ..embedded::Options::default()
     });
     let listening = open(&mut fleet, &mut folder).await?;
