@@ -424,11 +424,14 @@ async fn rows_and_rest(fleet: Fleet) {
         hub.is_ready("False", "ClaimedByAnotherHub")
     })
     .await;
-    let snapshot = hub.members.snapshot();
-    assert!(matches!(
-        snapshot.members[&NAME.parse::<ClusterName>().unwrap()].held,
-        Some(Held::Claimed { .. })
-    ));
+    eventually(second * 5, "the snapshot holds it", async || {
+        let name = NAME.parse::<ClusterName>()?;
+        match &hub.members.snapshot().members[&name].held {
+            Some(Held::Claimed { .. }) => Ok(()),
+            held => Err(NotYet(format!("{held:?}"))),
+        }
+    })
+    .await;
     hub.tasks.stop();
     assert!(hub.tasks.join(second * 2).await, "every task ends");
 }
