@@ -122,7 +122,7 @@ fn json(object: &mut Value, operations: &Value) -> Result<(), Failure> {
     json_patch::patch(object, &operations).map_err(|_| refused())
 }
 
-/// As [`super::decode`], with the words for a patched object.
+/// As [`super::decode()`], with the words for a patched object.
 pub(crate) fn decode_patched(
     resource: &Resource,
     version: &Version,
