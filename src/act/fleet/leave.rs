@@ -56,7 +56,7 @@ pub async fn drain(
         {
             return Ok(Some(Drain::Done));
         }
-        let bindings = bindings_in(client, name).await?;
+        let bindings = bindings_in(client, name).await?.len();
         report(bindings);
         if tokio::time::Instant::now() >= deadline {
             return Ok(Some(Drain::Waiting { bindings }));
@@ -65,14 +65,15 @@ pub async fn drain(
     }
 }
 
-async fn bindings_in(client: &Client, name: &ClusterName) -> Result<usize, JoinError> {
-    let bindings = Api::<WorkloadBinding>::all(client.clone())
+/// The bindings that name a member: what they are for is there, or may be.
+pub async fn bindings_in(client: &Client, name: &ClusterName) -> Result<Vec<WorkloadBinding>, JoinError> {
+    let mut bindings = Api::<WorkloadBinding>::all(client.clone())
         .list(&ListParams::default())
         .await
-        .map_err(hub("list bindings"))?;
-    let names =
-        |binding: &&WorkloadBinding| binding.spec.clusters.iter().any(|cluster| cluster.name == *name);
-    Ok(bindings.items.iter().filter(names).count())
+        .map_err(hub("list bindings"))?
+        .items;
+    bindings.retain(|binding| binding.spec.clusters.iter().any(|cluster| cluster.name == *name));
+    Ok(bindings)
 }
 
 /// Gives the member up for good: what was placed there is forgotten, not removed.

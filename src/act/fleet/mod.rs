@@ -57,7 +57,7 @@ pub use grant::secret_name;
 pub use join::{Joined, Joiner, Wishes, join};
 pub use join_error::JoinError;
 pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};
-pub use leave::{Drain, drain, footprint_commands, forget, forget_secret, remove_footprint};
+pub use leave::{Drain, bindings_in, drain, footprint_commands, forget, forget_secret, remove_footprint};
 pub use member::MemberHandle;
 pub use ownership::read_claim;
 pub use takeover::takeover;

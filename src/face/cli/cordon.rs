@@ -1,10 +1,7 @@
 //! `hub cordon`, `uncordon` and `drain`: keeping what is new away from a member, and emptying it.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{
-    Api, Error as KubeError,
-    api::{ListParams, PostParams},
-};
+use kube::{Api, Error as KubeError, api::PostParams};
 use serde_json::json;
 use tokio::time::{Duration, Instant};
 
@@ -12,11 +9,13 @@ use super::{
     args::{Cordon, DrainMember, Global},
     context::Hub,
     failure::{Exit, Failure},
+    member,
     output::Screen,
     progress::Progress,
 };
+use crate::act::fleet::bindings_in;
 use crate::model::{
-    api::{Cluster, ClusterSpec, Taint, TaintEffect, WorkloadBinding},
+    api::{Cluster, ClusterSpec, Taint, TaintEffect},
     clock::whole_seconds,
     manifest::Code,
     mark,
@@ -139,15 +138,11 @@ async fn change(
 
 /// The templates that have objects in a member, or may.
 async fn left_in(hub: &Hub, name: &ClusterName) -> Result<Vec<String>, Failure> {
-    let bindings = Api::<WorkloadBinding>::all(hub.client.clone())
-        .list(&ListParams::default())
+    let bindings = bindings_in(&hub.client, name)
         .await
-        .map_err(|error| Failure::hub("list bindings", &error))?;
-    let there = |binding: &WorkloadBinding| binding.spec.clusters.iter().any(|cluster| cluster.name == *name);
+        .map_err(|error| member::failure(name, &error))?;
     Ok(bindings
-        .items
         .into_iter()
-        .filter(there)
         .map(|binding| {
             let template = &binding.spec.template;
             let namespace = binding.metadata.namespace.unwrap_or_default();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::act::{self, Act, PODS};
 use super::super::replicasets::{is_finished, pod_of};
 use super::super::scheduler;
-use super::{Plan, REVISION, View, count, is_ready, revision, status_of, whole};
+use super::{Plan, REVISION, View, count, is_ready, revision, status_of, tell_counts, whole};
 use crate::sandbox::object::{self, Object};
 
 /// What daemons put up with: key and effect.
@@ -99,18 +99,14 @@ fn status(set: &Value, pods: &[Object], wanted: &[&str], update: &str) -> Value 
     status["numberMisscheduled"] = count(pods, |pod| !wanted.contains(&node_of(pod))).into();
     status["desiredNumberScheduled"] = desired.into();
     status["numberReady"] = ready.into();
-    for (field, number) in [
-        ("numberAvailable", ready),
-        ("numberUnavailable", desired - ready),
-        ("updatedNumberScheduled", updated),
-    ] {
-        status[field] = number.into();
-        if number == 0
-            && let Some(status) = status.as_object_mut()
-        {
-            status.remove(field);
-        }
-    }
+    tell_counts(
+        &mut status,
+        [
+            ("numberAvailable", ready),
+            ("numberUnavailable", desired - ready),
+            ("updatedNumberScheduled", updated),
+        ],
+    );
     status["observedGeneration"] = whole(&set["metadata"]["generation"], 0).into();
     status
 }

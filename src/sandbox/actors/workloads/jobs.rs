@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::act::{self, Act, PODS};
 use super::super::conditions::{self, Condition};
 use super::super::replicasets::{is_finished, pod_of};
-use super::{Plan, View, count, is_ready, seconds, status_of, whole};
+use super::{Plan, View, count, is_ready, seconds, status_of, tell_counts, whole};
 use crate::sandbox::object::{self, Object};
 
 pub(super) fn pass(view: &View<'_>) -> Plan {
@@ -51,14 +51,10 @@ pub(super) fn pass(view: &View<'_>) -> Plan {
     }
     let ready = count(pods, |pod| !is_finished(pod) && is_ready(pod));
     let ending = count(pods, |pod| !is_finished(pod) && object::is_deleting(pod));
-    for (field, number) in [("active", running), ("succeeded", succeeded), ("failed", failed)] {
-        status[field] = number.into();
-        if number == 0
-            && let Some(status) = status.as_object_mut()
-        {
-            status.remove(field);
-        }
-    }
+    tell_counts(
+        &mut status,
+        [("active", running), ("succeeded", succeeded), ("failed", failed)],
+    );
     status["ready"] = ready.into();
     status["terminating"] = ending.into();
     status["uncountedTerminatedPods"] = json!({});

@@ -174,6 +174,20 @@ fn count(pods: &[Object], so: impl Fn(&Value) -> bool) -> i64 {
     i64::try_from(pods.iter().filter(|pod| so(pod)).count()).unwrap_or(i64::MAX)
 }
 
+/// Counts in a status that upstream leaves out when they are zero.
+fn tell_counts<const N: usize>(status: &mut Value, counts: [(&str, i64); N]) {
+    let Some(status) = status.as_object_mut() else {
+        return;
+    };
+    for (field, number) in counts {
+        if number == 0 {
+            status.remove(field);
+        } else {
+            status.insert(field.to_owned(), number.into());
+        }
+    }
+}
+
 fn seconds(now: Timestamp) -> Value {
     clock::format_seconds(now).into()
 }

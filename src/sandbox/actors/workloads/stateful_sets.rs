@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::act::{self, Act, PODS};
 use super::super::owners;
 use super::super::replicasets::{is_finished, pod_of};
-use super::{CLAIMS, Plan, REVISION, View, count, is_ready, revision, status_of, whole};
+use super::{CLAIMS, Plan, REVISION, View, count, is_ready, revision, status_of, tell_counts, whole};
 use crate::sandbox::object::{self, Object};
 
 pub(super) fn pass(view: &View<'_>) -> Plan {
@@ -167,18 +167,14 @@ fn status(set: &Value, pods: &[Object], update: &str) -> Value {
         update.clone_into(&mut current);
     }
     let currents = of(&current);
-    for (field, number) in [
-        ("readyReplicas", ready),
-        ("currentReplicas", currents),
-        ("updatedReplicas", updated),
-    ] {
-        status[field] = number.into();
-        if number == 0
-            && let Some(status) = status.as_object_mut()
-        {
-            status.remove(field);
-        }
-    }
+    tell_counts(
+        &mut status,
+        [
+            ("readyReplicas", ready),
+            ("currentReplicas", currents),
+            ("updatedReplicas", updated),
+        ],
+    );
     status["availableReplicas"] = ready.into();
     status["replicas"] = there.into();
     status["collisionCount"] = 0.into();
