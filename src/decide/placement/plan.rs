@@ -472,19 +472,29 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// The division; what would come home only to go away again stays where it is.
+/// Steps in which what was spilled comes home.
+const STEPS_HOME: usize = 8;
+
+/// The division, with as much at home as will stay there; nothing comes home only to go away again.
 fn settled(wish: Wish, shares: &[Share]) -> Division {
-    let first = divide(wish, shares);
+    let mut division = divide(wish, shares);
     if !wish.home {
-        return first;
+        return division;
     }
-    let now = |(share, had): (&Share, &u64)| Share { had: *had, ..*share };
-    let after: Vec<Share> = shares.iter().zip(&first.replicas).map(now).collect();
-    if divide(wish, &after) == first {
-        first
-    } else {
-        divide(Wish { home: false, ..wish }, shares)
+    for _ in 0..STEPS_HOME {
+        let now = |(share, had): (&Share, &u64)| Share {
+            had: *had,
+            cap: if share.frozen { *had } else { share.cap },
+            ..*share
+        };
+        let after: Vec<Share> = shares.iter().zip(&division.replicas).map(now).collect();
+        let next = divide(wish, &after);
+        if next == division {
+            return division;
+        }
+        division = next;
     }
+    divide(Wish { home: false, ..wish }, shares)
 }
 
 /// Whether what was spilled into a later term moves to an earlier one that has room.

@@ -334,7 +334,7 @@ fn any_placement() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     /// Whatever the fleet, the policy and what runs: no plan breaks a rule of the audit.
     #[test]
