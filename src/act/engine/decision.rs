@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::suspended::keep_decision;
 use crate::{
     act::propagate::Scheduling,
     decide::{
@@ -166,8 +167,12 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
         required: facts.required,
         now: facts.now,
     };
-    let plan = placement::place(facts.fleet, &request);
     let revision = template.revision();
+    if let Some(governed) = governed.filter(|governed| governed.policy.spec.suspend.scheduling) {
+        let spec = binding_spec(template, Some(&governed.policy), acts_as);
+        return Decision::Want(Box::new(keep_decision(facts, spec, &revision)));
+    }
+    let plan = placement::place(facts.fleet, &request);
     let spec = WorkloadBindingSpec {
         clusters: clusters(&plan, current, &revision),
         required_by: facts.required.to_vec(),
@@ -251,7 +256,7 @@ fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
     }
 }
 
-fn saying(status: ConditionStatus, reason: Reason, message: &str) -> Scheduling {
+pub(super) fn saying(status: ConditionStatus, reason: Reason, message: &str) -> Scheduling {
     Scheduling {
         reasons: Vec::new(),
         status,

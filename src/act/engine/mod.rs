@@ -14,7 +14,9 @@
 
 mod bindings;
 mod clusters;
+mod compare;
 mod decision;
+mod drift;
 mod election;
 #[expect(
     clippy::module_inception,
@@ -30,11 +32,13 @@ mod members;
 mod needs;
 mod policies;
 mod reconcile;
+mod recreate;
 mod removals;
 mod remove;
 mod serve;
 mod sinks;
 mod status;
+mod suspended;
 mod sweep;
 mod templates;
 mod tenants;

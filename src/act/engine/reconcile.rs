@@ -207,7 +207,7 @@ impl Engine {
             .clusters
             .iter()
             .map(|cluster| cluster.name.clone())
-            .filter(|name| self.is_out_of_reach(name))
+            .filter(|name| self.is_out_of_reach(name) && self.suspended(key, binding, name).is_none())
             .collect();
         for cluster in &away {
             self.keep_removal(cluster, key, binding).await?;

@@ -296,6 +296,7 @@ impl Engine {
             metrics()
                 .bindings
                 .set(self.index.bindings.len().try_into().unwrap_or(i64::MAX));
+            self.lanes.show();
             if activate.send_replace(now) != now {
                 tracing::info!(active = now, "deciding");
                 if now {

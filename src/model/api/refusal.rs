@@ -91,14 +91,7 @@ const POLICY: &[Refusal] = &[
     Refusal::new("spec.placement.replicas.divide", Unless::Never),
     Refusal::new("spec.placement.replicas.minPerCluster", Unless::Never),
     Refusal::new("spec.placement.replicas.maxPerCluster", Unless::Never),
-    Refusal::new("spec.conflict", Unless::Text("Abort")),
-    Refusal::new("spec.drift.mode", Unless::Text("Correct")),
-    Refusal::new("spec.drift.scope", Unless::Text("Owned")),
-    Refusal::new("spec.ignoreFields", Unless::EmptyList),
     Refusal::new("spec.failover", Unless::Never),
-    Refusal::new("spec.suspend.scheduling", Unless::False),
-    Refusal::new("spec.suspend.applying", Unless::False),
-    Refusal::new("spec.suspend.clusters", Unless::EmptyList),
 ];
 
 /// The refused fields of a kind.
