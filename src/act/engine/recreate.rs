@@ -50,8 +50,15 @@ impl Engine {
         let own = [intent.hash, write.whole.hash].map(|hash: Hash| hash.to_string());
         let again =
             standing.recreated == Some(intent.hash) || made_from.is_some_and(|from| own.contains(&from));
-        if !template.recreate || again {
-            let hint = if template.recreate {
+        let uid = live.as_ref().and_then(|live| live["metadata"]["uid"].as_str());
+        let recorded = write
+            .recorded
+            .filter(|placed| placed.uid.is_some() && placed.uid.as_deref() == uid);
+        let Some(recorded) = recorded.filter(|_| template.recreate && !again) else {
+            let hint = if recorded.is_none() {
+                "it was not made by this hub, so it stays as it is: make the template like it, or have its owner delete it"
+                    .to_owned()
+            } else if template.recreate {
                 "it was made again from this very template and something in the member changed it: look at its admission webhooks"
                     .to_owned()
             } else {
@@ -66,14 +73,10 @@ impl Engine {
             };
             let message = format!("{fields} can't be changed in {}\nhint: {hint}", intent.key);
             return Ok(problem(Reason::ImmutableField, &message, true));
-        }
-        let recorded = write
-            .recorded
-            .cloned()
-            .unwrap_or_else(|| PlacedObject::new(&intent.key));
+        };
         let pruned = {
             let _place = member.lane().enter().await;
-            let pruned = prune_with_all(&self.me, target, &recorded).await;
+            let pruned = prune_with_all(&self.me, target, recorded).await;
             count(member.name(), Verb::Delete, pruned)?
         };
         if let (Pruned::Gone, Some(uid)) = (pruned, &recorded.uid) {

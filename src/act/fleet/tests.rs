@@ -111,7 +111,7 @@ fn only_what_matters_is_told() {
     };
     assert_eq!(objects.saw(&everywhere(), key("a"), same, None), None);
     assert_eq!(objects.row(&key("a")).unwrap().resource_version, "6");
-    assert!(objects.saw(&everywhere(), key("a"), row(7)).is_some(), None);
+    assert!(objects.saw(&everywhere(), key("a"), row(7), None).is_some());
 }
 
 #[test]
