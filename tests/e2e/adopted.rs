@@ -71,7 +71,7 @@ async fn taken(fleet: &Fleet, federation: &Federation) {
         live["spec"]["template"]["spec"]["containers"][0]["image"],
         "example.dev/app:1"
     );
-    assert!(!theirs(&live).contains("f:image"), "{}", theirs(&live));
+    assert!(!theirs(&live).contains("\"f:image\""), "{}", theirs(&live));
     let note = shop.event("text", "Adopted", "/data/text").await;
     assert!(
         note.contains("\"theirs\" there and \"ours\" at the hub"),

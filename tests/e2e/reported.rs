@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{Federation, Fleet};
 use crate::scenario::Scenario;
-use crate::shop::{INTRUDER, SOON, Shop, config_map, deployment, image, value};
+use crate::shop::{INTRUDER, SOON, Shop, config_map, deployment, value};
 
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
@@ -17,6 +17,14 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         ),
         Scenario::federated("what_others_add_is_told_where_the_policy_asks_for_it", whole),
     ]
+}
+
+/// The container of the template with another image, and all else as it is.
+fn container(image: &str) -> serde_json::Value {
+    let mut web = deployment("web");
+    let mut container = web["spec"]["template"]["spec"]["containers"][0].take();
+    container["image"] = json!(image);
+    json!({"spec": {"template": {"spec": {"containers": [container]}}}})
 }
 
 /// How often this was said of the template.
@@ -33,7 +41,7 @@ async fn reported(fleet: &Fleet, federation: &Federation) {
     shop.apply_and_wait(&[deployment("web"), config_map("text", "ours"), secret])
         .await;
 
-    shop.meddle(0, "Deployment", "web", image("example.dev/other:1"))
+    shop.meddle(0, "Deployment", "web", container("example.dev/other:1"))
         .await;
     let message = shop
         .condition("Deployment", "web", "Drifted", "True", "Drifted")
@@ -77,7 +85,7 @@ async fn reported(fleet: &Fleet, federation: &Federation) {
         "example.dev/other:1"
     );
     // Who changes it back makes peace, though the field stays his.
-    shop.meddle(0, "Deployment", "web", image("example.dev/app:1"))
+    shop.meddle(0, "Deployment", "web", container("example.dev/app:1"))
         .await;
     shop.condition("Deployment", "web", "Drifted", "False", "AsDesired")
         .await;

@@ -6,7 +6,7 @@
 //! member's managers take the field from the second manager as they would from anybody. When a field is no longer left,
 //! it comes back the same way, and the next apply says its value, or drops it.
 
-use json_patch::{Patch, PatchOperation, ReplaceOperation, TestOperation, jsonptr::PointerBuf};
+use json_patch::{AddOperation, Patch, PatchOperation, TestOperation, jsonptr::PointerBuf};
 use serde_json::{Value, json};
 
 use crate::{
@@ -49,7 +49,8 @@ pub(super) fn managed_fields(live: &Value, entries: Vec<Value>) -> Patch {
             path: pointer("resourceVersion"),
             value: live["metadata"]["resourceVersion"].clone(),
         }),
-        PatchOperation::Replace(ReplaceOperation {
+        // Replaces what is there, and an object may have none.
+        PatchOperation::Add(AddOperation {
             path: pointer("managedFields"),
             value: entries.into(),
         }),
