@@ -181,7 +181,9 @@ impl Engine {
         autoscaled: bool,
     ) -> Result<Vec<Pointer>, Trouble> {
         let ignored = &place.binding.spec.ignore_fields;
-        render::left_to_members(&template.key.group_kind(), ignored, autoscaled)
+        let kind = template.key.group_kind();
+        let replicas = kind::replicas_pointer(&kind).filter(|_| autoscaled);
+        render::left_to_members(&kind, ignored, replicas)
             .map_err(|error| not_left(&error))
     }
 

@@ -2,7 +2,6 @@
 
 use super::Intent;
 use crate::model::api::IgnoreFields;
-use crate::model::kind::replicas_pointer;
 use crate::model::mark;
 use crate::model::name::GroupKind;
 use crate::model::schema::{Inseparable, Pointer, SchemaRef};
@@ -27,13 +26,13 @@ pub enum NotLeft {
     },
 }
 
-/// The fields of a kind that members own: those that the policy ignores, and the replicas where an autoscaler says them.
+/// The fields of a kind that members own: those that the policy ignores, and `replicas`, the place of their number, where
+/// an autoscaler says it.
 pub fn left_to_members(
     kind: &GroupKind,
     ignored: &[IgnoreFields],
-    autoscaled: bool,
+    replicas: Option<&str>,
 ) -> Result<Vec<Pointer>, NotLeft> {
-    let replicas = replicas_pointer(kind).filter(|_| autoscaled);
     let ignored = ignored
         .iter()
         .filter(|fields| *fields.kind == *kind.kind)
@@ -108,24 +107,24 @@ mod tests {
         ]
     }
 
-    fn left(pointers: &[&str], autoscaled: bool) -> Result<Vec<String>, NotLeft> {
+    fn left(pointers: &[&str], replicas: Option<&str>) -> Result<Vec<String>, NotLeft> {
         let found = left_to_members(
             &GroupKind::new("apps", "Deployment"),
             &ignoring(pointers),
-            autoscaled,
+            replicas,
         )?;
         Ok(found.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn an_autoscalers_replicas_are_left_like_what_the_policy_ignores() {
-        assert_eq!(left(&["/spec/paused"], false).unwrap(), ["/spec/paused"]);
+        assert_eq!(left(&["/spec/paused"], None).unwrap(), ["/spec/paused"]);
         assert_eq!(
-            left(&["/spec/replicas", "/spec/paused"], true).unwrap(),
+            left(&["/spec/replicas", "/spec/paused"], Some("/spec/replicas")).unwrap(),
             ["/spec/paused", "/spec/replicas"]
         );
         assert_eq!(
-            left_to_members(&GroupKind::new("", "ConfigMap"), &ignoring(&["/x"]), true).unwrap(),
+            left_to_members(&GroupKind::new("", "ConfigMap"), &ignoring(&["/x"]), None).unwrap(),
             []
         );
     }
@@ -138,7 +137,7 @@ mod tests {
     #[case("/status/replicas")]
     #[case("spec")]
     fn what_the_hub_knows_an_object_by_is_never_left(#[case] pointer: &str) {
-        assert!(left(&[pointer], false).is_err());
+        assert!(left(&[pointer], None).is_err());
     }
 
     #[test]
@@ -150,7 +149,7 @@ mod tests {
         let pointers = left_to_members(
             &GroupKind::new("apps", "Deployment"),
             &ignoring(&["/metadata/annotations/team"]),
-            true,
+            Some("/spec/replicas"),
         )
         .unwrap();
         let intent = leave(&whole, &pointers, None).unwrap();
