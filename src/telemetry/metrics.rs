@@ -101,6 +101,10 @@ pub struct Metrics {
     pub lane_in_flight: Family<Member, Gauge>,
     /// Keys that wait for their time in the member: a retry, or a later look.
     pub lane_waiting: Family<Member, Gauge>,
+    /// Times that a workload left a member that did not answer.
+    pub failovers: Counter,
+    /// Bindings of which something waits for room.
+    pub waiting: Gauge,
     /// Whether this process leads.
     pub leader: Gauge,
 }
@@ -138,6 +142,8 @@ impl Metrics {
             lane_depth: Family::default(),
             lane_in_flight: Family::default(),
             lane_waiting: Family::default(),
+            failovers: Counter::default(),
+            waiting: Gauge::default(),
             leader: Gauge::default(),
         };
         metrics.register();
@@ -200,6 +206,16 @@ impl Metrics {
             "lane_waiting",
             "Bindings that wait for a retry or a later look in the member",
             &self.lane_waiting,
+        );
+        add(
+            "failovers",
+            "Times that a workload left a member that did not answer",
+            &self.failovers,
+        );
+        add(
+            "waiting",
+            "Bindings of which something waits for room",
+            &self.waiting,
         );
         add("leader", "Whether this process is the leader", &self.leader);
     }

@@ -183,8 +183,7 @@ impl Engine {
         let ignored = &place.binding.spec.ignore_fields;
         let kind = template.key.group_kind();
         let replicas = kind::replicas_pointer(&kind).filter(|_| autoscaled);
-        render::left_to_members(&kind, ignored, replicas)
-            .map_err(|error| not_left(&error))
+        render::left_to_members(&kind, ignored, replicas).map_err(|error| not_left(&error))
     }
 
     /// Whether a drift is to be repaired now; else it is said, and looked at again in its time.

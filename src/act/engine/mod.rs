@@ -12,9 +12,11 @@
 //! what is, does what is missing, and may be lost, repeated or late. Only the leader's passes write. Nothing
 //! is decided before every watch of the hub API has shown its first list.
 
+mod assumed;
 mod bindings;
 mod clusters;
 mod compare;
+mod confirmed;
 mod decision;
 mod drift;
 mod election;

@@ -79,6 +79,8 @@ pub(super) fn keep_decision(facts: &Facts<'_>, spec: WorkloadBindingSpec, revisi
             ..spec
         },
         scheduling,
+        wants_room: false,
+        fails_over: false,
         until: None,
     }
 }

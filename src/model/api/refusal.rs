@@ -23,8 +23,6 @@ enum Unless {
     Never,
     Text(&'static str),
     False,
-    EmptyList,
-    OneItem,
 }
 
 impl Refusal {
@@ -39,18 +37,15 @@ impl Refusal {
             Unless::Never => "self != self".to_owned(),
             Unless::Text(text) => format!("self == '{text}'"),
             Unless::False => "self == false".to_owned(),
-            Unless::EmptyList => "size(self) == 0".to_owned(),
-            Unless::OneItem => "size(self) <= 1".to_owned(),
         }
     }
 
     /// What the user reads.
     pub(super) fn message(&self) -> String {
         match self.unless {
-            Unless::Never | Unless::EmptyList => format!("{} {WORDS}", self.path),
+            Unless::Never => format!("{} {WORDS}", self.path),
             Unless::Text(text) => format!("{} other than {text} {WORDS}", self.path),
             Unless::False => format!("{}: true {WORDS}", self.path),
-            Unless::OneItem => format!("{} with more than one item {WORDS}", self.path),
         }
     }
 
@@ -59,8 +54,6 @@ impl Refusal {
             Unless::Never => false,
             Unless::Text(text) => value == text,
             Unless::False => value == false,
-            Unless::EmptyList => value.as_array().is_some_and(Vec::is_empty),
-            Unless::OneItem => value.as_array().is_some_and(|items| items.len() <= 1),
         }
     }
 }
@@ -82,24 +75,11 @@ const TENANT: &[Refusal] = &[
     Refusal::new("spec.overflow.borrow", Unless::False),
 ];
 
-const POLICY: &[Refusal] = &[
-    Refusal::new("spec.placement.terms", Unless::OneItem),
-    Refusal::new("spec.placement.fallback", Unless::Text("Whole")),
-    Refusal::new("spec.placement.return", Unless::Text("Never")),
-    Refusal::new("spec.placement.spread", Unless::EmptyList),
-    Refusal::new("spec.placement.replicas.mode", Unless::Text("Duplicated")),
-    Refusal::new("spec.placement.replicas.divide", Unless::Never),
-    Refusal::new("spec.placement.replicas.minPerCluster", Unless::Never),
-    Refusal::new("spec.placement.replicas.maxPerCluster", Unless::Never),
-    Refusal::new("spec.failover", Unless::Never),
-];
-
 /// The refused fields of a kind.
 pub(super) fn refusals(kind: &str) -> &'static [Refusal] {
     match kind {
         "Cluster" => CLUSTER,
         "Tenant" => TENANT,
-        "PropagationPolicy" | "ClusterPropagationPolicy" => POLICY,
         _ => &[],
     }
 }
