@@ -9,7 +9,7 @@ use crate::{
     decide::policy::PolicyId,
     model::{
         api::{BindingCluster, ConditionStatus, Reason, WorkloadBinding, WorkloadBindingSpec},
-        fleet::BindingKey,
+        fleet::{BindingKey, Snapshot},
         name::ClusterName,
     },
 };
@@ -48,23 +48,8 @@ impl Engine {
 /// The decision that stands, kept: members that are gone or leaving are still left, and the revision moves on.
 pub(super) fn keep_decision(facts: &Facts<'_>, spec: WorkloadBindingSpec, revision: &str) -> Wanted {
     let current = facts.current.map(|binding| &binding.spec);
-    let clusters: Vec<BindingCluster> = current
-        .iter()
-        .flat_map(|spec| &spec.clusters)
-        .map(|had| {
-            let member = facts.fleet.members.get(&had.name);
-            let removing = had.removing || member.is_none_or(|member| member.leaving);
-            BindingCluster {
-                removing,
-                revision: if removing {
-                    had.revision.clone()
-                } else {
-                    Some(revision.to_owned())
-                },
-                ..had.clone()
-            }
-        })
-        .collect();
+    let had = current.map_or(&[][..], |spec| &spec.clusters);
+    let clusters = kept_members(had, facts.fleet, revision);
     let kept = clusters.iter().filter(|cluster| !cluster.removing).count();
     let scheduling = saying(
         ConditionStatus::from(kept > 0),
@@ -82,5 +67,69 @@ pub(super) fn keep_decision(facts: &Facts<'_>, spec: WorkloadBindingSpec, revisi
         wants_room: false,
         fails_over: false,
         until: None,
+    }
+}
+
+fn kept_members(current: &[BindingCluster], fleet: &Snapshot, revision: &str) -> Vec<BindingCluster> {
+    let keep = |had: &BindingCluster| {
+        let member = fleet.members.get(&had.name);
+        let removing = had.removing || member.is_none_or(|member| member.leaving);
+        let revision = if removing {
+            had.revision.clone()
+        } else {
+            Some(revision.to_owned())
+        };
+        BindingCluster {
+            removing,
+            revision,
+            ..had.clone()
+        }
+    };
+    current.iter().map(keep).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::fleet::Member;
+
+    #[test]
+    fn a_decision_is_kept_but_for_members_that_leave() {
+        let name = |name: &str| -> ClusterName { name.parse().unwrap() };
+        let mut fleet = Snapshot::default();
+        for (cluster, leaving) in [("stays", false), ("leaves", true), ("new", false)] {
+            let member = Member {
+                leaving,
+                ..Member::unheard(name(cluster))
+            };
+            fleet.members.insert(name(cluster), Arc::new(member));
+        }
+        let had = |cluster: &str| BindingCluster {
+            replicas: Some(4),
+            revision: Some("1".to_owned()),
+            ..BindingCluster::new(name(cluster))
+        };
+        let kept = kept_members(&[had("stays"), had("leaves"), had("gone")], &fleet, "2");
+        let told: Vec<_> = kept
+            .iter()
+            .map(|kept| {
+                (
+                    kept.name.as_str(),
+                    kept.replicas,
+                    kept.removing,
+                    kept.revision.as_deref(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("stays", Some(4), false, Some("2")),
+                ("leaves", Some(4), true, Some("1")),
+                ("gone", Some(4), true, Some("1")),
+            ]
+        );
     }
 }
