@@ -107,7 +107,10 @@ pub(super) fn fields(entry: &Value) -> FieldSet {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::model::schema::Step;
 
     fn hub() -> HubIdentity {
         HubIdentity {
@@ -164,5 +167,32 @@ mod tests {
             None
         );
         assert_eq!(handed_over(&live(&entries[1..]), &hub(), &[]), None);
+    }
+
+    const FIELDS: [&str; 4] = ["a", "b", "c", "d"];
+
+    proptest! {
+        /// Whatever is left, one time after the other: no field is ever lost, each is in the right hands, and doing it
+        /// twice is doing it once.
+        #[test]
+        fn every_field_stays_owned_and_in_the_right_hands(turns in prop::collection::vec(prop::collection::btree_set(0..FIELDS.len(), 0..=FIELDS.len()), 1..5)) {
+            let all: serde_json::Map<String, Value> = FIELDS.iter().map(|field| (format!("f:{field}"), json!({}))).collect();
+            let mut object = live(&[entry("hanse-0123abcd", &json!({"f:spec": all}))]);
+            for turn in turns {
+                let texts: Vec<String> = turn.iter().map(|at| format!("/spec/{}", FIELDS[*at])).collect();
+                let left: Vec<Pointer> = texts.iter().map(|text| Pointer::parse(text).unwrap()).collect();
+                if let Some(entries) = handed_over(&object, &hub(), &left) {
+                    object = live(&entries);
+                }
+                prop_assert_eq!(handed_over(&object, &hub(), &left), None);
+                let of = |manager: &str| FieldSet::of_manager(&object, manager, false);
+                let (ours, second) = (of("hanse-0123abcd"), of("hanse-0123abcd-ignored"));
+                for (at, field) in FIELDS.iter().enumerate() {
+                    let path = [Step::Field("spec".to_owned()), Step::Field((*field).to_owned())];
+                    prop_assert_eq!(second.contains(&path), turn.contains(&at));
+                    prop_assert_eq!(ours.contains(&path), !turn.contains(&at));
+                }
+            }
+        }
     }
 }
