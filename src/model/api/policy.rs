@@ -190,10 +190,7 @@ pub struct IgnoreFields {
     pub kind: String,
     /// JSON pointers (RFC 6901) into the object. An item of a list is named by its key:
     /// `/spec/template/spec/containers/name=app/image`.
-    #[schemars(
-        length(min = 1, max = 32),
-        inner(length(min = 1, max = 512), regex(pattern = "^/"))
-    )]
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 512)))]
     pub pointers: Vec<String>,
 }
 
