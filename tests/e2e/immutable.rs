@@ -46,15 +46,13 @@ fn once(image: &str) -> Value {
     })
 }
 
-fn db(service: &str, storage: &str) -> Value {
+fn db(service: &str, order: &str) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"},
         "spec": {
             "serviceName": service, "replicas": 1, "selector": {"matchLabels": {"app": "db"}},
             "template": {"metadata": {"labels": {"app": "db"}}, "spec": {"containers": [{"name": "app", "image": "example.dev/db:1"}]}},
-            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": {
-                "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": storage}},
-            }}],
+            "podManagementPolicy": order,
         },
     })
 }
@@ -115,14 +113,14 @@ async fn job(fleet: &Fleet, federation: &Federation) {
 
 async fn stateful_set(fleet: &Fleet, federation: &Federation) {
     let shop = Shop::open(fleet, federation, "stateful").await;
-    shop.apply_and_wait(&[db("db", "1Gi")]).await;
+    shop.apply_and_wait(&[db("db", "OrderedReady")]).await;
     let before = uid(&shop, 0, "StatefulSet", "db").await;
-    replace(&shop, "StatefulSet", "db", &db("other", "2Gi")).await;
+    replace(&shop, "StatefulSet", "db", &db("other", "Parallel")).await;
     let message = shop
         .condition("StatefulSet", "db", "Applied", "False", "ImmutableField")
         .await;
     assert!(
-        message.contains("spec.serviceName") && message.contains("spec.volumeClaimTemplates"),
+        message.contains("spec.serviceName") && message.contains("spec.podManagementPolicy"),
         "{message}"
     );
     assert_eq!(uid(&shop, 0, "StatefulSet", "db").await, before);
