@@ -42,17 +42,29 @@ fn fleet() -> Snapshot {
     let members = (0..MEMBERS).map(|number| {
         let room = (0..NODES).map(|node| {
             let amounts = |share: u64| Amounts {
-                base: Resources { cpu_milli: 640 * share, memory: (1 << 28) * share, pods: 250 },
+                base: Resources {
+                    cpu_milli: 640 * share,
+                    memory: (1 << 28) * share,
+                    pods: 250,
+                },
                 ..Amounts::default()
             };
-            let labels = [("kubernetes.io/arch", "amd64"), ("disk", if node % 2 == 0 { "ssd" } else { "hdd" })];
+            let labels = [
+                ("kubernetes.io/arch", "amd64"),
+                ("disk", if node % 2 == 0 { "ssd" } else { "hdd" }),
+            ];
             let facts = NodeFacts {
                 name: format!("node-{node}").into(),
-                labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+                labels: labels
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                    .into(),
                 allocatable: amounts(100),
                 ..NodeFacts::default()
             };
-            NodeRoom { node: Arc::new(facts), free: amounts(40 + (node * 3 + number) as u64 % 60) }
+            NodeRoom {
+                node: Arc::new(facts),
+                free: amounts(40 + (node * 3 + number) as u64 % 60),
+            }
         });
         let member = Member {
             reach: Reach::Reachable,
@@ -63,7 +75,9 @@ fn fleet() -> Snapshot {
         };
         (member.name.clone(), Arc::new(member))
     });
-    Snapshot { members: members.collect() }
+    Snapshot {
+        members: members.collect(),
+    }
 }
 
 fn shapes() -> Vec<Arc<PodShape>> {

@@ -1,5 +1,7 @@
 //! Labels, annotations and fixed names of the hub: signs for people and watches, never proof (PROTOCOL §2.3).
 
+/// How all of them begin.
+pub const PREFIX: &str = "hanse.dev/";
 /// Label on everything the hub writes into a member.
 pub const MANAGED_BY: &str = "hanse.dev/managed-by";
 /// The value of [`MANAGED_BY`].
@@ -28,6 +30,11 @@ pub const INTENT: &str = "hanse.dev/intent";
 pub const ADOPT: &str = "hanse.dev/adopt";
 /// Annotation on a template: any new value asks for a new division of its replicas.
 pub const REBALANCE: &str = "hanse.dev/rebalance";
+/// Annotation of a template by which its owner lets the hub delete an object and make it again when a field must change
+/// that can't.
+pub const RECREATE: &str = "hanse.dev/recreate";
+/// The value of [`RECREATE`] that allows it.
+pub const RECREATE_ALLOWED: &str = "allowed";
 /// What `hub join` has made carries its version.
 pub const JOIN_VERSION: &str = "hanse.dev/join-version";
 /// Finalizer of WorkloadBindings, Clusters and Tenants.

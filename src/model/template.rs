@@ -9,6 +9,7 @@ use crate::model::hash::Hash;
 use crate::model::kind::{
     Facts, Refusal, never_selected, pod_template_pointer, replicas_pointer, scale_target,
 };
+use crate::model::mark;
 use crate::model::name::{self, GroupKind, GroupVersionKind, NamespaceName, ObjectKey};
 use crate::model::pod::PodShape;
 use crate::model::schema::{FieldSet, prune};
@@ -61,6 +62,8 @@ pub struct Template {
     pub deleting: bool,
     /// Whether an ownerReference says `controller: true`.
     pub controlled: bool,
+    /// Whether its owner lets objects be deleted and made again, where a field must change that can't.
+    pub recreate: bool,
     /// Bytes of `body`.
     pub size: usize,
     /// What people set, as compact JSON: `apiVersion`, `kind`, name, namespace, their labels and annotations,
@@ -143,6 +146,7 @@ impl Template {
             labels: labels(object),
             deleting: object.pointer("/metadata/deletionTimestamp").is_some(),
             controlled: is_controlled(object),
+            recreate: may_be_recreated(object),
             size: body.len(),
             body,
             replicas,
@@ -346,6 +350,14 @@ fn labels(object: &Value) -> BTreeMap<String, String> {
         .flatten()
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
         .collect()
+}
+
+fn may_be_recreated(object: &Value) -> bool {
+    let annotations = object.pointer("/metadata/annotations");
+    annotations
+        .and_then(|all| all.get(mark::RECREATE))
+        .and_then(Value::as_str)
+        == Some(mark::RECREATE_ALLOWED)
 }
 
 fn is_controlled(object: &Value) -> bool {

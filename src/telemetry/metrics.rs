@@ -95,6 +95,12 @@ pub struct Metrics {
     pub bindings: Gauge,
     /// Edits in members that were repaired.
     pub drift_corrected: Counter,
+    /// Keys that could be looked after in the member now, if a worker were free.
+    pub lane_depth: Family<Member, Gauge>,
+    /// Keys that are being looked after in the member.
+    pub lane_in_flight: Family<Member, Gauge>,
+    /// Keys that wait for their time in the member: a retry, or a later look.
+    pub lane_waiting: Family<Member, Gauge>,
     /// Times that a workload left a member that did not answer.
     pub failovers: Counter,
     /// Bindings of which something waits for room.
@@ -133,6 +139,9 @@ impl Metrics {
             pass_failures: Counter::default(),
             bindings: Gauge::default(),
             drift_corrected: Counter::default(),
+            lane_depth: Family::default(),
+            lane_in_flight: Family::default(),
+            lane_waiting: Family::default(),
             failovers: Counter::default(),
             waiting: Gauge::default(),
             leader: Gauge::default(),
@@ -184,11 +193,30 @@ impl Metrics {
             &self.drift_corrected,
         );
         add(
+            "lane_depth",
+            "Bindings that are due in the member and wait for a worker",
+            &self.lane_depth,
+        );
+        add(
+            "lane_in_flight",
+            "Bindings that are being looked after in the member",
+            &self.lane_in_flight,
+        );
+        add(
+            "lane_waiting",
+            "Bindings that wait for a retry or a later look in the member",
+            &self.lane_waiting,
+        );
+        add(
             "failovers",
             "Times that a workload left a member that did not answer",
             &self.failovers,
         );
-        add("waiting", "Bindings of which something waits for room", &self.waiting);
+        add(
+            "waiting",
+            "Bindings of which something waits for room",
+            &self.waiting,
+        );
         add("leader", "Whether this process is the leader", &self.leader);
     }
 
@@ -199,11 +227,27 @@ impl Metrics {
             .set((reach == Reach::Reachable).into());
     }
 
+    /// Takes how much is to be done in a member.
+    pub fn lane(&self, member: &Member, ready: usize, running: usize, delayed: usize) {
+        let values = [
+            (&self.lane_depth, ready),
+            (&self.lane_in_flight, running),
+            (&self.lane_waiting, delayed),
+        ];
+        for (family, value) in values {
+            let value = value.try_into().unwrap_or(i64::MAX);
+            family.get_or_create(member).set(value);
+        }
+    }
+
     /// Drops what is shown of a member that was removed.
     pub fn forget(&self, member: &Member) {
         self.member_reachable.remove(member);
         self.watch_events.remove(member);
         self.watch_failures.remove(member);
+        self.lane_depth.remove(member);
+        self.lane_in_flight.remove(member);
+        self.lane_waiting.remove(member);
     }
 
     /// All metrics in the `OpenMetrics` text format.

@@ -60,6 +60,14 @@ const ACCEPTED: &[(&str, &str)] = &[
         "ClusterPropagationPolicy",
         "{resourceSelectors: [{apiVersion: apps/v1, kind: '*'}], placement: {}}",
     ),
+    ("PropagationPolicy", POLICY_OF_ALL),
+    ("ClusterPropagationPolicy", POLICY_OF_ALL),
+    (
+        "PropagationPolicy",
+        "{resourceSelectors: [{apiVersion: v1, kind: ConfigMap}], ignoreFields: [{kind: Deployment, pointers: \
+         [/spec/template/spec/containers/name=app/image, /metadata/annotations/example.dev~1a]}, \
+         {kind: ConfigMap, pointers: [/data/8080, /data/a.b]}]}",
+    ),
 ];
 
 /// Declared and not built: the server must name each field with the words of `not_implemented`.
@@ -74,11 +82,9 @@ const NOT_IMPLEMENTED: &[(&str, &str)] = &[
         "{quota: {weight: 2}, defaults: {requests: {cpu: 1}}, isolation: {podSecurity: restricted, network: Tenant}, \
          guardrails: {nodePorts: false}, cordoned: true, overflow: {borrow: true}}",
     ),
-    ("PropagationPolicy", POLICY_NOT_IMPLEMENTED),
-    ("ClusterPropagationPolicy", POLICY_NOT_IMPLEMENTED),
 ];
 
-const POLICY_NOT_IMPLEMENTED: &str = "{resourceSelectors: [{apiVersion: v1, kind: ConfigMap}], \
+const POLICY_OF_ALL: &str = "{resourceSelectors: [{apiVersion: v1, kind: ConfigMap}], \
     placement: {terms: [{}, {}], fallback: Spill, return: WhenRoom, tolerations: [{key: a, operator: Exists}], \
     spread: [{by: region, minGroups: 2}], \
     replicas: {mode: Divided, divide: {packed: {}}, minPerCluster: 1, maxPerCluster: 2}}, \
@@ -166,6 +172,36 @@ const INVALID: &[(&str, &str, &str)] = &[
         "PropagationPolicy",
         "{resourceSelectors: [{apiVersion: v1, kind: X}], placement: {replicas: {minPerCluster: 1}}}",
         "go with mode Divided only",
+    ),
+    (
+        "PropagationPolicy",
+        "{resourceSelectors: [{apiVersion: v1, kind: X}], conflict: Steal}",
+        "supported values: \"Abort\", \"Adopt\"",
+    ),
+    (
+        "PropagationPolicy",
+        "{resourceSelectors: [{apiVersion: v1, kind: X}], drift: {scope: All}}",
+        "supported values: \"Owned\", \"Whole\"",
+    ),
+    (
+        "PropagationPolicy",
+        "{resourceSelectors: [{apiVersion: v1, kind: X}], suspend: {clusters: [Not_A_Name]}}",
+        "spec.suspend.clusters[0]",
+    ),
+    (
+        "PropagationPolicy",
+        "{resourceSelectors: [{apiVersion: v1, kind: X}], ignoreFields: [{kind: X, pointers: [spec/x]}]}",
+        "a pointer is a JSON pointer",
+    ),
+    (
+        "PropagationPolicy",
+        "{resourceSelectors: [{apiVersion: v1, kind: X}], ignoreFields: [{kind: X, pointers: [/metadata/name]}]}",
+        "only single fields can be left",
+    ),
+    (
+        "ClusterPropagationPolicy",
+        "{resourceSelectors: [{apiVersion: v1, kind: X}], ignoreFields: [{kind: X, pointers: [/spec/rules/0/host]}]}",
+        "named by its key",
     ),
 ];
 

@@ -19,6 +19,7 @@
 )]
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
+mod adopted;
 mod boutique;
 mod cli_scenarios;
 mod custom_resources;
@@ -30,19 +31,24 @@ mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
+mod immutable;
 mod kinds;
+mod left;
 mod members;
 #[path = "../observer/mod.rs"]
 mod observer;
 mod ownership;
 mod policies;
+mod reported;
 mod restart;
 mod restored;
 mod scenario;
 mod seed;
 mod shop;
 mod soak;
+mod suspend;
 mod taints;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -72,6 +78,12 @@ fn main() -> ExitCode {
 
 fn scenarios() -> Vec<Scenario> {
     let all = [
+        adopted::scenarios(),
+        immutable::scenarios(),
+        left::scenarios(),
+        reported::scenarios(),
+        suspend::scenarios(),
+        waiting::scenarios(),
         harness_scenarios::scenarios(),
         custom_resources::scenarios(),
         fence::scenarios(),

@@ -233,7 +233,7 @@ pub(crate) fn hub_entry(live: &Value) -> Option<&Value> {
     let entries = live["metadata"]["managedFields"].as_array()?;
     entries.iter().find(|entry| {
         let manager = entry["manager"].as_str().unwrap_or_default();
-        manager.starts_with("hanse-") && !manager.ends_with("-replicas")
+        manager.starts_with("hanse-") && !manager.ends_with("-ignored")
     })
 }
 

@@ -128,7 +128,7 @@ fn hub_says_replicas(object: &DynamicObject) -> bool {
     let entries = object.metadata.managed_fields.iter().flatten();
     let mut of_hub = entries.filter(|entry| {
         let manager = entry.manager.as_deref().unwrap_or_default();
-        manager.starts_with("hanse-") && !manager.ends_with("-replicas")
+        manager.starts_with("hanse-") && !manager.ends_with("-ignored")
     });
     of_hub.any(|entry| {
         let fields = entry.fields_v1.as_ref().map(|fields| &fields.0);

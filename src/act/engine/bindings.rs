@@ -197,7 +197,7 @@ impl Engine {
     }
 
     pub(super) fn is_own_manager(&self, manager: &str) -> bool {
-        manager == self.me.manager || manager == self.me.replicas_manager()
+        manager == self.me.manager || manager == self.me.second_manager()
     }
 }
 

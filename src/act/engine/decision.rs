@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::suspended::keep_decision;
 use crate::{
     act::propagate::Scheduling,
     decide::{
@@ -207,9 +208,16 @@ fn want(
         rooms: around.rooms,
         now: facts.now,
     };
-    let plan = placement::place(facts.fleet, &request);
-    debug_assert_eq!(placement::audit(facts.fleet, &request, &plan), Vec::<String>::new());
     let revision = template.revision();
+    if let Some(governed) = governed.filter(|governed| governed.policy.spec.suspend.scheduling) {
+        let spec = binding_spec(template, Some(&governed.policy), acts_as);
+        return Decision::Want(Box::new(keep_decision(facts, spec, &revision)));
+    }
+    let plan = placement::place(facts.fleet, &request);
+    debug_assert_eq!(
+        placement::audit(facts.fleet, &request, &plan),
+        Vec::<String>::new()
+    );
     let spec = WorkloadBindingSpec {
         clusters: clusters(&plan, current, &revision),
         required_by: facts.required.to_vec(),
@@ -288,8 +296,14 @@ fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
         None if chosen > 0 || plan.needs_none() => (ConditionStatus::True, Reason::Decided),
         _ => (ConditionStatus::False, Reason::NoMatchingCluster),
     };
-    let waits = plan.waiting.as_ref().map(|waiting| format!("{}; ", waiting.message));
-    let message = format!("{}{chosen} of {members} members chosen; {why}", waits.unwrap_or_default());
+    let waits = plan
+        .waiting
+        .as_ref()
+        .map(|waiting| format!("{}; ", waiting.message));
+    let message = format!(
+        "{}{chosen} of {members} members chosen; {why}",
+        waits.unwrap_or_default()
+    );
     Scheduling {
         reasons,
         status,
@@ -298,7 +312,7 @@ fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
     }
 }
 
-fn saying(status: ConditionStatus, reason: Reason, message: &str) -> Scheduling {
+pub(super) fn saying(status: ConditionStatus, reason: Reason, message: &str) -> Scheduling {
     Scheduling {
         reasons: Vec::new(),
         status,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use kube::{Client, api::ApiResource};
 use tokio::time::Instant;
 
 use super::{
+    compare::{Compared, GONE, compare},
     engine::Engine,
     index::Held,
     members::{ENDING, Place, acts_as},
@@ -14,15 +15,15 @@ use super::{
 use crate::{
     act::{
         fleet::WatchScope,
-        propagate::{Applied, Replicas, Standing, apply},
-        wire::{Target, count},
+        propagate::{Applied, Standing, Wish, apply},
+        wire::{ActAs, Target, count},
     },
     decide::{render, tenancy},
     model::{
-        api::{BindingCluster, DriftMode, EventReason, PlacedObject, Reason},
-        fleet::ObjectRow,
+        api::{BindingCluster, ConflictMode, Dependencies, DriftMode, EventReason, PlacedObject, Reason},
         kind,
-        name::GroupKind,
+        name::{GroupKind, GroupVersionKind, ObjectKey},
+        schema::{Pointer, SchemaRef},
         template::Template,
     },
     telemetry::{Verb, metrics},
@@ -33,14 +34,31 @@ const UNSYNCED: Duration = Duration::from_millis(300);
 
 /// One write that is due.
 #[derive(Clone, Copy)]
-struct Write<'a> {
-    intent: &'a render::Intent,
-    /// What a create sends: always with a number of replicas.
-    first: &'a Value,
-    recorded: Option<&'a PlacedObject>,
+pub(super) struct Write<'a> {
+    pub(super) intent: &'a render::Intent,
+    /// With the fields that are left to the member: what a create sends.
+    pub(super) whole: &'a render::Intent,
+    pub(super) recorded: Option<&'a PlacedObject>,
     /// The version that was seen of what is recorded.
     version: Option<&'a str>,
-    replicas: Replicas,
+    left: &'a [Pointer],
+}
+
+/// A kind in a member, as whoever writes the binding's objects.
+pub(super) struct Reached {
+    client: Client,
+    resource: ApiResource,
+    identity: ActAs,
+}
+
+impl Reached {
+    pub(super) fn target<'a>(&'a self, key: &'a ObjectKey) -> Target<'a> {
+        Target {
+            client: &self.client,
+            resource: &self.resource,
+            key,
+        }
+    }
 }
 
 impl Engine {
@@ -52,8 +70,10 @@ impl Engine {
             return Ok(());
         };
         let template = &*held.template;
-        let policies = self.index.policies.load();
-        let governed = policies.govern(template, binding.spec.policy.as_ref());
+        let governed = {
+            let policies = self.index.policies.load();
+            policies.govern(template, binding.spec.policy.as_ref())
+        };
         if governed.is_none() && binding.spec.required_by.is_empty() {
             return Ok(()); // frozen
         }
@@ -68,22 +88,24 @@ impl Engine {
             .iter()
             .find(|placed| placed.key() == template.key);
         let known = recorded.filter(|placed| placed.uid.is_some());
-        if known.is_some() && !member.is_synced(&template.key.group_kind(), Some(&key.namespace)) {
+        if known.is_some() && !self.is_seen(place, template) {
             self.lanes.add_after(member.name(), key, UNSYNCED);
             return Ok(()); // what is there is not known yet
         }
-        let has_replicas = kind::replicas_pointer(&template.key.group_kind()).is_some();
-        if known.is_some() && has_replicas && !member.is_autoscaling_synced() {
-            // Taken for one that nobody scales, it would get the template's number at each start of the hub.
-            self.lanes.add_after(member.name(), key, UNSYNCED);
-            return Ok(());
-        }
         let autoscaled = self.index.is_autoscaled(&template.key) || member.autoscaled(&template.key);
-        let intent = self.intent(place, entry, template, autoscaled).await?;
+        let whole = self.intent(place, entry, template, false).await?;
+        let left = self.left(place, template, autoscaled)?;
+        let schema = match &left[..] {
+            [] => None,
+            _ => self.schema(place, &whole.gvk).await?,
+        };
+        let intent = render::leave(&whole, &left, schema.as_ref()).map_err(|error| not_left(&error))?;
         let row = member.row(&template.key);
+        let reports = binding.spec.drift.mode == DriftMode::Report;
         let drift = match compare(known, row.as_deref(), &intent) {
             Compared::Same => {
-                self.holds_still(place, template);
+                let added = self.additions(place, template, &intent, &left).await?;
+                self.holds_still(place, template, added);
                 return Ok(());
             }
             Compared::Ending => {
@@ -91,65 +113,82 @@ impl Engine {
                 return Err(ending());
             }
             Compared::Differs => None,
-            Compared::Drifted(drift) if self.may_repair(place, template, &standing, &drift) => Some(drift),
-            Compared::Drifted(_) => return Ok(()),
+            // A change of the template is applied all the same: only what others did is left alone.
+            Compared::Gone if reports && known.is_some_and(|known| known.hash == Some(intent.hash)) => {
+                return Err(self.leave_gone(place, template, &standing));
+            }
+            Compared::Changed(_) if reports => {
+                let drift = self.look_at_drift(place, template, &intent, &left).await?;
+                self.holds_still(place, template, drift);
+                return Ok(());
+            }
+            Compared::Gone | Compared::Changed(_) if reports => None,
+            Compared::Gone if self.may_repair(place, &standing, GONE) => Some(GONE.to_owned()),
+            Compared::Changed(drift) if self.may_repair(place, &standing, &drift) => Some(drift),
+            Compared::Gone | Compared::Changed(_) => return Ok(()),
         };
-        let first = if autoscaled {
-            self.render(place, template, replicas_of(entry))?.body
-        } else {
-            intent.body.clone()
-        };
+        if governed.is_some_and(|governed| governed.policy.spec.dependencies == Dependencies::Follow) {
+            self.has_what_it_needs(place, &intent).await?;
+        }
         // Of another object by that name no version counts: it is looked at, and proven ours, before it is forced.
         let version = row
             .as_deref()
             .filter(|row| known.is_some_and(|known| known.uid.as_ref() == Some(&row.uid)))
             .map(|row| row.resource_version.as_str());
-        let replicas = if autoscaled && has_replicas {
-            Replicas::Autoscaled
-        } else {
-            Replicas::Ours
-        };
         let write = Write {
             intent: &intent,
-            first: &first,
+            whole: &whole,
             recorded,
             version,
-            replicas,
+            left: &left,
         };
-        match self.write(place, &write).await? {
+        match self.write(place, template, &write).await? {
             Applied::Holds(placed, observed) => {
                 member.note_written(&intent.key, &observed);
                 self.now_holds(place, &held, *placed, drift);
-                Ok(())
             }
-            Applied::Conflict { owner } => {
-                let by = owner.map_or_else(String::new, |owner| format!(" (last edited by {owner})"));
-                let key = &intent.key;
-                let message =
-                    format!("{key} exists in the member and was not made by this hub{by}; it is left alone");
-                Err(problem(Reason::Conflict, &message, true))
+            Applied::Adopted(placed, observed, what) => {
+                member.note_written(&intent.key, &observed);
+                self.now_holds(place, &held, *placed, drift);
+                tracing::info!(binding = %key, cluster = %member.name(), what, "an object of somebody else was taken over");
+                let message = format!("{}: it was somebody else's; {what}", member.name());
+                self.say(template, EventReason::Adopted, false, message);
             }
-            Applied::Terminating => Err(ending()),
+            Applied::Conflict { owner, why } => return Err(conflict(&intent.key, owner, why)),
+            Applied::Terminating => return Err(ending()),
         }
+        let added = self.additions(place, template, &intent, &left).await?;
+        if added.is_some() {
+            self.note(key, member.name(), |standing| standing.drifted = added);
+        }
+        Ok(())
+    }
+
+    /// Whether what is known of the object in the member is to be believed.
+    fn is_seen(&self, place: &Place<'_>, template: &Template) -> bool {
+        let (kind, member) = (template.key.group_kind(), place.member);
+        let has_replicas = kind::replicas_pointer(&kind).is_some();
+        // Taken for one that nobody scales, it would get the template's number at each start of the hub.
+        member.is_synced(&kind, Some(&place.key.namespace))
+            && (!has_replicas || member.is_autoscaling_synced())
+    }
+
+    /// The fields that are left to the member.
+    fn left(
+        &self,
+        place: &Place<'_>,
+        template: &Template,
+        autoscaled: bool,
+    ) -> Result<Vec<Pointer>, Trouble> {
+        let ignored = &place.binding.spec.ignore_fields;
+        let kind = template.key.group_kind();
+        let replicas = kind::replicas_pointer(&kind).filter(|_| autoscaled);
+        render::left_to_members(&kind, ignored, replicas).map_err(|error| not_left(&error))
     }
 
     /// Whether a drift is to be repaired now; else it is said, and looked at again in its time.
-    fn may_repair(&self, place: &Place<'_>, template: &Template, standing: &Standing, drift: &str) -> bool {
-        let Place {
-            key, binding, member, ..
-        } = *place;
-        if binding.spec.drift.mode == DriftMode::Report {
-            self.say(
-                template,
-                EventReason::DriftReported,
-                true,
-                format!("{}: {drift}", member.name()),
-            );
-            self.note(key, member.name(), |standing| {
-                standing.drifted = Some(drift.to_owned());
-            });
-            return false;
-        }
+    fn may_repair(&self, place: &Place<'_>, standing: &Standing, drift: &str) -> bool {
+        let Place { key, member, .. } = *place;
         let wait = standing.repairs.wait(Instant::now());
         if wait.is_zero() {
             return true;
@@ -160,37 +199,69 @@ impl Engine {
         false
     }
 
+    /// How to address objects of a kind as whoever writes them.
+    pub(super) fn reach(&self, place: &Place<'_>, gvk: &GroupVersionKind) -> Result<Reached, Trouble> {
+        let resource = place
+            .member
+            .resource(gvk)
+            .ok_or_else(|| unknown(&gvk.group_kind()))?;
+        let identity = Self::identity(&acts_as(place.binding), &place.key.namespace);
+        let client = place.member.stack().acting_as(&identity)?;
+        Ok(Reached {
+            client,
+            resource,
+            identity,
+        })
+    }
+
+    /// The schema of a kind as the member publishes it.
+    pub(super) async fn schema(
+        &self,
+        place: &Place<'_>,
+        gvk: &GroupVersionKind,
+    ) -> Result<Option<SchemaRef>, Trouble> {
+        let schema = place.member.schema(gvk).await;
+        schema.map_err(|error| problem(Reason::ApplyFailed, &error.to_string(), false))
+    }
+
     /// Writes as the tenant.
-    async fn write(&self, place: &Place<'_>, write: &Write<'_>) -> Result<Applied, Trouble> {
-        let Place {
-            key, binding, member, ..
-        } = *place;
-        let acts_as = acts_as(binding);
-        let Write {
+    async fn write(
+        &self,
+        place: &Place<'_>,
+        template: &Template,
+        write: &Write<'_>,
+    ) -> Result<Applied, Trouble> {
+        let member = place.member;
+        let intent = write.intent;
+        let reached = self.reach(place, &intent.gvk)?;
+        let target = reached.target(&intent.key);
+        let wish = Wish {
             intent,
-            first,
-            recorded,
-            version,
-            replicas,
-        } = *write;
-        let resource = member
-            .resource(&intent.gvk)
-            .ok_or_else(|| unknown(&intent.gvk.group_kind()))?;
-        let identity = Self::identity(&acts_as, &key.namespace);
-        let client = member.stack().acting_as(&identity)?;
-        let target = Target {
-            client: &client,
-            resource: &resource,
-            key: &intent.key,
+            first: &write.whole.body,
+            recorded: write.recorded,
+            seen_version: write.version,
+            left: write.left,
+            adopt: place.binding.spec.conflict == ConflictMode::Adopt,
         };
-        let _place = member.lane().enter().await;
-        let applied = apply(&self.me, target, intent, first, recorded, version, replicas).await;
-        let verb = if version.is_some() {
+        let applied = {
+            let _place = member.lane().enter().await;
+            apply(&self.me, target, wish).await
+        };
+        let verb = if write.version.is_some() {
             Verb::Apply
         } else {
             Verb::Create
         };
-        count(member.name(), verb, applied).map_err(|error| self.judge(place, &identity, &intent.gvk, error))
+        match count(member.name(), verb, applied) {
+            Ok(applied) => Ok(applied),
+            Err(error) => {
+                let fields = error.immutable_fields();
+                if fields.is_empty() {
+                    return Err(self.judge(place, &reached.identity, &intent.gvk, error));
+                }
+                Err(self.cannot_change(place, template, write, target, fields).await?)
+            }
+        }
     }
 
     /// The member has just been made to hold the intent.
@@ -224,14 +295,14 @@ impl Engine {
         }
     }
 
-    /// The member already holds the intent.
-    fn holds_still(&self, place: &Place<'_>, template: &Template) {
+    /// The member already holds the intent, but for a drift that is only told.
+    fn holds_still(&self, place: &Place<'_>, template: &Template, drifted: Option<String>) {
         let generation = Some(template.generation.unwrap_or(1));
         let standing = self.ledger.standing(place.key, place.member.name());
         if standing.applied
             && standing.generation == generation
             && standing.problem.is_none()
-            && standing.drifted.is_none()
+            && standing.drifted == drifted
         {
             return;
         }
@@ -239,7 +310,7 @@ impl Engine {
             standing.applied = true;
             standing.generation = generation;
             standing.problem = None;
-            standing.drifted = None;
+            standing.drifted = drifted;
             standing.gone = false;
         });
     }
@@ -258,8 +329,12 @@ impl Engine {
             .objects
             .iter()
             .find(|placed| placed.key() == template.key);
-        match (recorded, self.render(place, template, replicas_of(entry))) {
-            (Some(recorded), Ok(intent)) => recorded.hash == Some(intent.hash),
+        let wanted = || {
+            let whole = self.render(place, template, replicas_of(entry)).ok()?;
+            render::leave(&whole, &self.left(place, template, false).ok()?, None).ok()
+        };
+        match (recorded, wanted()) {
+            (Some(recorded), Some(intent)) => recorded.hash == Some(intent.hash),
             _ => true,
         }
     }
@@ -330,6 +405,19 @@ fn replicas_of(entry: &BindingCluster) -> render::Replicas {
     })
 }
 
+fn not_left(error: &render::NotLeft) -> Trouble {
+    problem(Reason::InvalidForMember, &error.to_string(), true)
+}
+
+/// Something of that name is there and is not ours.
+fn conflict(key: &ObjectKey, owner: Option<String>, why: Option<String>) -> Trouble {
+    let by = owner.map_or_else(String::new, |owner| format!(" (last edited by {owner})"));
+    let why = why.map_or_else(String::new, |why| format!(", and can't be taken over: {why}"));
+    let message =
+        format!("{key} exists in the member and was not made by this hub{by}{why}; it is left alone");
+    problem(Reason::Conflict, &message, true)
+}
+
 fn ending() -> Trouble {
     let message = "the object is being deleted in the member; it is made again when it is gone";
     problem(Reason::Applying, message, false)
@@ -341,36 +429,4 @@ fn unknown(kind: &GroupKind) -> Trouble {
         &format!("the member does not serve {kind}"),
         false,
     )
-}
-
-enum Compared {
-    /// The member holds exactly what was applied, and that is the intent.
-    Same,
-    /// Nothing of ours is there, or what is there is an older intent.
-    Differs,
-    /// What was applied is not there any more as it was.
-    Drifted(String),
-    /// Ours is being deleted.
-    Ending,
-}
-
-/// Compares what was recorded with what was last seen. `row` is to be believed: its list was complete.
-fn compare(recorded: Option<&PlacedObject>, row: Option<&ObjectRow>, intent: &render::Intent) -> Compared {
-    let Some(recorded) = recorded else {
-        return Compared::Differs;
-    };
-    let Some(row) = row.filter(|row| Some(&row.uid) == recorded.uid.as_ref()) else {
-        return Compared::Drifted("deleted, by whom unknown".to_owned());
-    };
-    if row.deleting {
-        return Compared::Ending;
-    }
-    if recorded.hash != Some(intent.hash) || recorded.owned.is_none() {
-        return Compared::Differs;
-    }
-    if row.owned == recorded.owned {
-        return Compared::Same;
-    }
-    let by = row.last_editor.as_deref().unwrap_or("an unknown manager");
-    Compared::Drifted(format!("changed by {by}"))
 }

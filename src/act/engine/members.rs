@@ -63,20 +63,29 @@ impl Engine {
             member: &member,
             seen: &seen,
         };
-        let outcome = match writable(&seen) {
-            Err(problem) => Err(Trouble::Problem(problem)),
-            Ok(()) if entry.removing => self.remove(&place).await,
-            Ok(()) => self.hold(&place, entry).await,
+        let outcome = match writable(&seen).map_or_else(Some, |()| self.suspended(key, &binding, cluster)) {
+            Some(problem) => Err(Trouble::Problem(problem)),
+            None if entry.removing => self.remove(&place).await,
+            None => self.hold(&place, entry).await,
         };
         match outcome {
             Ok(()) => self.lanes.forget(cluster, key),
             Err(Trouble::NotLeading) => self.lanes.add_after(cluster, key, GATED),
             Err(Trouble::Problem(problem)) => {
                 tracing::debug!(binding = %key, %cluster, reason = %problem.reason, message = %problem.message, "not applied");
-                let final_for_intent =
-                    matches!(problem.reason, Reason::InvalidForMember | Reason::KindRefused);
+                // Only a change helps, and that asks again.
+                let final_for_intent = matches!(
+                    problem.reason,
+                    Reason::InvalidForMember
+                        | Reason::KindRefused
+                        | Reason::ImmutableField
+                        | Reason::Suspended
+                );
                 let again = problem.terminal.then_some(SLOW_RETRY);
-                let unwritable = matches!(problem.reason, Reason::ClusterUnreachable | Reason::ClusterHeld);
+                let unwritable = matches!(
+                    problem.reason,
+                    Reason::ClusterUnreachable | Reason::ClusterHeld | Reason::Suspended
+                );
                 // Out of reach it holds what it held: that counts only while it is what the template says.
                 let still = unwritable && self.is_up_to_date(&place, entry);
                 self.note(key, cluster, |standing| {
@@ -85,7 +94,7 @@ impl Engine {
                 });
                 match again {
                     _ if unwritable && !seen.is_writable() => {} // its return asks again
-                    Some(_) if final_for_intent => {}            // only a change helps, and that asks again
+                    Some(_) if final_for_intent => {}
                     Some(delay) => self.lanes.add_after(cluster, key, delay),
                     None => self.lanes.retry(cluster, key),
                 }

@@ -15,8 +15,10 @@
 mod assumed;
 mod bindings;
 mod clusters;
+mod compare;
 mod confirmed;
 mod decision;
+mod drift;
 mod election;
 #[expect(
     clippy::module_inception,
@@ -32,11 +34,13 @@ mod members;
 mod needs;
 mod policies;
 mod reconcile;
+mod recreate;
 mod removals;
 mod remove;
 mod serve;
 mod sinks;
 mod status;
+mod suspended;
 mod sweep;
 mod templates;
 mod tenants;

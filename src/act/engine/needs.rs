@@ -2,13 +2,21 @@
 
 use std::collections::HashSet;
 
-use super::{decision::Decision, engine::Engine};
-use crate::model::{
-    api::{Dependencies, RequiredBy},
-    fleet::BindingKey,
-    kind,
-    name::ObjectKey,
-    template::Template,
+use super::{
+    decision::Decision,
+    engine::Engine,
+    members::Place,
+    trouble::{Trouble, problem},
+};
+use crate::{
+    decide::render,
+    model::{
+        api::{Dependencies, Reason, RequiredBy},
+        fleet::BindingKey,
+        kind,
+        name::ObjectKey,
+        template::Template,
+    },
 };
 
 impl Engine {
@@ -77,6 +85,42 @@ impl Engine {
             })
             .filter(|needed| needed != key)
             .collect()
+    }
+
+    /// Whether everything that the object can't start without is at the hub, from where it follows, or in the member
+    /// already. Else the object waits: what it needs wakes it when it appears at the hub, and a member is asked again.
+    pub(super) async fn has_what_it_needs(
+        &self,
+        place: &Place<'_>,
+        intent: &render::Intent,
+    ) -> Result<(), Trouble> {
+        let namespace = &place.key.namespace;
+        let mut missing = Vec::new();
+        for need in kind::mandatory(&intent.key.group_kind(), &intent.body) {
+            let object = ObjectKey::new(&need.kind, Some(namespace.clone()), need.name);
+            let at_hub = BindingKey::of(&object)
+                .and_then(|key| self.index.template(&key))
+                .is_some_and(|held| !held.template.deleting);
+            if at_hub || place.member.row(&object).is_some() {
+                continue;
+            }
+            let reached = self.reach(place, &need.kind.at("v1"))?;
+            match reached.target(&object).get().await {
+                Ok(Some(_)) => {}
+                Ok(None) => missing.push(format!("{} {}", object.kind, object.name)),
+                // Who may not look can't tell.
+                Err(error) if error.code() == Some(403) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "it names {}, which is neither in this namespace at the hub nor in the member; it is applied when that exists",
+            missing.join(" and ")
+        );
+        Err(problem(Reason::DependencyMissing, &message, true))
     }
 
     /// The template is gone, and with it what it needed.

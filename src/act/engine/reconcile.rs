@@ -7,9 +7,7 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 
-use super::{
-    bindings::{Looked, has_finalizer},
-};
+use super::bindings::{Looked, has_finalizer};
 use super::{
     decision::{Decision, Facts, all_removing},
     engine::{Engine, GATED},
@@ -222,7 +220,7 @@ impl Engine {
             .clusters
             .iter()
             .map(|cluster| cluster.name.clone())
-            .filter(|name| self.is_out_of_reach(name))
+            .filter(|name| self.is_out_of_reach(name) && self.suspended(key, binding, name).is_none())
             .collect();
         for cluster in &away {
             self.keep_removal(cluster, key, binding).await?;

@@ -19,7 +19,7 @@ use crate::{
         wire::{ActAs, Error as WireError, Target},
     },
     model::{
-        api::{PlacedObject, TemplateDeletion, WorkloadBinding},
+        api::{PlacedObject, WorkloadBinding},
         fleet::BindingKey,
         mark,
         name::{ClusterName, GroupVersionKind, NamespaceName, ObjectName},
@@ -137,7 +137,7 @@ impl Engine {
             binding: key.name.clone(),
             api_version: binding.spec.template.api_version.clone(),
             admin: binding.spec.tenant.is_none(),
-            orphan: binding.spec.deletion.template == TemplateDeletion::Orphan,
+            orphan: self.keeps(key, binding),
             objects,
         };
         let entry = format!("{}.{}", key.namespace, key.name);

@@ -12,8 +12,9 @@ use crate::{
         wire::{Error as WireError, Target, count},
     },
     model::{
-        api::{PlacedObject, PolicyDeletion, Reason, TemplateDeletion},
-        name::{GroupVersionKind, NamespaceName, ObjectKey},
+        api::{PlacedObject, PolicyDeletion, Reason, TemplateDeletion, WorkloadBinding},
+        fleet::BindingKey,
+        name::{GroupVersionKind, NamespaceName},
     },
     telemetry::Verb,
 };
@@ -45,7 +46,7 @@ impl Engine {
         } else {
             standing.objects
         };
-        let keep = self.keeps(place, &template);
+        let keep = self.keeps(key, binding);
         let mut ending = false;
         for object in &objects {
             ending |= self.take_away(place, object, keep).await? == Pruned::Ending;
@@ -65,17 +66,16 @@ impl Engine {
     }
 
     /// Whether objects stay in the member without our signs, rather than being deleted.
-    fn keeps(&self, place: &Place<'_>, template: &ObjectKey) -> bool {
-        let _ = template;
-        let deletion = &place.binding.spec.deletion;
-        match self.index.template(place.key) {
+    pub(super) fn keeps(&self, key: &BindingKey, binding: &WorkloadBinding) -> bool {
+        let deletion = &binding.spec.deletion;
+        match self.index.template(key) {
             None => deletion.template == TemplateDeletion::Orphan,
             Some(held) => {
                 let policies = self.index.policies.load();
                 let governed = policies
-                    .govern(&held.template, place.binding.spec.policy.as_ref())
+                    .govern(&held.template, binding.spec.policy.as_ref())
                     .is_some();
-                !governed && place.binding.spec.policy.is_some() && deletion.policy == PolicyDeletion::Orphan
+                !governed && binding.spec.policy.is_some() && deletion.policy == PolicyDeletion::Orphan
             }
         }
     }

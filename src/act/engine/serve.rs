@@ -309,6 +309,7 @@ impl Engine {
             metrics()
                 .bindings
                 .set(self.index.bindings.len().try_into().unwrap_or(i64::MAX));
+            self.lanes.show();
             metrics()
                 .waiting
                 .set(self.waiting.len().try_into().unwrap_or(i64::MAX));

@@ -118,8 +118,10 @@ impl Sink<DynamicObject> for To<Templates> {
                 && before.labels == template.labels
                 && before.deleting == template.deleting
                 && before.controlled == template.controlled
+                && before.recreate == template.recreate
                 && before.generation == template.generation
         });
+        let is_new = before.is_none();
         let since = before
             .filter(|_| same)
             .map_or_else(tokio::time::Instant::now, |before| before.since);
@@ -136,6 +138,11 @@ impl Sink<DynamicObject> for To<Templates> {
                 engine.queue.add(workload);
             }
             engine.queue.add(key.clone());
+        }
+        if is_new {
+            for waiting in engine.index.needed_by(&key) {
+                engine.queue.add(waiting);
+            }
         }
         Some(key)
     }

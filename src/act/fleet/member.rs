@@ -290,6 +290,12 @@ impl MemberHandle {
         self.core.objects.row(key)
     }
 
+    /// Hash of what managers other than hubs have in the object, as last seen.
+    #[must_use]
+    pub fn others(&self, key: &ObjectKey) -> Option<Hash> {
+        self.core.objects.others(key)
+    }
+
     /// All objects with the label of this binding.
     #[must_use]
     pub fn rows_of_binding(&self, binding: &str) -> Vec<(ObjectKey, Arc<ObjectRow>)> {
@@ -314,9 +320,8 @@ impl MemberHandle {
 
     /// Folds what a write of the hub answered at once, without waiting for the watch to show it.
     pub fn note_written(&self, key: &ObjectKey, observed: &Observed) {
-        self.core
-            .objects
-            .wrote(key, objects::row_of(observed, &self.core.context.manager));
+        let row = objects::row_of(observed, &self.core.context.manager);
+        self.core.objects.wrote(key, row, observed.managers.others);
     }
 
     /// Folds that a live read found nothing where a row with this uid was.

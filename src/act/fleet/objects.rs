@@ -11,6 +11,7 @@ use crate::{
     act::wire::{Managers, Observed},
     model::{
         fleet::ObjectRow,
+        hash::Hash,
         mark,
         name::{GroupKind, NamespaceName, ObjectKey},
     },
@@ -44,6 +45,8 @@ struct State {
 #[derive(Debug)]
 struct Kept {
     row: Arc<ObjectRow>,
+    /// Hash of what other managers have there. Beside the row: only those who look for additions ask.
+    others: Option<Hash>,
     /// The list in which, or after which, it was last seen.
     round: u64,
     /// It is known from our own write only, since the list began.
@@ -149,6 +152,11 @@ impl Objects {
         self.0.read().rows.get(key).map(|kept| kept.row.clone())
     }
 
+    /// Hash of what other managers have in the object.
+    pub(super) fn others(&self, key: &ObjectKey) -> Option<Hash> {
+        self.0.read().rows.get(key).and_then(|kept| kept.others)
+    }
+
     /// All rows, in no order. The table is not locked while the caller works.
     pub(super) fn rows(
         &self,
@@ -162,7 +170,13 @@ impl Objects {
     }
 
     /// Folds an object that a watch showed. `None` when nothing that matters has changed.
-    pub(super) fn saw(&self, stream: &Stream, key: ObjectKey, row: ObjectRow) -> Option<Folded> {
+    pub(super) fn saw(
+        &self,
+        stream: &Stream,
+        key: ObjectKey,
+        row: ObjectRow,
+        others: Option<Hash>,
+    ) -> Option<Folded> {
         let mut state = self.0.write();
         let state = &mut *state;
         let round = state
@@ -184,17 +198,20 @@ impl Objects {
             }
             kept.round = round;
             kept.noted = false;
-            if is_alike(&kept.row, &row) {
+            let same_others = kept.others == others;
+            kept.others = others;
+            if same_others && is_alike(&kept.row, &row) {
                 Arc::make_mut(&mut kept.row).resource_version = row.resource_version;
                 return None;
             }
-            folded.status_only = is_alike_but_for_status(&kept.row, &row);
+            folded.status_only = same_others && is_alike_but_for_status(&kept.row, &row);
             kept.row = Arc::new(row);
         } else {
             state.rows.insert(
                 key,
                 Kept {
                     row: Arc::new(row),
+                    others,
                     round,
                     noted: false,
                 },
@@ -221,13 +238,14 @@ impl Objects {
     }
 
     /// Folds what a write of the hub answered. Never goes back behind what a watch has shown already.
-    pub(super) fn wrote(&self, key: &ObjectKey, row: ObjectRow) {
+    pub(super) fn wrote(&self, key: &ObjectKey, row: ObjectRow, others: Option<Hash>) {
         let mut state = self.0.write();
         let round = state.round;
         match state.rows.get_mut(key) {
             Some(kept) if is_older(&row.resource_version, &kept.row.resource_version) => {}
             Some(kept) => {
                 kept.row = Arc::new(row);
+                kept.others = others;
                 kept.round = round;
                 kept.noted = true;
             }
@@ -236,6 +254,7 @@ impl Objects {
                     key.clone(),
                     Kept {
                         row: Arc::new(row),
+                        others,
                         round,
                         noted: true,
                     },
@@ -328,7 +347,12 @@ pub(super) fn row_of(observed: &Observed, manager: &str) -> ObjectRow {
 
 /// Another hub's manager: it is told when nobody else edited the object.
 fn another_hub(managers: &Managers, me: &str) -> Option<String> {
-    managers.hubs.keys().find(|manager| *manager != me).cloned()
+    let is_ours = |manager: &str| {
+        manager
+            .strip_prefix(me)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    managers.hubs.keys().find(|manager| !is_ours(manager)).cloned()
 }
 
 /// The key of an object, if its names are names.

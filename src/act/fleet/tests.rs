@@ -46,7 +46,7 @@ fn row(version: u64) -> ObjectRow {
 fn listed(objects: &Objects, rows: &[(&str, u64)]) -> (Vec<String>, usize) {
     objects.begin(&everywhere());
     for (name, version) in rows {
-        objects.saw(&everywhere(), key(name), row(*version));
+        objects.saw(&everywhere(), key(name), row(*version), None);
     }
     let (gone, unsure) = objects.finish(&everywhere());
     (
@@ -62,7 +62,7 @@ fn a_row_is_gone_only_when_a_complete_list_does_not_have_it() {
     let objects = Objects::default();
     assert_eq!(listed(&objects, &[("a", 1), ("b", 2)]), (vec![], 0));
     objects.begin(&everywhere());
-    objects.saw(&everywhere(), key("a"), row(1));
+    objects.saw(&everywhere(), key("a"), row(1), None);
     // The list broke off here.
     assert!(objects.row(&key("b")).is_some());
     assert_eq!(listed(&objects, &[("a", 1)]), (vec!["b".to_owned()], 0));
@@ -74,7 +74,7 @@ fn what_the_hub_wrote_while_a_list_was_made_is_not_taken_for_gone() {
     let objects = Objects::default();
     listed(&objects, &[("a", 1)]);
     objects.begin(&everywhere());
-    objects.wrote(&key("new"), row(7));
+    objects.wrote(&key("new"), row(7), None);
     let (gone, unsure) = objects.finish(&everywhere());
     assert_eq!((gone.len(), unsure), (1, vec![key("new")]));
     assert!(objects.row(&key("new")).is_some());
@@ -84,11 +84,11 @@ fn what_the_hub_wrote_while_a_list_was_made_is_not_taken_for_gone() {
 fn a_late_event_never_undoes_a_newer_write() {
     let objects = Objects::default();
     listed(&objects, &[("a", 5)]);
-    objects.wrote(&key("a"), row(10));
-    assert_eq!(objects.saw(&everywhere(), key("a"), row(9)), None);
+    objects.wrote(&key("a"), row(10), None);
+    assert_eq!(objects.saw(&everywhere(), key("a"), row(9), None), None);
     assert_eq!(objects.lost(&key("a"), "9"), None);
     assert_eq!(objects.row(&key("a")).unwrap().resource_version, "10");
-    objects.wrote(&key("a"), row(8));
+    objects.wrote(&key("a"), row(8), None);
     assert_eq!(objects.row(&key("a")).unwrap().resource_version, "10");
     assert!(objects.lost(&key("a"), "11").is_some_and(|folded| folded.gone));
 }
@@ -109,9 +109,9 @@ fn only_what_matters_is_told() {
         resource_version: "6".into(),
         ..row(5)
     };
-    assert_eq!(objects.saw(&everywhere(), key("a"), same), None);
+    assert_eq!(objects.saw(&everywhere(), key("a"), same, None), None);
     assert_eq!(objects.row(&key("a")).unwrap().resource_version, "6");
-    assert!(objects.saw(&everywhere(), key("a"), row(7)).is_some());
+    assert!(objects.saw(&everywhere(), key("a"), row(7), None).is_some());
 }
 
 #[test]

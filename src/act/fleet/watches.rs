@@ -205,7 +205,7 @@ impl Fold<Observed> for ObjectFold {
                     return;
                 };
                 let row = row_of(&observed, &core.context.manager);
-                if let Some(folded) = core.objects.saw(&self.stream, key, row) {
+                if let Some(folded) = core.objects.saw(&self.stream, key, row, observed.managers.others) {
                     self.tell(folded).await;
                 }
             }

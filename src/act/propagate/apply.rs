@@ -2,83 +2,110 @@
 //!
 //! ```text
 //! row says so ────────────────────────────────► nothing to do
-//! nothing recorded ─► create-only apply ─► new, or occupied ─► live read ─► ours: apply over · else Conflict
+//! nothing recorded ─► create-only apply ─► new, or occupied ─► live read ─► ours: apply over · else Conflict, or adopt
 //! recorded         ─► apply over the version seen ─► 409 ─► live read ─► ours: once more · gone: create
 //! ```
+//!
+//! Before anything is applied over an object, the fields that are left to the member are handed over.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::proof::is_ours;
+use super::{adopt::adopt, hand_over::settle, proof::is_ours};
 use crate::{
     act::wire::{Created, Error, HubIdentity, Observed, Target},
     decide::render::Intent,
-    model::{api::PlacedObject, hash::Hash},
+    model::{api::PlacedObject, hash::Hash, schema::Pointer},
 };
+
+/// What a member should hold, and what is known of what it holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The object, without the fields that are left to the member.
+    pub intent: &'a Intent,
+    /// What a create sends: with those fields.
+    pub first: &'a Value,
+    /// What was written there before.
+    pub recorded: Option<&'a PlacedObject>,
+    /// The version that was seen of what is recorded.
+    pub seen_version: Option<&'a str>,
+    /// The fields that are left to the member.
+    pub left: &'a [Pointer],
+    /// Whether an object of somebody else is taken over.
+    pub adopt: bool,
+}
 
 /// What became of an apply.
 #[derive(Debug)]
 pub enum Applied {
     /// The member holds the intent; this is what to record, and the object as the member answered.
     Holds(Box<PlacedObject>, Box<Observed>),
+    /// As `Holds`, of an object that was somebody else's until now; and what changed in it, for people.
+    Adopted(Box<PlacedObject>, Box<Observed>, String),
     /// Something of that name is there and is not ours. Nothing was written.
     Conflict {
         /// Who made it, as far as its managedFields tell.
         owner: Option<String>,
+        /// Why it was not taken over although that was wished.
+        why: Option<String>,
     },
     /// Ours is being deleted by somebody; a new one can be made once it is gone.
     Terminating,
 }
 
-/// Who takes care of `spec.replicas`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replicas {
-    /// The intent says it (or the kind has none).
-    Ours,
-    /// An autoscaler in the member does: the live value is handed over before the field is left.
-    Autoscaled,
-}
-
 const TRIES: usize = 3;
 
-/// Applies `intent` through `target` as whoever the target's client is.
-pub async fn apply(
-    hub: &HubIdentity,
-    target: Target<'_>,
-    intent: &Intent,
-    first: &Value,
-    recorded: Option<&PlacedObject>,
-    seen_version: Option<&str>,
-    replicas: Replicas,
-) -> Result<Applied, Error> {
+/// Applies the wish through `target` as whoever the target's client is.
+pub async fn apply(hub: &HubIdentity, target: Target<'_>, wish: Wish<'_>) -> Result<Applied, Error> {
+    let Wish {
+        intent,
+        first,
+        recorded,
+        seen_version,
+        left,
+        ..
+    } = wish;
     let recorded_uid = recorded.and_then(|placed| placed.uid.as_deref());
     let mut seen = seen_version.map(str::to_owned);
     for _ in 0..TRIES {
         let version = match seen.take() {
             Some(version) => version,
             None if recorded_uid.is_none() => match target.create(&hub.manager, first).await? {
-                Created::New(observed) => match replicas {
-                    Replicas::Ours => return Ok(holds(hub, intent, *observed)),
-                    Replicas::Autoscaled => observed.metadata.resource_version.unwrap_or_default(),
-                },
+                Created::New(observed) if left.is_empty() => return Ok(holds(hub, intent, *observed)),
+                Created::New(observed) => observed.metadata.resource_version.unwrap_or_default(),
                 Created::Occupied => match look(hub, target, recorded_uid).await? {
                     Looked::Ours(version) => version,
                     Looked::Gone => continue,
-                    Looked::Other(outcome) => return Ok(outcome),
+                    Looked::Theirs(owner) => return foreign(hub, target, wish, owner).await,
+                    Looked::Ending => return Ok(Applied::Terminating),
                 },
             },
             None => match look(hub, target, recorded_uid).await? {
                 Looked::Ours(version) => version,
                 Looked::Gone => {
-                    return Box::pin(apply(hub, target, intent, first, None, None, replicas)).await;
+                    let anew = Wish {
+                        recorded: None,
+                        seen_version: None,
+                        ..wish
+                    };
+                    return Box::pin(apply(hub, target, anew)).await;
                 }
-                Looked::Other(outcome) => return Ok(outcome),
+                Looked::Theirs(owner) => return foreign(hub, target, wish, owner).await,
+                Looked::Ending => return Ok(Applied::Terminating),
             },
         };
-        let version = match replicas {
-            Replicas::Ours => version,
-            Replicas::Autoscaled => hand_over_replicas(hub, target, version).await?,
+        let version = if left.is_empty() {
+            version
+        } else {
+            match settle(hub, target, left).await? {
+                Some(version) => version,
+                None => continue, // changed since, or gone
+            }
         };
         match target.apply_over(&hub.manager, &intent.body, &version).await {
+            // Something was left to the member, and is not any more.
+            Ok(observed) if left.is_empty() && observed.managers.hubs.contains_key(&hub.second_manager()) => {
+                seen = settle(hub, target, left).await?;
+            }
             Ok(observed) => return Ok(holds(hub, intent, observed)),
             // Changed since, or gone (an apply with a version and without an object is refused too).
             Err(error) if matches!(error.code(), Some(409 | 404)) => {}
@@ -91,10 +118,23 @@ pub async fn apply(
     ))
 }
 
+async fn foreign(
+    hub: &HubIdentity,
+    target: Target<'_>,
+    wish: Wish<'_>,
+    owner: Option<String>,
+) -> Result<Applied, Error> {
+    if wish.adopt {
+        return adopt(hub, target, wish.intent, owner).await;
+    }
+    Ok(Applied::Conflict { owner, why: None })
+}
+
 enum Looked {
     Ours(String),
     Gone,
-    Other(Applied),
+    Ending,
+    Theirs(Option<String>),
 }
 
 async fn look(hub: &HubIdentity, target: Target<'_>, recorded_uid: Option<&str>) -> Result<Looked, Error> {
@@ -109,58 +149,30 @@ async fn look(hub: &HubIdentity, target: Target<'_>, recorded_uid: Option<&str>)
                 .into_keys()
                 .find(|manager| *manager != hub.manager)
         });
-        return Ok(Looked::Other(Applied::Conflict { owner }));
+        return Ok(Looked::Theirs(owner));
     }
     if live.metadata.deletion_timestamp.is_some() {
-        return Ok(Looked::Other(Applied::Terminating));
+        return Ok(Looked::Ending);
     }
     Ok(Looked::Ours(live.metadata.resource_version.unwrap_or_default()))
 }
 
 fn holds(hub: &HubIdentity, intent: &Intent, observed: Observed) -> Applied {
-    let placed = PlacedObject {
+    Applied::Holds(Box::new(record(hub, intent, &observed)), Box::new(observed))
+}
+
+/// What is written down of an object that holds the intent.
+pub(super) fn record(hub: &HubIdentity, intent: &Intent, observed: &Observed) -> PlacedObject {
+    PlacedObject {
         uid: observed.metadata.uid.clone(),
         hash: Some(intent.hash),
-        owned: owned(hub, &observed),
+        owned: owned(hub, observed),
         ..PlacedObject::new(&intent.key)
-    };
-    Applied::Holds(Box::new(placed), Box::new(observed))
+    }
 }
 
 /// Hash of the hub's own managedFields entry.
 #[must_use]
 fn owned(hub: &HubIdentity, observed: &Observed) -> Option<Hash> {
     observed.managers.hubs.get(&hub.manager).copied()
-}
-
-/// Dropping a field that only we own resets it: `replicas` would become 1. So while we still own it, a second
-/// manager takes the live value first. Returns the version to apply over.
-async fn hand_over_replicas(hub: &HubIdentity, target: Target<'_>, version: String) -> Result<String, Error> {
-    let Some(live) = target.get_whole().await? else {
-        return Ok(version);
-    };
-    let ours = live["metadata"]["managedFields"]
-        .as_array()
-        .is_some_and(|entries| {
-            entries.iter().any(|entry| {
-                entry["manager"] == hub.manager.as_str()
-                    && entry["operation"] == "Apply"
-                    && entry["fieldsV1"]["f:spec"].get("f:replicas").is_some()
-            })
-        });
-    let version = live["metadata"]["resourceVersion"]
-        .as_str()
-        .map_or(version, str::to_owned);
-    let Some(count) = live["spec"]["replicas"].as_i64().filter(|_| ours) else {
-        return Ok(version);
-    };
-    let body = json!({
-        "apiVersion": live["apiVersion"], "kind": live["kind"],
-        "metadata": {"name": live["metadata"]["name"], "namespace": live["metadata"]["namespace"]},
-        "spec": {"replicas": count},
-    });
-    let observed = target
-        .apply_over(&hub.replicas_manager(), &body, &version)
-        .await?;
-    Ok(observed.metadata.resource_version.unwrap_or_default())
 }

@@ -9,8 +9,9 @@ use dashmap::DashMap;
 use tokio::time::Instant;
 
 use crate::model::{
-    api::{ConditionType, PlacedObject, Reason, WorkloadBinding, find_condition},
+    api::{ConditionType, DriftScope, PlacedObject, Reason, WorkloadBinding, find_condition},
     fleet::BindingKey,
+    hash::Hash,
     name::ClusterName,
 };
 
@@ -35,6 +36,34 @@ pub struct Standing {
     pub gone: bool,
     /// Repairs lately, so that nobody is fought.
     pub repairs: Repairs,
+    /// The last live look at a drift.
+    pub looked: Option<Looked>,
+    /// The intent for which the object was deleted and made again.
+    pub recreated: Option<Hash>,
+}
+
+/// What a live look at an object found, and of which state of it that is true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// Our own entry in managedFields.
+    pub owned: Option<Hash>,
+    /// Those of others.
+    pub others: Option<Hash>,
+    /// What was compared with.
+    pub intent: Hash,
+    /// What was looked for.
+    pub scope: DriftScope,
+    /// The drift, for people.
+    pub found: Option<String>,
+}
+
+impl Looked {
+    /// Whether both are of the same state.
+    #[must_use]
+    pub fn is_of(&self, other: &Self) -> bool {
+        (self.owned, self.others, self.intent, self.scope)
+            == (other.owned, other.others, other.intent, other.scope)
+    }
 }
 
 /// Why something is not as it should be.

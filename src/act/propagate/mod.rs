@@ -9,15 +9,20 @@
 //! Every write is made as the tenant. What was written is recorded in the [`Ledger`] and, with the status, in
 //! the binding: the next pass compares with that and writes only when something differs.
 
+mod adopt;
 mod apply;
+mod difference;
+mod drift;
 mod events;
+mod hand_over;
 mod ledger;
 mod proof;
 mod prune;
 mod status;
 
-pub use apply::{Applied, Replicas, apply};
+pub use apply::{Applied, Wish, apply};
+pub use drift::Drift;
 pub use events::{Events, Note};
-pub use ledger::{Ledger, Problem, Standing};
-pub use prune::{Pruned, orphan, prune};
+pub use ledger::{Ledger, Looked, Problem, Standing};
+pub use prune::{Pruned, orphan, prune, prune_with_all};
 pub use status::{Scheduling, Standings, binding_status, is_settled, is_summed, template_status};

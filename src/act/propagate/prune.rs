@@ -22,6 +22,24 @@ pub enum Pruned {
 
 /// Deletes the recorded object if it is still the one that is there.
 pub async fn prune(hub: &HubIdentity, target: Target<'_>, recorded: &PlacedObject) -> Result<Pruned, Error> {
+    take_away(hub, target, recorded, false).await
+}
+
+/// As [`prune`], and it is gone only when everything that it owns is.
+pub async fn prune_with_all(
+    hub: &HubIdentity,
+    target: Target<'_>,
+    recorded: &PlacedObject,
+) -> Result<Pruned, Error> {
+    take_away(hub, target, recorded, true).await
+}
+
+async fn take_away(
+    hub: &HubIdentity,
+    target: Target<'_>,
+    recorded: &PlacedObject,
+    with_all: bool,
+) -> Result<Pruned, Error> {
     let Some(live) = target.get().await? else {
         return Ok(Pruned::Gone);
     };
@@ -34,7 +52,12 @@ pub async fn prune(hub: &HubIdentity, target: Target<'_>, recorded: &PlacedObjec
     }
     let uid = live.metadata.uid.unwrap_or_default();
     let version = live.metadata.resource_version.unwrap_or_default();
-    match target.delete_exactly(&uid, &version).await {
+    let deleted = if with_all {
+        target.delete_with_all(&uid, &version).await
+    } else {
+        target.delete_exactly(&uid, &version).await
+    };
+    match deleted {
         // It changed under our eyes; the next pass looks again.
         Err(error) if error.code() == Some(409) => Ok(Pruned::Ending),
         Err(error) => Err(error),
@@ -75,7 +98,7 @@ fn signs_off(hub: &HubIdentity, live: &Value) -> Patch {
     })];
     let ours = |entry: &Value| {
         let manager = entry["manager"].as_str().unwrap_or_default();
-        manager == hub.manager || manager == hub.replicas_manager()
+        manager == hub.manager || manager == hub.second_manager()
     };
     let kept: Vec<Value> = metadata["managedFields"]
         .as_array()

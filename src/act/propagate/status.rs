@@ -186,6 +186,11 @@ type Told = (ConditionType, ConditionStatus, Reason, String);
 fn applied(wanted: &[&BindingClusterStatus], scheduling: Option<&Scheduling>, standings: &Standings) -> Told {
     let all = wanted.len();
     let missing: Vec<_> = wanted.iter().filter(|cluster| !cluster.applied).collect();
+    let suspended = wanted.iter().find_map(|cluster| {
+        let (standing, ..) = standings.get(&cluster.name)?;
+        let problem = standing.problem.as_ref();
+        problem.filter(|problem| problem.reason == Reason::Suspended)
+    });
     let problem = missing.iter().find_map(|cluster| {
         let (standing, ..) = standings.get(&cluster.name)?;
         standing.problem.as_ref().map(|problem| (&cluster.name, problem))
@@ -209,7 +214,10 @@ fn applied(wanted: &[&BindingClusterStatus], scheduling: Option<&Scheduling>, st
             Reason::NoMatchingCluster,
             "no member was decided for".to_owned(),
         ),
-        (_, true, _) => (true, Reason::Applied, count),
+        (_, true, _) => match suspended {
+            Some(problem) => (true, Reason::Suspended, format!("{count}; {}", problem.message)),
+            None => (true, Reason::Applied, count),
+        },
         (_, _, Some((cluster, problem))) => {
             (false, problem.reason, format!("{cluster}: {}", problem.message))
         }
@@ -254,19 +262,25 @@ fn available(wanted: &[&BindingClusterStatus]) -> [Told; 2] {
 }
 
 fn drifted(standings: &Standings) -> Told {
-    let drift = standings.iter().find_map(|(cluster, (standing, ..))| {
+    let mut drifts = standings.iter().filter_map(|(cluster, (standing, ..))| {
         standing
             .drifted
             .as_ref()
             .map(|drift| format!("{cluster}: {drift}"))
     });
-    let reason = if drift.is_some() {
-        Reason::Drifted
-    } else {
-        Reason::AsDesired
+    let Some(first) = drifts.next() else {
+        return (
+            ConditionType::Drifted,
+            false.into(),
+            Reason::AsDesired,
+            String::new(),
+        );
     };
-    let holds = drift.is_some().into();
-    (ConditionType::Drifted, holds, reason, drift.unwrap_or_default())
+    let message = match drifts.count() {
+        0 => first,
+        more => format!("{first}; and in {more} more"),
+    };
+    (ConditionType::Drifted, true.into(), Reason::Drifted, message)
 }
 
 /// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait. What

@@ -109,6 +109,20 @@ impl Error {
         }
     }
 
+    /// The fields that the server refuses to change in an object that is there, as people write them; empty for any
+    /// other refusal.
+    #[must_use]
+    pub fn immutable_fields(&self) -> Vec<String> {
+        let Some(status) = self.status().filter(|status| status.code == 422) else {
+            return Vec::new();
+        };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes
+            .filter(|cause| is_immutable(&cause.message))
+            .map(|cause| cause.field.clone())
+            .collect()
+    }
+
     /// Whether the handshake failed because of the server's certificate.
     #[must_use]
     pub fn is_certificate(&self) -> bool {
@@ -133,6 +147,19 @@ const UNDECLARED: [&str; 2] = [
     "field not declared in schema",
     "failed to create typed patch object",
 ];
+
+/// What servers say of a field that an update may not change: most kinds; a Service's addresses; a StatefulSet and a Pod,
+/// which name what may change instead. CRDs and webhooks have words of their own, most with the first of these.
+const IMMUTABLE: [&str; 4] = [
+    "immutable",
+    "may not change once set",
+    "updates to statefulset spec for fields other than",
+    "pod updates may not",
+];
+
+fn is_immutable(message: &str) -> bool {
+    IMMUTABLE.iter().any(|words| message.contains(words))
+}
 
 fn is_undeclared(status: &kube::core::Status) -> bool {
     UNDECLARED.iter().any(|words| status.message.contains(words))
@@ -174,7 +201,11 @@ fn without_words(source: KubeError) -> KubeError {
         },
     );
     if let Some(details) = &mut status.details {
-        details.causes.clear();
+        details.causes.retain_mut(|cause| {
+            let immutable = is_immutable(&cause.message);
+            "field is immutable".clone_into(&mut cause.message);
+            immutable
+        });
     }
     KubeError::Api(status)
 }
@@ -258,6 +289,44 @@ mod tests {
                 .to_string()
                 .contains("hunter2")
         );
+    }
+
+    #[rstest]
+    #[case::most("spec.selector", "Invalid value: {}: field is immutable", true)]
+    #[case::a_services_address(
+        "spec.clusterIPs[0]",
+        "Invalid value: [\"None\"]: may not change once set",
+        true
+    )]
+    #[case::a_stateful_set(
+        "spec",
+        "Forbidden: updates to statefulset spec for fields other than 'replicas' are forbidden",
+        true
+    )]
+    #[case::a_claim(
+        "spec",
+        "Forbidden: spec is immutable after creation except resources.requests",
+        true
+    )]
+    #[case::something_else(
+        "spec.replicas",
+        "Invalid value: -1: must be greater than or equal to 0",
+        false
+    )]
+    fn what_may_not_change_is_told_from_what_is_wrong(
+        #[case] field: &str,
+        #[case] message: &str,
+        #[case] immutable: bool,
+    ) {
+        let status = json!({"status": "Failure", "code": 422, "reason": "Invalid", "message": message,
+            "details": {"causes": [{"field": field, "message": message, "reason": "FieldValueInvalid"}]}});
+        for kind in ["ConfigMap", "Secret"] {
+            let key = ObjectKey::parse(&GroupKind::new("", kind), "shop", "db").unwrap();
+            let status = serde_json::from_value(status.clone()).unwrap();
+            let error = Error::request("apply", &key, KubeError::Api(Box::new(status)));
+            let wanted: &[&str] = if immutable { &[field] } else { &[] };
+            assert_eq!(error.immutable_fields(), wanted, "{kind}");
+        }
     }
 
     #[test]

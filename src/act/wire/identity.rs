@@ -69,10 +69,11 @@ pub struct HubIdentity {
 }
 
 impl HubIdentity {
-    /// The manager that holds `replicas` while they are handed over to an autoscaler.
+    /// The manager that holds the fields which are left to members (PROTOCOL §3.6): the replicas that an autoscaler
+    /// sets, and what a policy ignores. One for all, so that whatever a field is left for, it is handed over once.
     #[must_use]
-    pub fn replicas_manager(&self) -> String {
-        format!("{}-replicas", self.manager)
+    pub fn second_manager(&self) -> String {
+        format!("{}-ignored", self.manager)
     }
 }
 

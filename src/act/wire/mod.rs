@@ -30,7 +30,7 @@ pub use gate::{Gate, NotLeader, TimedOut};
 pub use identity::{ActAs, HubIdentity, TENANTS_NAMESPACE};
 pub use lane::{Backlog, Lane, Outstanding};
 pub use observed::{Editor, Managers, Observed, ScaleTarget, Spec};
-pub use queue::{Queue, Work};
+pub use queue::{Load, Queue, Work};
 pub use resolve::is_link_local;
 pub use stack::{HttpService, ResponseBody, Seat, Stack};
 pub use task::Tasks;

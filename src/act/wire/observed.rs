@@ -126,6 +126,8 @@ pub struct Managers {
     pub hubs: BTreeMap<String, Hash>,
     /// The manager with the newest time among all others, without subresources.
     pub last_editor: Option<Editor>,
+    /// Hash of what all others have, without subresources: what they add shows in it. `None` when there are none.
+    pub others: Option<Hash>,
 }
 
 /// Who wrote, and when.
@@ -163,7 +165,14 @@ impl<'de> Deserialize<'de> for Managers {
                         Hash::of_bytes(format!("{time} {fields}").as_bytes()),
                     );
                 }
-            } else if managers.last_editor.as_ref().is_none_or(|last| last.time <= time) {
+                continue;
+            }
+            let fields = entry.fields_v1.as_ref().map_or("", |raw| raw.get());
+            let before = managers.others.map(|hash| hash.to_string()).unwrap_or_default();
+            managers.others = Some(Hash::of_bytes(
+                format!("{before} {} {} {time} {fields}", entry.manager, entry.operation).as_bytes(),
+            ));
+            if managers.last_editor.as_ref().is_none_or(|last| last.time <= time) {
                 managers.last_editor = Some(Editor {
                     manager: entry.manager,
                     time,

@@ -1,10 +1,14 @@
 //! A work queue of keys: each key is queued once, handled by one worker at a time, and never lost.
 //!
 //! A key that is added while it is being handled is handled again afterwards. Bounded by the number of keys.
+//!
+//! A queue may know which keys are in less of a hurry: each is handled as if it had been added so much later. So what
+//! matters more goes first, and nothing waits for ever.
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BinaryHeap, HashMap, HashSet},
+    fmt,
     hash::Hash,
     sync::Arc,
     time::Duration,
@@ -14,8 +18,31 @@ use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 /// Keys that wait for work. Cheap to clone.
-#[derive(Debug)]
-pub struct Queue<K>(Arc<(Mutex<State<K>>, Notify)>);
+pub struct Queue<K>(Arc<Inner<K>>);
+
+struct Inner<K> {
+    state: Mutex<State<K>>,
+    notify: Notify,
+    /// How much later than another key this one may be handled. Never called with the state locked.
+    lag: Box<dyn Fn(&K) -> Duration + Send + Sync>,
+}
+
+impl<K> fmt::Debug for Queue<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
+}
+
+/// How many keys are where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// They could be handled now, if a worker were free.
+    pub ready: usize,
+    /// They are being handled.
+    pub running: usize,
+    /// They wait for their time: a retry, or a later look.
+    pub delayed: usize,
+}
 
 impl<K> Clone for Queue<K> {
     fn clone(&self) -> Self {
@@ -25,7 +52,8 @@ impl<K> Clone for Queue<K> {
 
 #[derive(Debug)]
 struct State<K> {
-    ready: VecDeque<K>,
+    /// By the time that counts, then in the order of adding.
+    ready: BTreeMap<(Instant, u64), K>,
     /// Every key in `ready`.
     waiting: HashSet<K>,
     running: HashSet<K>,
@@ -48,9 +76,18 @@ pub struct Work<K: Eq + Hash + Clone> {
 
 impl<K> Default for Queue<K> {
     fn default() -> Self {
-        Self(Arc::new((
-            Mutex::new(State {
-                ready: VecDeque::new(),
+        Self::lagging(|_| Duration::ZERO)
+    }
+}
+
+impl<K> Queue<K> {
+    /// A queue in which a key comes `lag` later than one that is added at the same time and has none.
+    pub fn lagging(lag: impl Fn(&K) -> Duration + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner {
+            lag: Box::new(lag),
+            notify: Notify::new(),
+            state: Mutex::new(State {
+                ready: BTreeMap::new(),
                 waiting: HashSet::new(),
                 running: HashSet::new(),
                 again: HashSet::new(),
@@ -60,8 +97,7 @@ impl<K> Default for Queue<K> {
                 failures: HashMap::new(),
                 next_ticket: 0,
             }),
-            Notify::new(),
-        )))
+        }))
     }
 }
 
@@ -71,34 +107,35 @@ const LAST_RETRY: Duration = Duration::from_mins(1);
 impl<K: Eq + Hash + Clone> Queue<K> {
     /// Asks for `key` to be handled as soon as a worker is free.
     pub fn add(&self, key: K) {
-        let mut state = self.0.0.lock();
+        let at = Instant::now() + (self.0.lag)(&key);
+        let mut state = self.0.state.lock();
         if state.running.contains(&key) {
             state.again.insert(key);
         } else if state.waiting.insert(key.clone()) {
-            state.ready.push_back(key);
-            self.0.1.notify_one();
+            let ticket = state.ticket();
+            state.ready.insert((at, ticket), key);
+            self.0.notify.notify_one();
         }
     }
 
     /// Asks for `key` to be handled after `delay`; an earlier time that was asked for stays.
     pub fn add_after(&self, key: K, delay: Duration) {
-        let mut state = self.0.0.lock();
+        let mut state = self.0.state.lock();
         let at = Instant::now() + delay;
         if state.due.get(&key).is_some_and(|due| *due <= at) {
             return;
         }
         state.due.insert(key.clone(), at);
-        let ticket = state.next_ticket;
-        state.next_ticket += 1;
+        let ticket = state.ticket();
         state.later.push(Reverse((at, ticket)));
         state.later_keys.insert(ticket, key);
-        self.0.1.notify_one();
+        self.0.notify.notify_one();
     }
 
     /// Asks for `key` again after a failure: 200 ms at first, doubled up to a minute.
     pub fn retry(&self, key: K) -> Duration {
         let failures = {
-            let mut state = self.0.0.lock();
+            let mut state = self.0.state.lock();
             let failures = state.failures.entry(key.clone()).or_default();
             *failures += 1;
             *failures
@@ -112,14 +149,25 @@ impl<K: Eq + Hash + Clone> Queue<K> {
 
     /// The work on `key` went well: its next failure is the first again.
     pub fn forget(&self, key: &K) {
-        self.0.0.lock().failures.remove(key);
+        self.0.state.lock().failures.remove(key);
     }
 
     /// How many keys wait or are being handled, delayed ones left out.
     #[must_use]
     pub fn len(&self) -> usize {
-        let state = self.0.0.lock();
-        state.ready.len() + state.running.len()
+        let load = self.load();
+        load.ready + load.running
+    }
+
+    /// How many keys are where.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let state = self.0.state.lock();
+        Load {
+            ready: state.ready.len(),
+            running: state.running.len(),
+            delayed: state.due.len(),
+        }
     }
 
     /// Whether nothing waits and nothing is being handled.
@@ -131,17 +179,20 @@ impl<K: Eq + Hash + Clone> Queue<K> {
     /// Waits for a key. Several workers may wait.
     pub async fn next(&self) -> Work<K> {
         loop {
-            let notified = self.0.1.notified();
+            let notified = self.0.notify.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
+            let due = self.0.state.lock().take_due(Instant::now());
+            for key in due {
+                self.add(key);
+            }
             let wake = {
-                let mut state = self.0.0.lock();
-                state.promote(Instant::now());
-                if let Some(key) = state.ready.pop_front() {
+                let mut state = self.0.state.lock();
+                if let Some((_, key)) = state.ready.pop_first() {
                     state.waiting.remove(&key);
                     state.running.insert(key.clone());
                     if !state.ready.is_empty() || !state.later.is_empty() {
-                        self.0.1.notify_one();
+                        self.0.notify.notify_one();
                     }
                     return Work {
                         key,
@@ -161,10 +212,17 @@ impl<K: Eq + Hash + Clone> Queue<K> {
 }
 
 impl<K: Eq + Hash + Clone> State<K> {
-    fn promote(&mut self, now: Instant) {
+    fn ticket(&mut self) -> u64 {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    /// Takes out the keys whose time has come.
+    fn take_due(&mut self, now: Instant) -> Vec<K> {
+        let mut due = Vec::new();
         while let Some(Reverse((at, ticket))) = self.later.peek().copied() {
             if at > now {
-                return;
+                break;
             }
             self.later.pop();
             let Some(key) = self.later_keys.remove(&ticket) else {
@@ -174,12 +232,9 @@ impl<K: Eq + Hash + Clone> State<K> {
                 continue; // an earlier time was asked for since, and has been served
             }
             self.due.remove(&key);
-            if self.running.contains(&key) {
-                self.again.insert(key);
-            } else if self.waiting.insert(key.clone()) {
-                self.ready.push_back(key);
-            }
+            due.push(key);
         }
+        due
     }
 }
 
@@ -193,12 +248,13 @@ impl<K: Eq + Hash + Clone> Work<K> {
 
 impl<K: Eq + Hash + Clone> Drop for Work<K> {
     fn drop(&mut self) {
-        let mut state = self.queue.0.0.lock();
-        state.running.remove(&self.key);
-        if state.again.remove(&self.key) && state.waiting.insert(self.key.clone()) {
-            let key = self.key.clone();
-            state.ready.push_back(key);
-            self.queue.0.1.notify_one();
+        let again = {
+            let mut state = self.queue.0.state.lock();
+            state.running.remove(&self.key);
+            state.again.remove(&self.key)
+        };
+        if again {
+            self.queue.add(self.key.clone());
         }
     }
 }
@@ -239,6 +295,23 @@ mod tests {
                 .await
                 .is_err()
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_matters_more_goes_first_and_nothing_waits_for_ever() {
+        let queue =
+            Queue::lagging(|key: &&str| Duration::from_secs(if key.starts_with("late") { 5 } else { 0 }));
+        for key in ["late-1", "early-1", "late-2", "early-2"] {
+            queue.add(key);
+        }
+        assert_eq!(queue.load().ready, 4);
+        for key in ["early-1", "early-2"] {
+            assert_eq!(queue.next().await.key(), &key);
+        }
+        tokio::time::advance(Duration::from_secs(6)).await;
+        queue.add("early-3");
+        let order = [queue.next().await, queue.next().await, queue.next().await];
+        assert_eq!(order.map(|work| *work.key()), ["late-1", "late-2", "early-3"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -45,6 +45,13 @@ impl Target<'_> {
         }
     }
 
+    fn whole_api(&self) -> Api<kube::api::DynamicObject> {
+        match &self.key.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace.as_str(), self.resource),
+            None => Api::all_with(self.client.clone(), self.resource),
+        }
+    }
+
     /// A live read. `None` only when the server says that there is no such object.
     pub async fn get(&self) -> Result<Option<Observed>, Error> {
         self.api()
@@ -89,11 +96,47 @@ impl Target<'_> {
             .map_err(|source| Error::request("apply", self.key, source))
     }
 
-    /// Deletes exactly the object that was looked at. 409 when it is another one or has changed, `Ok` when it
-    /// was already gone.
+    /// What [`Self::apply_over`] would make of the whole object. Nothing is written; what the server would refuse is
+    /// refused.
+    pub async fn rehearse(
+        &self,
+        manager: &str,
+        intent: &Value,
+        resource_version: &str,
+    ) -> Result<Value, Error> {
+        let mut body = intent.clone();
+        body["metadata"]["resourceVersion"] = json!(resource_version);
+        let params = PatchParams::apply(manager).force().dry_run();
+        let object = self
+            .whole_api()
+            .patch(&self.key.name, &params, &Patch::Apply(&body))
+            .await
+            .map_err(|source| Error::request("apply", self.key, source))?;
+        Ok(serde_json::to_value(object).unwrap_or_default())
+    }
+
+    /// Deletes exactly the object that was looked at, and what it owns after it. 409 when it is another one or has
+    /// changed, `Ok` when it was already gone.
     pub async fn delete_exactly(&self, uid: &str, resource_version: &str) -> Result<(), Error> {
+        self.delete(uid, resource_version, PropagationPolicy::Background)
+            .await
+    }
+
+    /// As [`Self::delete_exactly`], and it is gone only when everything that it owns is: what is made under the same
+    /// name afterwards meets none of it.
+    pub async fn delete_with_all(&self, uid: &str, resource_version: &str) -> Result<(), Error> {
+        self.delete(uid, resource_version, PropagationPolicy::Foreground)
+            .await
+    }
+
+    async fn delete(
+        &self,
+        uid: &str,
+        resource_version: &str,
+        propagation: PropagationPolicy,
+    ) -> Result<(), Error> {
         let params = DeleteParams {
-            propagation_policy: Some(PropagationPolicy::Background),
+            propagation_policy: Some(propagation),
             preconditions: Some(Preconditions {
                 uid: Some(uid.to_owned()),
                 resource_version: Some(resource_version.to_owned()),
@@ -117,11 +160,8 @@ impl Target<'_> {
 
     /// The whole object, as JSON. For the rare passes that need all of it.
     pub async fn get_whole(&self) -> Result<Option<Value>, Error> {
-        let api: Api<kube::api::DynamicObject> = match &self.key.namespace {
-            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace.as_str(), self.resource),
-            None => Api::all_with(self.client.clone(), self.resource),
-        };
-        let object = api
+        let object = self
+            .whole_api()
             .get_opt(&self.key.name)
             .await
             .map_err(|source| Error::request("read", self.key, source))?;

@@ -88,20 +88,6 @@ impl Intent {
             hash,
         }
     }
-
-    /// The body that hands the live number of replicas over to the second field manager before the hub leaves
-    /// the field: only the replicas and nothing else. None for kinds without.
-    #[must_use]
-    pub fn replicas_only(&self, live: i64) -> Option<Value> {
-        // All kinds with replicas have them at the same place.
-        replicas_pointer(&self.key.group_kind()).filter(|pointer| *pointer == REPLICAS)?;
-        Some(json!({
-            "apiVersion": self.gvk.api_version(),
-            "kind": &*self.gvk.kind,
-            "metadata": {"name": self.key.name, "namespace": self.key.namespace},
-            "spec": {"replicas": live},
-        }))
-    }
 }
 
 const REPLICAS: &str = "/spec/replicas";

@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::model::{
-    api::{self, ClusterSelector, Placement, ResourceSelector, TenantSpec},
+    api::{self, ClusterSelector, IgnoreFields, Placement, ResourceSelector, Suspend, TenantSpec},
     manifest::{Code, Diagnostic, Document},
+    schema::{Pointer, builtin},
 };
 
 /// What the hub knows of the fleet and its tenants, from files, or from files and the hub API together.
@@ -123,6 +124,15 @@ fn policy(
             found,
         );
     }
+    for (index, name) in field::<Suspend>(document, "suspend").clusters.iter().enumerate() {
+        member(
+            document,
+            name,
+            &format!("/spec/suspend/clusters/{index}"),
+            known,
+            found,
+        );
+    }
     let inside = document
         .namespace()
         .or(namespace)
@@ -155,6 +165,7 @@ fn policy(
     if templates.is_empty() {
         return;
     }
+    ignored(document, &templates, found);
     let selectors: Vec<ResourceSelector> = field(document, "resourceSelectors");
     for (index, selector) in selectors.iter().enumerate() {
         if !templates.iter().any(|template| selects(selector, template)) {
@@ -204,39 +215,78 @@ fn clusters(
 ) {
     for (field, names) in [("names", &selector.names), ("exclude", &selector.exclude)] {
         for (index, name) in names.iter().enumerate() {
-            let place = format!("{pointer}/{field}/{index}");
-            match &known.clusters {
-                Some(clusters) if clusters.contains(name.as_str()) => {}
-                Some(clusters) => {
-                    let near = clusters
-                        .iter()
-                        .map(|known| (strsim::osa_distance(known, name.as_str()), known))
-                        .filter(|(distance, _)| *distance <= 2)
-                        .min();
-                    let hint = near.map_or_else(
-                        || format!("`hub get clusters` lists the members; `hub join {name}` registers one"),
-                        |(_, known)| format!("did you mean {known}?"),
-                    );
-                    found.push(
-                        document
-                            .error(
-                                Code::CLUSTER_UNKNOWN,
-                                &place,
-                                format!("there is no Cluster {name}"),
-                            )
-                            .with_hint(hint),
-                    );
-                }
-                None => found.push(
+            member(
+                document,
+                name,
+                &format!("{pointer}/{field}/{index}"),
+                known,
+                found,
+            );
+        }
+    }
+}
+
+/// One member that is named.
+fn member(document: &Document, name: &str, place: &str, known: &Known, found: &mut Vec<Diagnostic>) {
+    match &known.clusters {
+        Some(clusters) if clusters.contains(name) => {}
+        Some(clusters) => {
+            let near = clusters
+                .iter()
+                .map(|known| (strsim::osa_distance(known, name), known))
+                .filter(|(distance, _)| *distance <= 2)
+                .min();
+            let hint = near.map_or_else(
+                || format!("`hub get clusters` lists the members; `hub join {name}` registers one"),
+                |(_, known)| format!("did you mean {known}?"),
+            );
+            found.push(
+                document
+                    .error(
+                        Code::CLUSTER_UNKNOWN,
+                        place,
+                        format!("there is no Cluster {name}"),
+                    )
+                    .with_hint(hint),
+            );
+        }
+        None => found.push(
+            document
+                .error(
+                    Code::CLUSTER_UNKNOWN,
+                    place,
+                    format!("there is no Cluster {name} in the files"),
+                )
+                .with_hint("give the Clusters' files too, to have names of members checked")
+                .as_warning(),
+        ),
+    }
+}
+
+/// Fields of the given templates that can't be left to members: what the kind's schema alone tells.
+fn ignored(document: &Document, templates: &[&Document], found: &mut Vec<Diagnostic>) {
+    let fields: Vec<IgnoreFields> = field(document, "ignoreFields");
+    for (at, fields) in fields.iter().enumerate() {
+        for (index, text) in fields.pointers.iter().enumerate() {
+            let of_kind = templates.iter().filter(|template| template.kind() == fields.kind);
+            let wrong = Pointer::parse(text).and_then(|pointer| {
+                of_kind.into_iter().find_map(|template| {
+                    let version = template.object["apiVersion"].as_str()?.rsplit('/').next()?;
+                    let kind = builtin()
+                        .schemas
+                        .kind(template.group(), version, template.kind())?;
+                    pointer.check(kind.shape(), &template.object).err()
+                })
+            });
+            if let Some(wrong) = wrong {
+                let place = format!("/spec/ignoreFields/{at}/pointers/{index}");
+                found.push(
                     document
-                        .error(
-                            Code::CLUSTER_UNKNOWN,
-                            &place,
-                            format!("there is no Cluster {name} in the files"),
-                        )
-                        .with_hint("give the Clusters' files too, to have names of members checked")
-                        .as_warning(),
-                ),
+                        .error(Code::NOT_ALLOWED, &place, wrong.to_string())
+                        .with_hint(
+                            "leave a single field to the members, or the whole of what is applied as one",
+                        ),
+                );
             }
         }
     }

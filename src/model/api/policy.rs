@@ -55,7 +55,7 @@ pub struct PropagationPolicySpec {
     pub deletion: Deletion,
     /// Fields that members own: they are written once and then left alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 32))]
     pub ignore_fields: Vec<IgnoreFields>,
     /// When work moves away from a lost member. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,11 +188,9 @@ pub struct IgnoreFields {
     /// The kind the pointers are for.
     #[schemars(length(min = 1, max = 63))]
     pub kind: String,
-    /// JSON pointers (RFC 6901) into the object.
-    #[schemars(
-        length(min = 1, max = 64),
-        inner(length(min = 1, max = 1024), regex(pattern = "^/"))
-    )]
+    /// JSON pointers (RFC 6901) into the object. An item of a list is named by its key:
+    /// `/spec/template/spec/containers/name=app/image`.
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 512)))]
     pub pointers: Vec<String>,
 }
 

@@ -132,6 +132,12 @@ words! {
         Refused,
         /// The tenant's identity has no right to it in the member; the message has the `ClusterRole` to create.
         Forbidden,
+        /// The policy says suspend: nothing is decided anew, or nothing is written to the member, until that ends.
+        Suspended,
+        /// The change is of a field that can't change in an object that is there; the message has the field and what helps.
+        ImmutableField,
+        /// Something that the workload names and can't start without is neither at the hub nor in the member; it waits.
+        DependencyMissing,
         /// An object of that name that is not ours is in the way, or another binding writes the same object.
         Conflict,
         /// Every member decided for holds what the template says.
@@ -162,6 +168,10 @@ words! {
         DriftCorrected,
         /// Somebody changed or deleted a propagated object in a member; it is left so, as the policy says.
         DriftReported,
+        /// An object of somebody else in a member was taken over, as the policy says; the message has what changed in it.
+        Adopted,
+        /// A field that can't change did: the object was deleted in a member to be made again, as its template's annotation allows.
+        Recreated,
         /// A Cluster is not Ready, or for another reason than before; the message says what to do.
         ClusterNotReady,
         /// A Cluster is Ready again.

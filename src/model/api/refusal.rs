@@ -23,7 +23,6 @@ enum Unless {
     Never,
     Text(&'static str),
     False,
-    EmptyList,
 }
 
 impl Refusal {
@@ -38,14 +37,13 @@ impl Refusal {
             Unless::Never => "self != self".to_owned(),
             Unless::Text(text) => format!("self == '{text}'"),
             Unless::False => "self == false".to_owned(),
-            Unless::EmptyList => "size(self) == 0".to_owned(),
         }
     }
 
     /// What the user reads.
     pub(super) fn message(&self) -> String {
         match self.unless {
-            Unless::Never | Unless::EmptyList => format!("{} {WORDS}", self.path),
+            Unless::Never => format!("{} {WORDS}", self.path),
             Unless::Text(text) => format!("{} other than {text} {WORDS}", self.path),
             Unless::False => format!("{}: true {WORDS}", self.path),
         }
@@ -56,7 +54,6 @@ impl Refusal {
             Unless::Never => false,
             Unless::Text(text) => value == text,
             Unless::False => value == false,
-            Unless::EmptyList => value.as_array().is_some_and(Vec::is_empty),
         }
     }
 }
@@ -78,22 +75,11 @@ const TENANT: &[Refusal] = &[
     Refusal::new("spec.overflow.borrow", Unless::False),
 ];
 
-const POLICY: &[Refusal] = &[
-    Refusal::new("spec.conflict", Unless::Text("Abort")),
-    Refusal::new("spec.drift.mode", Unless::Text("Correct")),
-    Refusal::new("spec.drift.scope", Unless::Text("Owned")),
-    Refusal::new("spec.ignoreFields", Unless::EmptyList),
-    Refusal::new("spec.suspend.scheduling", Unless::False),
-    Refusal::new("spec.suspend.applying", Unless::False),
-    Refusal::new("spec.suspend.clusters", Unless::EmptyList),
-];
-
 /// The refused fields of a kind.
 pub(super) fn refusals(kind: &str) -> &'static [Refusal] {
     match kind {
         "Cluster" => CLUSTER,
         "Tenant" => TENANT,
-        "PropagationPolicy" | "ClusterPropagationPolicy" => POLICY,
         _ => &[],
     }
 }

@@ -92,6 +92,21 @@ const POLICY: &[Rule] = &[
         message: "divide, minPerCluster and maxPerCluster go with mode Divided only",
     },
     Rule {
+        path: "spec.ignoreFields[].pointers[]",
+        cel: "self.matches('^(/([^/~]|~[01])+)+$')",
+        message: "a pointer is a JSON pointer (RFC 6901) like /spec/replicas: slashes in names are written ~1, tildes ~0",
+    },
+    Rule {
+        path: "spec.ignoreFields[].pointers[]",
+        cel: "!self.matches('^/(apiVersion|kind|spec|data|metadata|metadata/(labels|annotations))$') && !self.matches('^/(status($|/)|metadata/(labels|annotations)/hanse[.]dev~1)') && (!self.startsWith('/metadata/') || self.matches('^/metadata/(labels|annotations)/'))",
+        message: "only single fields can be left to members: never apiVersion, kind, status, the whole of spec, data or metadata, nor the hub's own labels and annotations",
+    },
+    Rule {
+        path: "spec.ignoreFields[].pointers[]",
+        cel: "!self.matches('/([0-9]+|-)(/|$)') || self.matches('^/(data|stringData|binaryData|metadata)/')",
+        message: "an item of a list is named by its key, not by its position: /spec/template/spec/containers/name=app/image",
+    },
+    Rule {
         path: "spec.placement.replicas",
         cel: "!has(self.mode) || self.mode == 'Duplicated' || has(self.divide)",
         message: "mode Divided says how: divide.weighted, divide.capacity or divide.packed",

@@ -5,8 +5,10 @@
 
 mod needs;
 mod never;
+mod order;
 mod shape;
 
-pub use needs::{Dependency, dependencies};
+pub use needs::{Dependency, dependencies, mandatory};
 pub use never::{Facts, Refusal, is_never_selected, is_told_of_each, never_selected};
+pub use order::Stage;
 pub use shape::{is_autoscaler, pod_template_pointer, replicas_pointer, scale_target};

@@ -48,6 +48,23 @@ pub fn dependencies(kind: &GroupKind, object: &Value) -> Vec<Dependency> {
     found.0.into_iter().collect()
 }
 
+/// Of what [`dependencies`] finds, that without which no pod starts: `ConfigMaps`, Secrets and claims that are not
+/// `optional`, and the `ServiceAccount`. A kubelet goes on without an image pull secret, and an Ingress without its
+/// certificate. Sorted, each once.
+#[must_use]
+pub fn mandatory(kind: &GroupKind, object: &Value) -> Vec<Dependency> {
+    let mut found = Found::default();
+    let template = pod_template_pointer(kind).and_then(|pointer| object.pointer(pointer));
+    if let Some(pod) = template.and_then(|template| template.get("spec")) {
+        found.add("ServiceAccount", pod.get("serviceAccountName"));
+        of_containers(pod, false, &mut found);
+        for volume in items(pod.get("volumes")) {
+            of_sources(volume, false, &mut found);
+        }
+    }
+    found.0.into_iter().collect()
+}
+
 #[derive(Default)]
 struct Found(BTreeSet<Dependency>);
 
@@ -80,34 +97,59 @@ fn of_pod(pod: &Value, found: &mut Found) {
     for secret in items(pod.get("imagePullSecrets")) {
         found.add("Secret", secret.get("name"));
     }
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
-        for container in items(pod.get(list)) {
-            for source in items(container.get("envFrom")) {
-                found.add("ConfigMap", source.pointer("/configMapRef/name"));
-                found.add("Secret", source.pointer("/secretRef/name"));
-            }
-            for variable in items(container.get("env")) {
-                found.add("ConfigMap", variable.pointer("/valueFrom/configMapKeyRef/name"));
-                found.add("Secret", variable.pointer("/valueFrom/secretKeyRef/name"));
-            }
-        }
-    }
+    of_containers(pod, true, found);
     for volume in items(pod.get("volumes")) {
         of_volume(volume, found);
     }
 }
 
-fn of_volume(volume: &Value, found: &mut Found) {
-    found.add("ConfigMap", volume.pointer("/configMap/name"));
-    found.add("Secret", volume.pointer("/secret/secretName"));
-    found.add(
+/// What the environment of containers comes from.
+fn of_containers(pod: &Value, optional_too: bool, found: &mut Found) {
+    let mut add = |kind: &str, reference: Option<&Value>| {
+        if let Some(reference) = reference.filter(|reference| optional_too || !is_optional(reference)) {
+            found.add(kind, reference.get("name"));
+        }
+    };
+    for list in ["containers", "initContainers", "ephemeralContainers"] {
+        for container in items(pod.get(list)) {
+            for source in items(container.get("envFrom")) {
+                add("ConfigMap", source.get("configMapRef"));
+                add("Secret", source.get("secretRef"));
+            }
+            for variable in items(container.get("env")) {
+                add("ConfigMap", variable.pointer("/valueFrom/configMapKeyRef"));
+                add("Secret", variable.pointer("/valueFrom/secretKeyRef"));
+            }
+        }
+    }
+}
+
+fn is_optional(reference: &Value) -> bool {
+    reference.get("optional").and_then(Value::as_bool) == Some(true)
+}
+
+/// What the usual kinds of volumes hold.
+fn of_sources(volume: &Value, optional_too: bool, found: &mut Found) {
+    let mut add = |kind: &str, reference: Option<&Value>, field: &str| {
+        if let Some(reference) = reference.filter(|reference| optional_too || !is_optional(reference)) {
+            found.add(kind, reference.get(field));
+        }
+    };
+    add("ConfigMap", volume.get("configMap"), "name");
+    add("Secret", volume.get("secret"), "secretName");
+    add(
         "PersistentVolumeClaim",
-        volume.pointer("/persistentVolumeClaim/claimName"),
+        volume.get("persistentVolumeClaim"),
+        "claimName",
     );
     for source in items(volume.pointer("/projected/sources")) {
-        found.add("ConfigMap", source.pointer("/configMap/name"));
-        found.add("Secret", source.pointer("/secret/name"));
+        add("ConfigMap", source.get("configMap"), "name");
+        add("Secret", source.get("secret"), "name");
     }
+}
+
+fn of_volume(volume: &Value, found: &mut Found) {
+    of_sources(volume, true, found);
     found.add("Secret", volume.pointer("/azureFile/secretName"));
     found.add("Secret", volume.pointer("/csi/nodePublishSecretRef/name"));
     // Every older volume plugin calls it the same.
@@ -207,6 +249,44 @@ mod tests {
                 "ServiceAccount/web",
             ]
         );
+    }
+
+    #[test]
+    fn no_pod_waits_for_what_is_optional() {
+        let object = json!({"spec": {"template": {"spec": {
+            "serviceAccountName": "web",
+            "imagePullSecrets": [{"name": "pull"}],
+            "containers": [{
+                "envFrom": [{"configMapRef": {"name": "maybe", "optional": true}}, {"secretRef": {"name": "both", "optional": true}}],
+                "env": [
+                    {"name": "A", "valueFrom": {"secretKeyRef": {"name": "both", "key": "a"}}},
+                    {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "key", "key": "a", "optional": false}}},
+                ],
+            }],
+            "volumes": [
+                {"name": "a", "configMap": {"name": "maybe-volume", "optional": true}},
+                {"name": "b", "secret": {"secretName": "volume"}},
+                {"name": "c", "persistentVolumeClaim": {"claimName": "data"}},
+                {"name": "d", "projected": {"sources": [{"secret": {"name": "maybe", "optional": true}}, {"configMap": {"name": "p"}}]}},
+            ],
+        }}}});
+        let found = mandatory(&GroupKind::new("apps", "Deployment"), &object);
+        let found: Vec<String> = found
+            .iter()
+            .map(|need| format!("{}/{}", need.kind, need.name))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "ConfigMap/key",
+                "ConfigMap/p",
+                "PersistentVolumeClaim/data",
+                "Secret/both",
+                "Secret/volume",
+                "ServiceAccount/web",
+            ]
+        );
+        assert_eq!(names("apps", "Deployment", &object).len(), 10);
     }
 
     #[test]

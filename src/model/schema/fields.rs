@@ -134,6 +134,24 @@ impl FieldSet {
         self
     }
 
+    /// Whether anything below the place itself is named.
+    #[must_use]
+    pub fn names_below(&self) -> bool {
+        !self.below.is_empty()
+    }
+
+    /// What the set says of a field.
+    #[must_use]
+    pub fn of_field(&self, name: &str) -> Option<&Self> {
+        self.below.get(&Step::Field(name.to_owned()))
+    }
+
+    /// What the set says of each item of a list.
+    #[must_use]
+    pub fn of_list(&self, items: &[Value]) -> Vec<Option<&Self>> {
+        self.of_items(items)
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.owned && self.below.is_empty()
@@ -203,7 +221,7 @@ fn items_with_keys(items: &[Value], keys: &Map<String, Value>) -> Vec<usize> {
 }
 
 /// The keys of a `k:` step.
-fn keys_of(keys: &str) -> Option<Map<String, Value>> {
+pub(super) fn keys_of(keys: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(keys).ok()
 }
 

@@ -111,6 +111,13 @@ impl<'s> Shape<'s> {
         self.node().is_some_and(|node| node.property(field).is_some())
     }
 
+    /// Whether no object is valid without the field.
+    #[must_use]
+    pub fn requires(self, field: &str) -> bool {
+        let limits = self.node().and_then(|node| node.limits.as_ref());
+        limits.is_some_and(|limits| limits.required.iter().any(|required| **required == *field))
+    }
+
     #[must_use]
     pub fn items(self) -> Self {
         self.at(self.node().and_then(|node| node.items))

@@ -148,15 +148,6 @@ fn replicas_are_who_says_so(#[case] replicas: Replicas, #[case] expected: Option
 }
 
 #[test]
-fn the_handover_of_replicas_holds_nothing_else() {
-    let body = render_with(&deployment(), Replicas::Autoscaler).replicas_only(5);
-    let expected = object("apps/v1", "Deployment", &json!({"spec": {"replicas": 5}}));
-    assert_eq!(body, Some(expected));
-    let config = render_with(&object("v1", "ConfigMap", &json!({})), Replicas::Template);
-    assert_eq!(config.replicas_only(5), None);
-}
-
-#[test]
 fn an_older_version_is_used_where_the_member_serves_no_other() {
     let template = template(&object("example.com/v2", "Widget", &json!({})));
     let mut context = Context {
