@@ -12,5 +12,6 @@ mod plan;
 mod reason;
 mod taint;
 
+pub use choose::{Answer, Choice};
 pub use plan::{Placed, Plan, Request, inputs_hash, place};
 pub use reason::{Filter, Reason};

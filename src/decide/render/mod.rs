@@ -1,7 +1,7 @@
 //! From a template to the exact bytes that one member shall hold.
 //!
 //! ```text
-//! Template ─strip what the hub API allocated─► stamp ─► Intent ─fit to the member's schema─► Intent
+//! Template ─strip what the hub API allocated─► overrides ─► replicas ─► stamp ─► Intent ─fit to the member's schema─► Intent
 //! ```
 //!
 //! The same input gives the same bytes: nothing here depends on time, on order of maps or on what was written
@@ -9,7 +9,9 @@
 
 mod fit;
 mod intent;
+mod overrides;
 mod strip;
 
 pub use fit::{NotKnown, fit};
 pub use intent::{Context, Error, Intent, Replicas, render};
+pub use overrides::{Fault, OverrideError, Wrong, change, lint, overridden};

@@ -128,6 +128,8 @@ words! {
         InvalidForMember,
         /// The member's policy or quota refused the object.
         Refused,
+        /// An override can't be made of the object for that member, such as a patch of a field that is not there; what the member had stays as it is.
+        OverrideFailed,
         /// The tenant's identity has no right to it in the member; the message has the `ClusterRole` to create.
         Forbidden,
         /// An object of that name that is not ours is in the way, or another binding writes the same object.
