@@ -16,8 +16,10 @@ use crate::model::kind::{pod_template_pointer, replicas_pointer};
 use crate::model::name::GroupKind;
 use crate::model::template::Template;
 
-/// An object that copies within itself make larger than this is in no API server.
+/// An object that moves and copies within itself make larger than this is in no API server,
 const MOST: usize = 3 << 19;
+/// and one that nests deeper is read by none.
+const DEEPEST: usize = 100;
 
 /// Changes the body of a template as `overrides`, in their order, say for the member. `body` holds what was changed
 /// before an error, and is of no use then.
@@ -191,7 +193,9 @@ fn patch(body: &mut Value, item: &PatchItem) -> Result<(), Wrong> {
     let operation = read(item)?;
     let Err(error) = json_patch::patch(body, &[operation]) else {
         // Copies of copies grow without bound; nothing else does.
-        if item.op == PatchOp::Copy && body.to_string().len() > MOST {
+        let grows = matches!(item.op, PatchOp::Copy | PatchOp::Move | PatchOp::Add);
+        let copies = item.op == PatchOp::Copy;
+        if (grows && depth(body) > DEEPEST) || (copies && body.to_string().len() > MOST) {
             return Err(Wrong::TooLarge);
         }
         return Ok(());
@@ -211,6 +215,14 @@ fn patch(body: &mut Value, item: &PatchItem) -> Result<(), Wrong> {
         },
         _ => nothing(&item.path),
     })
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => 1 + fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The operation, if it is a whole one.

@@ -12,7 +12,11 @@ use crate::model::template::Template;
 fn member() -> Member {
     Member {
         region: Some("eu-west".to_owned()),
-        labels: [("env".to_owned(), "prod".to_owned()), ("example.com/tier".to_owned(), "a/b".to_owned())].into(),
+        labels: [
+            ("env".to_owned(), "prod".to_owned()),
+            ("example.com/tier".to_owned(), "a/b".to_owned()),
+        ]
+        .into(),
         reach: Reach::Reachable,
         ..Member::unheard("eu-1".parse().unwrap())
     }
@@ -33,7 +37,7 @@ fn deployment() -> Value {
 }
 
 fn policy(name: &str, priority: i32, rules: &Value) -> Override {
-    let selectors = json!([{"apiVersion": "*", "kind": "*"}]);
+    let selectors = json!([{"apiVersion": "*", "kind": "*"}, {"apiVersion": "v1", "kind": "Pod"}]);
     let object = json!({
         "apiVersion": "hanse.dev/v1alpha1", "kind": "OverridePolicy", "metadata": {"name": name, "namespace": "shop"},
         "spec": {"priority": priority, "resourceSelectors": selectors, "rules": rules},
@@ -90,7 +94,7 @@ fn a_rule_changes_what_it_names(#[case] rule: Value, #[case] pointer: &str, #[ca
 #[case::value(json!({"patch": [{"op": "add", "path": "/spec/x"}]}), "op add needs value")]
 #[case::from(json!({"patch": [{"op": "copy", "path": "/spec/x"}]}), "op copy needs from")]
 #[case::into_itself(json!({"patch": [{"op": "move", "from": "/spec", "path": "/spec/x"}]}), "can't be moved into itself")]
-#[case::copies(json!({"patch": vec![json!({"op": "copy", "from": "/spec", "path": "/spec/x"}); 40]}), "too large")]
+#[case::copies(json!({"patch": (0..40).map(|n| json!({"op": "copy", "from": "/spec", "path": format!("/spec/x{n}")})).collect::<Vec<_>>()}), "too large")]
 #[case::name(json!({"patch": [{"op": "replace", "path": "/metadata/name", "value": "x"}]}), "it changes metadata.name")]
 #[case::namespace(json!({"patch": [{"op": "replace", "path": "/metadata/namespace", "value": "kube-system"}]}), "it changes metadata.namespace")]
 #[case::kind(json!({"patch": [{"op": "replace", "path": "/kind", "value": "Secret"}]}), "it changes kind")]
@@ -118,7 +122,8 @@ fn what_can_not_be_made_is_an_error_with_its_place(#[case] rule: Value, #[case] 
 #[case::of_all(json!({"image": [{"registry": "r.example"}]}), true)]
 #[case::of_one(json!({"image": [{"container": "app", "registry": "r.example"}]}), false)]
 fn an_object_without_containers_has_no_container_of_that_name(#[case] rule: Value, #[case] fits: bool) {
-    let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}});
+    let object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}});
     assert_eq!(with(&object, vec![policy("p", 0, &json!([rule]))]).is_ok(), fits);
 }
 
@@ -128,7 +133,11 @@ fn an_object_without_containers_has_no_container_of_that_name(#[case] rule: Valu
 #[case("apps/v1", "DaemonSet", "/spec/template")]
 #[case("apps/v1", "StatefulSet", "/spec/template")]
 #[case("v1", "Pod", "")]
-fn pods_are_found_in_every_kind_that_has_them(#[case] api_version: &str, #[case] kind: &str, #[case] pods: &str) {
+fn pods_are_found_in_every_kind_that_has_them(
+    #[case] api_version: &str,
+    #[case] kind: &str,
+    #[case] pods: &str,
+) {
     let mut object = json!({"spec": {"containers": [{"name": "app", "image": "a"}]}});
     for step in pods.rsplit('/').filter(|step| !step.is_empty()) {
         object = json!({step: object});
@@ -137,7 +146,10 @@ fn pods_are_found_in_every_kind_that_has_them(#[case] api_version: &str, #[case]
     object["kind"] = kind.into();
     object["metadata"] = json!({"name": "web", "namespace": "shop"});
     let changed = with(&object, vec![policy("p", 0, &json!([{"image": [{"tag": "2"}]}]))]).unwrap();
-    assert_eq!(changed.pointer(&format!("{pods}/spec/containers/0/image")), Some(&json!("a:2")));
+    assert_eq!(
+        changed.pointer(&format!("{pods}/spec/containers/0/image")),
+        Some(&json!("a:2"))
+    );
 }
 
 #[test]
@@ -146,7 +158,11 @@ fn the_last_word_has_the_last_rule_of_the_highest_priority() {
     let rules = |one: &str, other: &str| json!([says(one), says(other)]);
     let made = with(
         &deployment(),
-        vec![policy("z", 0, &rules("a", "b")), policy("a", 1, &rules("c", "d")), policy("b", -1, &rules("e", "f"))],
+        vec![
+            policy("z", 0, &rules("a", "b")),
+            policy("a", 1, &rules("c", "d")),
+            policy("b", -1, &rules("e", "f")),
+        ],
     );
     assert_eq!(made.unwrap()["metadata"]["labels"]["who"], "d");
 }
@@ -158,7 +174,8 @@ fn what_says_the_same_for_a_member_has_the_same_hash() {
         let policies = [Arc::new(policy("p", 0, &rules))];
         overridden(&policies, &template, member).unwrap()
     };
-    let rule = |text: &str| json!([{"clusters": {"names": ["eu-1", "eu-2"]}, "labels": {"set": {"a": text}}}]);
+    let rule =
+        |text: &str| json!([{"clusters": {"names": ["eu-1", "eu-2"]}, "labels": {"set": {"a": text}}}]);
     let (one, mut other) = (member(), member());
     other.name = "eu-2".parse().unwrap();
     let same = of(rule("x"), &one).unwrap();
@@ -167,13 +184,20 @@ fn what_says_the_same_for_a_member_has_the_same_hash() {
     other.labels.clear();
     assert_eq!(of(rule("x"), &other).unwrap(), same);
     assert_ne!(of(rule("y"), &one).unwrap().hash, same.hash);
-    assert_ne!(of(rule("${cluster.name}"), &one), of(rule("${cluster.name}"), &other));
+    assert_ne!(
+        of(rule("${cluster.name}"), &one),
+        of(rule("${cluster.name}"), &other)
+    );
     let stranger = Member::unheard("us-1".parse().unwrap());
     assert_eq!(of(rule("x"), &stranger), None);
     // A silent member's facts can't be told.
     let by_expression = json!([{"clusters": {"cel": "true"}, "labels": {"set": {"a": "b"}}}]);
     let policies = [Arc::new(policy("p", 0, &by_expression))];
-    assert!(overridden(&policies, &template, &stranger).unwrap_err().may_pass());
+    assert!(
+        overridden(&policies, &template, &stranger)
+            .unwrap_err()
+            .may_pass()
+    );
     // What can't be made is not the same as what says nothing.
     assert!(of(json!([{"labels": {"set": {"a": "${cluster.zone}"}}}]), &one).is_some());
 }
@@ -189,7 +213,10 @@ fn mistakes_are_found_without_an_object_and_a_member() {
             {"op": "add", "path": "/x", "value": {"deep": ["${y}"]}}],
     }, {"clusters": {"cel": "cluster.metadata.labels.all(a, cluster.metadata.labels.all(b, cluster.metadata.labels.all(c, a != b + c)))"}, "labels": {}}]});
     let found: Vec<String> = lint(&spec).iter().map(Fault::words).collect();
-    let places: Vec<&str> = found.iter().filter_map(|words| words.split(": ").next()).collect();
+    let places: Vec<&str> = found
+        .iter()
+        .filter_map(|words| words.split(": ").next())
+        .collect();
     assert_eq!(
         places,
         [
