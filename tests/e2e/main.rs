@@ -31,8 +31,10 @@ mod harness;
 mod harness_scenarios;
 mod kinds;
 mod members;
+
 #[path = "../observer/mod.rs"]
 mod observer;
+mod overrides;
 mod ownership;
 mod policies;
 mod restart;
@@ -80,6 +82,7 @@ fn scenarios() -> Vec<Scenario> {
         dependencies::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
+        overrides::scenarios(),
         ownership::scenarios(),
         policies::scenarios(),
         restart::scenarios(),

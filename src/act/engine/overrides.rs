@@ -108,15 +108,12 @@ impl Engine {
         let Some(policy) = self.index.overrides.load().get(id).cloned() else {
             return Ok(());
         };
-        match &id.namespace {
-            Some(namespace) => {
-                let api: Api<OverridePolicy> = Api::namespaced(self.hub.client(), namespace);
-                self.patch_override(&api, &policy).await
-            }
-            None => {
-                let api: Api<ClusterOverridePolicy> = Api::all(self.hub.client());
-                self.patch_override(&api, &policy).await
-            }
+        if let Some(namespace) = &id.namespace {
+            let api: Api<OverridePolicy> = Api::namespaced(self.hub.client(), namespace);
+            self.patch_override(&api, &policy).await
+        } else {
+            let api: Api<ClusterOverridePolicy> = Api::all(self.hub.client());
+            self.patch_override(&api, &policy).await
         }
     }
 

@@ -94,13 +94,18 @@ impl Override {
     #[must_use]
     pub fn selects(&self, template: &Template) -> Option<bool> {
         let inside = self.id.namespace.is_none() || self.id.namespace.as_ref() == template.namespace();
-        let answers = self.selectors.iter().map(|selector| selector.selects(template));
-        let best = answers.fold(Some(false), |best, answer| match (best, answer) {
-            (Some(true), _) | (_, Selection::Yes(_)) => Some(true),
-            (_, Selection::Unclear) => None,
-            (best, Selection::No) => best,
-        });
-        if inside { best } else { Some(false) }
+        if !inside {
+            return Some(false);
+        }
+        let mut clear = true;
+        for selector in &self.selectors {
+            match selector.selects(template) {
+                Selection::Yes(_) => return Some(true),
+                Selection::Unclear => clear = false,
+                Selection::No => {}
+            }
+        }
+        clear.then_some(false)
     }
 }
 

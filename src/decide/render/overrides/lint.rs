@@ -37,11 +37,15 @@ impl Fault {
         };
         let mut place = String::new();
         for step in pointer.split('/').skip(1) {
-            match step.parse::<usize>() {
-                Ok(index) => place.push_str(&format!("[{index}]")),
-                Err(_) if place.is_empty() => place.push_str(step),
-                Err(_) => place.push_str(&format!(".{step}")),
-            }
+            let is_index = step.bytes().all(|byte| byte.is_ascii_digit());
+            let parts = if is_index {
+                ["[", step, "]"]
+            } else if place.is_empty() {
+                ["", step, ""]
+            } else {
+                [".", step, ""]
+            };
+            place.extend(parts);
         }
         format!("{place}: {message}")
     }

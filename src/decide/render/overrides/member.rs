@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{OverrideError, Wrong, placeholder};
 use crate::decide::placement::{Answer, Choice};
 use crate::decide::policy::{Override, OverrideId};
-use crate::model::api::{Overridden, OverrideRule};
+use crate::model::api::{ClusterSelector, Overridden, OverrideRule};
 use crate::model::fleet::Member;
 use crate::model::hash::Hash;
 use crate::model::template::Template;
@@ -144,7 +144,7 @@ pub fn overridden(
     let says = |due: &Due<'_>| match &due.rule {
         Ok(rule) => {
             let mut rule = OverrideRule::clone(rule);
-            rule.clusters = Default::default();
+            rule.clusters = ClusterSelector::default();
             serde_json::to_value(rule).unwrap_or_default()
         }
         Err(wrong) => wrong.to_string().into(),

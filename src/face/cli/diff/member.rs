@@ -102,14 +102,14 @@ impl<'a> Members<'a> {
         };
         let member = &connected.member;
         let kind = template.key.group_kind();
-        let Some(api) = self.api(connected, place, template) else {
-            return match place.leaves {
-                true => Ok(Seen {
+        let Some(api) = api_of(connected, place, template) else {
+            if place.leaves {
+                return Ok(Seen {
                     before: None,
                     after: None,
-                }),
-                false => Err(problem(format!("the member does not serve {kind}"))),
-            };
+                });
+            }
+            return Err(problem(format!("the member does not serve {kind}")));
         };
         let api = api?;
         let cluster = place.cluster.as_str();
@@ -158,26 +158,6 @@ impl<'a> Members<'a> {
         Ok(Seen { before: live, after })
     }
 
-    fn api(
-        &self,
-        connected: &Connected,
-        place: &Place,
-        template: &Template,
-    ) -> Option<Result<Api<DynamicObject>, Failure>> {
-        let kind = template.key.group_kind();
-        let served = connected.member.apis.kind(&kind)?;
-        let version = served.version_or_preferred(&template.gvk.version)?;
-        let gvk = kube::core::GroupVersionKind::gvk(&kind.group, version, &kind.kind);
-        let resource = ApiResource::from_gvk_with_plural(&gvk, &served.plural);
-        let namespace = template.namespace()?;
-        let identity = match place.acts_as {
-            ActsAs::Admin => ActAs::admin(),
-            _ => ActAs::tenant(namespace),
-        };
-        let client = connected.stack.acting_as(&identity).map_err(Failure::from);
-        Some(client.map(|client| Api::namespaced_with(client, namespace, &resource)))
-    }
-
     /// By the recorded uid, or by stamp and entry.
     fn is_ours(&self, place: &Place, template: &Template, live: &Value) -> bool {
         let meta = &live["metadata"];
@@ -220,6 +200,26 @@ impl<'a> Members<'a> {
             error => problem(error.to_string()),
         })
     }
+}
+
+/// The objects of the template's kind in the member, as whom they are written. None when it does not serve the kind.
+fn api_of(
+    connected: &Connected,
+    place: &Place,
+    template: &Template,
+) -> Option<Result<Api<DynamicObject>, Failure>> {
+    let kind = template.key.group_kind();
+    let served = connected.member.apis.kind(&kind)?;
+    let version = served.version_or_preferred(&template.gvk.version)?;
+    let gvk = kube::core::GroupVersionKind::gvk(&kind.group, version, &kind.kind);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, &served.plural);
+    let namespace = template.namespace()?;
+    let identity = match place.acts_as {
+        ActsAs::Admin => ActAs::admin(),
+        _ => ActAs::tenant(namespace),
+    };
+    let client = connected.stack.acting_as(&identity).map_err(Failure::from);
+    Some(client.map(|client| Api::namespaced_with(client, namespace, &resource)))
 }
 
 fn has_applied(live: &Value, manager: &str) -> bool {

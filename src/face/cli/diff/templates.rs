@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube::{Api, Error as KubeError, api::ListParams};
 
 use super::super::{context::Hub, failure::Failure, kinds::Kinds, plan::Phase, rehearse::Rehearsed};
-use super::world::{World, is_override, is_policy};
+use super::world::{World, is_override, is_policy, namespace_of};
 use crate::model::{
     api::{ResourceSelector, WorkloadBinding},
     manifest::Document,
@@ -57,7 +57,7 @@ pub(super) async fn look_for(
         .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
     let mut others = Vec::new();
     for document in reaching {
-        let namespace = world.namespace_of(hub, document);
+        let namespace = namespace_of(hub, document);
         if is_policy(document) {
             others.extend(named(hub, &kinds, document, namespace.as_ref()).await?);
         }

@@ -68,6 +68,15 @@ pub(super) fn is_policy(document: &Document) -> bool {
         && matches!(document.kind(), "PropagationPolicy" | "ClusterPropagationPolicy")
 }
 
+/// The namespace a policy acts in; None for all.
+pub(super) fn namespace_of(hub: &Hub, document: &Document) -> Option<NamespaceName> {
+    if document.kind().starts_with("Cluster") || document.kind() == "Tenant" {
+        return None;
+    }
+    let own = document.namespace().and_then(|namespace| namespace.parse().ok());
+    Some(own.unwrap_or_else(|| hub.namespace.clone()))
+}
+
 /// All objects of a kind.
 async fn all<K>(hub: &Hub, what: &str) -> Result<Vec<K>, Failure>
 where
@@ -171,7 +180,7 @@ impl World {
             }
             serde_json::from_value(object).ok()
         }
-        let namespace = self.namespace_of(hub, document);
+        let namespace = namespace_of(hub, document);
         let namespace = namespace.as_ref();
         match document.kind() {
             "Tenant" => {
@@ -215,15 +224,6 @@ impl World {
             }
             _ => {}
         }
-    }
-
-    /// The namespace a policy acts in; None for all.
-    pub(super) fn namespace_of(&self, hub: &Hub, document: &Document) -> Option<NamespaceName> {
-        if document.kind().starts_with("Cluster") || document.kind() == "Tenant" {
-            return None;
-        }
-        let own = document.namespace().and_then(|namespace| namespace.parse().ok());
-        Some(own.unwrap_or_else(|| hub.namespace.clone()))
     }
 
     /// Whether it is one of the hub's own field managers.
