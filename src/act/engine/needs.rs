@@ -1,10 +1,11 @@
 //! Dependencies: what a template names and cannot run without follows it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{decision::Decision, engine::Engine};
+use crate::decide::render;
 use crate::model::{
-    api::{Dependencies, RequiredBy},
+    api::{BindingCluster, Dependencies, RequiredBy},
     fleet::BindingKey,
     kind,
     name::ObjectKey,
@@ -52,7 +53,7 @@ impl Engine {
                 let follows =
                     governed.is_none_or(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
                 if follows {
-                    Self::dependencies(key, template)
+                    self.dependencies(key, template, &wanted.spec.clusters)
                 } else {
                     HashSet::new()
                 }
@@ -65,8 +66,33 @@ impl Engine {
         }
     }
 
-    fn dependencies(key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
-        kind::dependencies(&template.key.group_kind(), &template.value())
+    /// What the template names as it is rendered for these members.
+    fn dependencies(
+        &self,
+        key: &BindingKey,
+        template: &Template,
+        clusters: &[BindingCluster],
+    ) -> HashSet<BindingKey> {
+        let kind = template.key.group_kind();
+        let overrides = self.index.overrides.load().of_template(template);
+        let fleet = self.fleet.snapshot();
+        let mut needed = BTreeSet::new();
+        if overrides.is_empty() || clusters.is_empty() {
+            needed.extend(kind::dependencies(&kind, &template.value()));
+        } else {
+            for cluster in clusters {
+                let mut body = template.value();
+                let changed = fleet
+                    .members
+                    .get(&cluster.name)
+                    .map(|member| render::change(&overrides, template, member, &mut body));
+                if !matches!(changed, Some(Ok(()))) {
+                    body = template.value(); // what runs there may still need it
+                }
+                needed.extend(kind::dependencies(&kind, &body));
+            }
+        }
+        needed
             .into_iter()
             .filter_map(|needed| {
                 BindingKey::of(&ObjectKey::new(
