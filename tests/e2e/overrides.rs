@@ -337,7 +337,7 @@ async fn nonsense(fleet: &Fleet, federation: &Federation) {
         .condition("ConfigMap", "text", "Applied", "False", "OverrideFailed")
         .await;
     assert!(
-        message.contains("it can't be told whether it is for this member"),
+        message.contains("it can't be told yet what it means for this member"),
         "{message}"
     );
     shop.close().await;

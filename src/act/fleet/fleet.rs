@@ -257,10 +257,12 @@ impl Core {
         let known = self.known.lock().clone();
         let sums = self.facts.lock().sums();
         let spec = &cluster.spec;
+        // Of half the nodes it would be another place.
+        let placed = |place: Option<String>| place.filter(|_| known.nodes_listed);
         Member {
             labels: cluster.metadata.labels.clone().unwrap_or_default(),
-            region: spec.region.clone().or(sums.region),
-            zone: spec.zone.clone().or(sums.zone),
+            region: spec.region.clone().or(placed(sums.region)),
+            zone: spec.zone.clone().or(placed(sums.zone)),
             provider: spec.provider.clone(),
             taints: spec.all_taints(),
             leaving: cluster.metadata.deletion_timestamp.is_some(),
@@ -268,6 +270,7 @@ impl Core {
             held: known.held,
             version: known.version,
             identity: known.identity,
+            listed: known.nodes_listed && known.pods_listed,
             nodes: sums.nodes,
             allocatable: sums.allocatable,
             requested: sums.requested,

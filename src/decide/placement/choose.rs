@@ -129,6 +129,11 @@ fn evaluate(text: &str, program: &Program, member: &Member) -> Answer {
             "{name} is not heard of or held, so it cannot be told whether {text}"
         ));
     }
+    if !member.listed {
+        return Answer::Unsure(format!(
+            "the nodes of {name} are not listed yet, so it cannot be told whether {text}"
+        ));
+    }
     match program.evaluate_bool(&[("cluster", &as_object(member))]) {
         Ok(true) => Answer::Yes,
         Ok(false) => Answer::No(format!("for {name} it is false that {text}")),

@@ -37,6 +37,9 @@ pub struct Member {
     pub version: Option<String>,
     /// uid of its kube-system namespace: the member's identity.
     pub identity: Option<String>,
+    /// Whether its nodes and pods were listed since the hub started: before that numbers are too small, and places that
+    /// come from nodes are missing.
+    pub listed: bool,
     /// Ready and all nodes; zero until the first list.
     pub nodes: Nodes,
     /// Sums over ready, schedulable nodes.
@@ -65,6 +68,7 @@ impl Member {
             held: None,
             version: None,
             identity: None,
+            listed: false,
             nodes: Nodes::default(),
             allocatable: Resources::default(),
             requested: Resources::default(),

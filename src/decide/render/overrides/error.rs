@@ -25,8 +25,8 @@ impl OverrideError {
 /// What is wrong with a change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
-    /// Whether it is for this member cannot be told.
-    #[error("it can't be told whether it is for this member: {why}")]
+    /// What it means for this member cannot be told.
+    #[error("it can't be told yet what it means for this member: {why}")]
     Unclear {
         /// Why not.
         why: String,

@@ -61,11 +61,17 @@ pub(super) fn due<'a>(
                     let at = format!("spec.rules[{index}].clusters");
                     return Err(error(&policy.id, at, Wrong::Unclear { why }));
                 }
-                Answer::Yes => found.push(Due {
-                    by: &policy.id,
-                    index,
-                    rule: filled(rule, member),
-                }),
+                Answer::Yes => {
+                    let due = Due {
+                        by: &policy.id,
+                        index,
+                        rule: filled(rule, member),
+                    };
+                    if let Err(wrong @ Wrong::Unclear { .. }) = &due.rule {
+                        return Err(due.error("", wrong.clone()));
+                    }
+                    found.push(due);
+                }
             }
         }
     }

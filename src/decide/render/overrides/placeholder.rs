@@ -106,7 +106,15 @@ fn known(member: &Member, fact: &Fact<'_>) -> Result<String, Wrong> {
         Fact::Label(key) => (&member.labels.get(*key).cloned(), format!("label {key}")),
     };
     let known = value.clone().filter(|value| !value.is_empty());
-    known.ok_or(Wrong::NoFact { what })
+    let of_nodes = matches!(fact, Fact::Region | Fact::Zone);
+    known.ok_or_else(|| {
+        if of_nodes && !member.listed {
+            let why = format!("its nodes are not listed yet, and its {what} may come from them");
+            Wrong::Unclear { why }
+        } else {
+            Wrong::NoFact { what }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -118,6 +126,7 @@ mod tests {
     fn member() -> Member {
         Member {
             region: Some("eu-west".to_owned()),
+            listed: true,
             labels: [
                 ("example.com/tier".to_owned(), "gold".to_owned()),
                 ("e".to_owned(), String::new()),

@@ -18,6 +18,7 @@ fn member() -> Member {
         ]
         .into(),
         reach: Reach::Reachable,
+        listed: true,
         ..Member::unheard("eu-1".parse().unwrap())
     }
 }
@@ -109,7 +110,7 @@ fn a_rule_changes_what_it_names(#[case] rule: Value, #[case] pointer: &str, #[ca
 #[case::placeholder(json!({"labels": {"set": {"a": "${HOME}"}}}), "${HOME} is no placeholder; write $${")]
 #[case::fact(json!({"labels": {"set": {"a": "${cluster.zone}"}}}), "the member has no zone")]
 #[case::label(json!({"labels": {"set": {"a": "${cluster.labels['nope']}"}}}), "the member has no label nope")]
-#[case::cel(json!({"clusters": {"cel": "cluster.spec.nope == 'x'"}, "labels": {"set": {"a": "b"}}}), "it can't be told whether it is for this member")]
+#[case::cel(json!({"clusters": {"cel": "cluster.spec.nope == 'x'"}, "labels": {"set": {"a": "b"}}}), "it can't be told yet what it means for this member")]
 fn what_can_not_be_made_is_an_error_with_its_place(#[case] rule: Value, #[case] expected: &str) {
     let error = made(&rule).unwrap_err().to_string();
     assert!(
@@ -198,6 +199,12 @@ fn what_says_the_same_for_a_member_has_the_same_hash() {
             .unwrap_err()
             .may_pass()
     );
+    // Nor can the region of one whose nodes are not listed: at each start of the hub that would be news.
+    let policies = [Arc::new(policy("p", 0, &rule("${cluster.region}")))];
+    other.region = None;
+    assert!(overridden(&policies, &template, &other).unwrap().is_some());
+    other.listed = false;
+    assert!(overridden(&policies, &template, &other).unwrap_err().may_pass());
     // What can't be made is not the same as what says nothing.
     assert!(of(json!([{"labels": {"set": {"a": "${cluster.zone}"}}}]), &one).is_some());
 }

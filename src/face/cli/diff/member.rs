@@ -289,6 +289,7 @@ fn as_member(name: &ClusterName, cluster: &Cluster) -> Member {
         } else {
             Reach::Unreachable
         },
+        listed: true,
         version: status.kubernetes_version.clone(),
         identity: status.uid.clone(),
         nodes: Nodes {

@@ -104,24 +104,18 @@ mod tests {
 
     use super::*;
 
-    fn shown(before: Option<Value>, after: Option<Value>) -> String {
-        difference(
-            &"eu-1".parse().unwrap(),
-            "secret/db",
-            before.as_ref(),
-            after.as_ref(),
-        )
-        .unwrap()
+    fn shown(before: Option<&Value>, after: Option<&Value>) -> String {
+        difference(&"eu-1".parse().unwrap(), "secret/db", before, after).unwrap()
     }
 
     #[test]
     fn a_secrets_bytes_are_told_apart_and_never_shown() {
         let secret = |data: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "data": data});
         let text = shown(
-            Some(secret(
+            Some(&secret(
                 json!({"password": "b25l", "same": "c2FtZQ==", "gone": "Z29uZQ=="}),
             )),
-            Some(secret(
+            Some(&secret(
                 json!({"password": "dHdv", "same": "c2FtZQ==", "new": "bmV3"}),
             )),
         );
@@ -138,8 +132,8 @@ mod tests {
         }
         assert_eq!(
             shown(
-                Some(secret(json!({"a": "eA=="}))),
-                Some(secret(json!({"a": "eA=="})))
+                Some(&secret(json!({"a": "eA=="}))),
+                Some(&secret(json!({"a": "eA=="})))
             ),
             ""
         );
@@ -149,15 +143,15 @@ mod tests {
     fn what_servers_and_the_hub_write_by_themselves_is_no_difference() {
         let object = |metadata: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "status": {"x": metadata}});
         let text = shown(
-            Some(object(
+            Some(&object(
                 json!({"name": "c", "uid": "1", "resourceVersion": "7", "labels": {"hanse.dev/tenant": "a"}}),
             )),
-            Some(object(
+            Some(&object(
                 json!({"name": "c", "uid": "2", "managedFields": [], "annotations": {"hanse.dev/intent": "b"}}),
             )),
         );
         assert_eq!(text, "");
-        let text = shown(None, Some(object(json!({"name": "c"}))));
+        let text = shown(None, Some(&object(json!({"name": "c"}))));
         assert!(
             text.starts_with("--- eu-1/secret/db (runs)\n+++ eu-1/secret/db (would run)\n")
                 && text.contains("\n+  name: c"),
