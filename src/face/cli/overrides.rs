@@ -12,7 +12,16 @@ pub(super) fn mistakes(document: &Document) -> Vec<Diagnostic> {
     }
     let spec = document.object.get("spec");
     let faults = spec.map(lint).unwrap_or_default();
-    faults.iter().map(|fault| diagnostic(document, fault)).collect()
+    // A rule of the kind says that of `from`; of `value`, which may be anything, no rule can.
+    let told = |fault: &&Fault| {
+        let wrong = match fault {
+            Fault::Change { wrong, .. } => Some(wrong),
+            Fault::Expression { .. } => None,
+        };
+        matches!(wrong, Some(Wrong::Lacks { field: "from", .. }))
+    };
+    let untold = faults.iter().filter(|fault| !told(fault));
+    untold.map(|fault| diagnostic(document, fault)).collect()
 }
 
 fn diagnostic(document: &Document, fault: &Fault) -> Diagnostic {
