@@ -129,7 +129,7 @@ fn evaluate(text: &str, program: &Program, member: &Member) -> Answer {
             "{name} is not heard of or held, so it cannot be told whether {text}"
         ));
     }
-    if !member.listed {
+    if !member.is_listed() {
         return Answer::Unsure(format!(
             "the nodes of {name} are not listed yet, so it cannot be told whether {text}"
         ));

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::simulate;
-use crate::model::{clock::GoDuration, name::ClusterName};
+use crate::{
+    act::engine,
+    model::{clock::GoDuration, name::ClusterName},
+};
 
 /// One hub, many Kubernetes clusters.
 #[derive(Debug, Parser)]
@@ -261,6 +264,9 @@ pub(super) struct Serve {
     /// How often leadership is renewed or tried for
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub(super) retry_period: GoDuration,
+    /// Workloads that may leave lost members within an hour; more wait
+    #[arg(long, value_name = "N", default_value_t = engine::Options::MAX_FAILOVERS)]
+    pub(super) max_failovers_per_hour: u32,
     /// How log lines look
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,

@@ -108,7 +108,7 @@ fn known(member: &Member, fact: &Fact<'_>) -> Result<String, Wrong> {
     let known = value.clone().filter(|value| !value.is_empty());
     let of_nodes = matches!(fact, Fact::Region | Fact::Zone);
     known.ok_or_else(|| {
-        if of_nodes && !member.listed {
+        if of_nodes && !member.is_listed() {
             let why = format!("its nodes are not listed yet, and its {what} may come from them");
             Wrong::Unclear { why }
         } else {
@@ -126,7 +126,7 @@ mod tests {
     fn member() -> Member {
         Member {
             region: Some("eu-west".to_owned()),
-            listed: true,
+            room: Some(std::sync::Arc::default()),
             labels: [
                 ("example.com/tier".to_owned(), "gold".to_owned()),
                 ("e".to_owned(), String::new()),

@@ -18,7 +18,7 @@ fn member() -> Member {
         ]
         .into(),
         reach: Reach::Reachable,
-        listed: true,
+        room: Some(Arc::default()),
         ..Member::unheard("eu-1".parse().unwrap())
     }
 }
@@ -203,7 +203,7 @@ fn what_says_the_same_for_a_member_has_the_same_hash() {
     let policies = [Arc::new(policy("p", 0, &rule("${cluster.region}")))];
     other.region = None;
     assert!(overridden(&policies, &template, &other).unwrap().is_some());
-    other.listed = false;
+    other.room = None;
     assert!(overridden(&policies, &template, &other).unwrap_err().may_pass());
     // What can't be made is not the same as what says nothing.
     assert!(of(json!([{"labels": {"set": {"a": "${cluster.zone}"}}}]), &one).is_some());

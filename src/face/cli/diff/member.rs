@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Node;
 use kube::{
-    Api, Error as KubeError, ResourceExt,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
+    Api, Error as KubeError,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde_json::Value;
 
@@ -17,7 +16,7 @@ use super::{
 };
 use crate::{
     act::{
-        fleet::discover,
+        fleet::{survey, unsurveyed},
         wire::{ActAs, Stack},
     },
     decide::{
@@ -25,8 +24,9 @@ use crate::{
         tenancy::{self, ActsAs},
     },
     model::{
-        api::{Cluster, ConditionType, Resources as Amounts, is_true},
-        fleet::{Apis, Member, Nodes, Reach, Resources, Snapshot},
+        api::Cluster,
+        fleet::{Member, Snapshot},
+        manifest::Code,
         mark,
         name::{ClusterName, GroupKind},
         template::Template,
@@ -81,10 +81,7 @@ impl<'a> Members<'a> {
         let of = |(name, cluster): (&ClusterName, &Cluster)| {
             let member = match self.known.get(name) {
                 Some(Ok(connected)) => connected.member.clone(),
-                _ => Member {
-                    reach: Reach::Unreachable,
-                    ..as_member(name, cluster)
-                },
+                _ => unsurveyed(name, cluster),
             };
             (name.clone(), Arc::new(member))
         };
@@ -247,74 +244,13 @@ fn judge(
 
 async fn connect(hub: &Hub, name: &ClusterName, cluster: &Cluster) -> Result<Connected, Failure> {
     let stack = through_secret(hub, name).await?;
-    let apis = discover(&stack.client(), &Apis::default())
-        .await
-        .map_err(|error| problem(error.to_string()))?;
-    let mut member = Member {
-        apis: Arc::new(apis),
-        reach: Reach::Reachable,
-        ..as_member(name, cluster)
-    };
-    if member.region.is_none() || member.zone.is_none() {
-        let nodes = Api::<Node>::all(stack.client())
-            .list_metadata(&ListParams::default())
-            .await;
-        let nodes = nodes.map_or_else(|_| Vec::new(), |nodes| nodes.items);
-        // A place counts when all nodes agree on it.
-        let common = |key: &str| {
-            let mut values = nodes.iter().map(|node| node.labels().get(key));
-            let first = values.next()??;
-            values.all(|value| value == Some(first)).then(|| first.clone())
-        };
-        member.region = member.region.or_else(|| common("topology.kubernetes.io/region"));
-        member.zone = member.zone.or_else(|| common("topology.kubernetes.io/zone"));
-    }
+    let member = survey(&stack.client(), name, cluster).await;
+    let member = member.map_err(|error| {
+        Failure::new(
+            Code::MEMBER_UNREACHABLE,
+            format!("failed to look into member {name}: {error}"),
+        )
+        .with_hint("`hub get clusters` shows whether the hub reaches it")
+    })?;
     Ok(Connected { stack, member })
-}
-
-/// The member as its Cluster object tells.
-fn as_member(name: &ClusterName, cluster: &Cluster) -> Member {
-    let spec = &cluster.spec;
-    let status = cluster.status.clone().unwrap_or_default();
-    let nodes = status.nodes.unwrap_or_default();
-    Member {
-        labels: cluster.labels().clone(),
-        region: spec.region.clone(),
-        zone: spec.zone.clone(),
-        provider: spec.provider.clone(),
-        taints: spec.all_taints(),
-        leaving: cluster.metadata.deletion_timestamp.is_some(),
-        reach: if is_true(&status.conditions, ConditionType::Reachable) {
-            Reach::Reachable
-        } else {
-            Reach::Unreachable
-        },
-        listed: true,
-        version: status.kubernetes_version.clone(),
-        identity: status.uid.clone(),
-        nodes: Nodes {
-            ready: nodes.ready,
-            total: nodes.total,
-        },
-        allocatable: amounts(&status.allocatable),
-        requested: amounts(&status.requested),
-        largest_gap: amounts(&status.largest_gap),
-        ..Member::unheard(name.clone())
-    }
-}
-
-fn amounts(of: &Amounts) -> Resources {
-    let whole = |name: &str| {
-        of.get(name)
-            .and_then(|amount| u64::try_from(amount.units()).ok())
-            .unwrap_or_default()
-    };
-    let milli = of
-        .get("cpu")
-        .and_then(|amount| u64::try_from(amount.milli().ok()?).ok());
-    Resources {
-        cpu_milli: milli.unwrap_or_default(),
-        memory: whole("memory"),
-        pods: whole("pods"),
-    }
 }

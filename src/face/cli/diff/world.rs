@@ -13,7 +13,7 @@ use super::{member::Members, problem};
 use crate::{
     act::{fleet::Claim, wire::HubIdentity},
     decide::{
-        placement::{self, Request},
+        placement::{self, Moving, Request, Rooms, Workload},
         policy::{Override, OverrideId, Overrides, Policies, Policy, PolicyId},
         tenancy::{ActsAs, Tenants},
     },
@@ -291,7 +291,11 @@ impl World {
                 uid: placed.and_then(|placed| placed.uid.clone()),
             }
         };
-        if let (Some(binding), false) = (&binding, self.moves) {
+        let placement = governed.as_ref().map(|governed| &governed.policy.spec.placement);
+        if let Some(binding) = &binding
+            && !self.moves
+            && is_divided_so(binding, template)
+        {
             let wanted = binding.wanted();
             return Ok(wanted
                 .map(|entry| place(&entry.name, entry.replicas.map(i64::from), false))
@@ -304,25 +308,48 @@ impl World {
         };
         let current = binding.as_ref().map_or(&[][..], |binding| &binding.spec.clusters);
         let fleet: Snapshot = members.all().await;
+        let now = hub.clock.now();
+        let mut rooms = Rooms::default();
+        rooms.refresh(&fleet, &|_, _| 0, now);
         let plan = placement::place(
             &fleet,
             &Request {
-                placement: governed.as_ref().map(|governed| &governed.policy.spec.placement),
+                placement,
                 tenant: tenant.map_or(&everywhere, |tenant| &tenant.spec.clusters),
                 kind: &template.gvk,
                 current,
                 required,
-                now: hub.clock.now(),
+                workload: Workload {
+                    replicas: template.replicas.and_then(|replicas| replicas.try_into().ok()),
+                    pod: template.pod.as_deref(),
+                    ..Workload::default()
+                },
+                // Nothing moves because it can't be reached from here.
+                moving: Moving::default(),
+                rooms: &rooms,
+                now,
             },
         );
-        let stays = plan
-            .clusters
-            .iter()
-            .map(|placed| place(&placed.name, placed.replicas, false));
+        let stays = plan.clusters.iter().map(|placed| {
+            place(
+                &placed.name,
+                placed.replicas.and_then(|replicas| replicas.try_into().ok()),
+                false,
+            )
+        });
         let left = current
             .iter()
             .filter(|had| !plan.clusters.iter().any(|placed| placed.name == had.name))
             .map(|had| place(&had.name, None, true));
         Ok(stays.chain(left).collect())
     }
+}
+
+/// Whether the binding shares out as many replicas as the template has.
+fn is_divided_so(binding: &WorkloadBinding, template: &Template) -> bool {
+    let shares = binding.wanted().filter_map(|entry| entry.replicas);
+    let shared = shares
+        .map(i64::from)
+        .reduce(|one, other| one.saturating_add(other));
+    shared.is_none() || shared == template.replicas
 }
