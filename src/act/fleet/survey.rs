@@ -28,10 +28,14 @@ pub async fn survey(client: &Client, name: &ClusterName, cluster: &Cluster) -> R
     let pods = pods.map_err(|source| wire::Error::call("list pods", source))?;
     let mut facts = Facts::default();
     facts.begin_nodes();
-    nodes.iter().for_each(|node| facts.saw_node(node));
+    for node in &nodes {
+        facts.saw_node(node);
+    }
     facts.finish_nodes();
     facts.begin_pods();
-    pods.iter().for_each(|pod| facts.saw_pod(pod));
+    for pod in &pods {
+        facts.saw_pod(pod);
+    }
     facts.finish_pods();
     let sums = facts.sums();
     let told = unsurveyed(name, cluster);

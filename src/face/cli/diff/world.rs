@@ -347,9 +347,7 @@ impl World {
 
 /// Whether the binding shares out as many replicas as the template has.
 fn is_divided_so(binding: &WorkloadBinding, template: &Template) -> bool {
-    let shares = binding.wanted().filter_map(|entry| entry.replicas);
-    let shared = shares
-        .map(i64::from)
-        .reduce(|one, other| one.saturating_add(other));
-    shared.is_none() || shared == template.replicas
+    let each = binding.wanted().filter_map(|entry| entry.replicas);
+    let sum = each.map(i64::from).reduce(i64::saturating_add);
+    sum.is_none() || sum == template.replicas
 }
