@@ -61,7 +61,9 @@ fn replicas(request: &Request<'_>, plan: &Plan, broken: &mut Vec<String>) {
         if rules.max_per_cluster.is_some_and(|max| replicas > u64::from(max)) {
             broken.push(format!("{name} has {replicas} replicas, more than maxPerCluster"));
         }
-        if rules.min_per_cluster.is_some_and(|min| replicas < u64::from(min)) {
+        let before = request.current.iter().find(|before| before.name == *name && !before.removing);
+        let stays = before.and_then(|before| before.replicas).is_some_and(|had| i64::from(had) >= replicas.cast_signed());
+        if !stays && rules.min_per_cluster.is_some_and(|min| replicas < u64::from(min)) {
             broken.push(format!("{name} has {replicas} replicas, fewer than minPerCluster"));
         }
     }

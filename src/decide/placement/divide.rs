@@ -24,6 +24,8 @@ pub(super) struct Share {
     pub(super) floor: bool,
     /// The most it may have.
     pub(super) cap: u64,
+    /// What it has stays, also when that is less than others must have.
+    pub(super) frozen: bool,
     /// Its weight; counts only for [`How::Weighted`].
     pub(super) weight: u64,
     /// Replicas that it has and that are not ready: taking them hurts least.
@@ -59,7 +61,7 @@ pub(super) fn divide(wish: Wish, shares: &[Share]) -> Division {
     let mut out = vec![false; shares.len()];
     loop {
         let replicas = attempt(wish, shares, &out);
-        let too_few = |(_, has): &(usize, &u64)| (1..min).contains(*has);
+        let too_few = |(at, has): &(usize, &u64)| (1..min).contains(*has) && !shares[*at].frozen;
         // Which one has to go: the one with the least, of those the lightest, of those the last.
         let goes = replicas
             .iter()
@@ -113,7 +115,12 @@ fn attempt(wish: Wish, shares: &[Share], out: &[bool]) -> Vec<u64> {
             let room = lower.fold(0_u64, |sum, at| sum.saturating_add(cap(at).saturating_sub(has[at])));
             let members = of_rank(shares, *rank);
             let all: Vec<u64> = members.iter().map(|at| has[*at] - lowest(*at)).collect();
+            let before = has.clone();
             take(how, room, &members, &all, shares, &mut has);
+            // Better all of it stays away than that a member keeps too few.
+            if members.iter().any(|at| has[*at] < before[*at] && (1..unit).contains(&has[*at])) {
+                has = before;
+            }
         }
     }
     let mut missing = total.saturating_sub(sum(&has));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::choose::{Answer, Choice};
-use super::divide::{How, Share, Wish, divide};
+use super::divide::{Division, How, Share, Wish, divide};
 use super::failover::Moving;
 use super::filter::{Candidate, Planner};
 use super::room::Rooms;
@@ -187,6 +187,11 @@ impl<'a> Sharing<'a> {
     }
 }
 
+/// Whether what it has stays there, as it is not known whether it may.
+fn stays(candidate: &Candidate<'_>) -> bool {
+    !candidate.open && had(candidate) > 0
+}
+
 fn had(candidate: &Candidate<'_>) -> u64 {
     let replicas = candidate.had.and_then(|had| had.replicas);
     replicas.and_then(|replicas| replicas.try_into().ok()).unwrap_or(0)
@@ -271,12 +276,16 @@ impl<'a> Planner<'a> {
     /// Who comes first: who has it, who is of an earlier term, who has more room; then by name.
     fn prefer(&self, free: &mut [&Candidate<'_>], sharing: Option<&Sharing<'_>>) {
         let total = sharing.map_or(0, |sharing| sharing.total);
+        let home = self.request.placement.is_some_and(comes_home);
         free.sort_by_key(|candidate| {
             let has = candidate.had.is_some() && !self.request.workload.anew;
             let room = candidate.room.unwrap_or(0).min(total);
+            let term = candidate.terms.trailing_zeros();
             (
+                // What shall come home is not kept away for the sake of a group.
+                if home { term } else { 0 },
                 !has,
-                candidate.terms.trailing_zeros(),
+                term,
                 std::cmp::Reverse(room),
                 &candidate.member.name,
             )
@@ -303,7 +312,8 @@ impl<'a> Planner<'a> {
             let whole = attempt.waiting.is_none() && !attempt.placed.is_empty();
             // What runs stays where it is while nobody has room for all of it.
             let better = best.as_ref().is_none_or(|(best, at)| {
-                Some(term) == used || (Some(*at) != used && attempt.left() < best.left())
+                let runs = Some(*at) == used && !best.placed.is_empty();
+                Some(term) == used || (!runs && attempt.left() < best.left())
             });
             if whole || better {
                 best = Some((attempt, term));
@@ -338,16 +348,15 @@ impl<'a> Planner<'a> {
                 known
             });
         }
-        let stays = |at: &usize| free[*at].had.is_some();
         // A group that is not known yet is no reason to move: nothing does until it is.
-        let guessed = attempt.refused.iter().any(|(at, ..)| stays(at) && free[*at].member.room.is_none());
+        let guessed = attempt.refused.iter().any(|(at, ..)| free[*at].had.is_some() && free[*at].member.room.is_none());
         if guessed {
             return keep(free, terms, "the groups of some members are not known yet");
         }
         // Who can hold nothing cannot stand for its group either.
         if let Some(sharing) = sharing {
             members.retain(|at| {
-                let holds = sharing.cap(free[*at]) >= sharing.min.max(1);
+                let holds = stays(free[*at]) || sharing.cap(free[*at]) >= sharing.min.max(1);
                 if !holds {
                     let message = format!("{} has no room for it", free[*at].member.name);
                     attempt.refused.push((*at, Filter::Division, message));
@@ -428,6 +437,7 @@ impl<'a> Planner<'a> {
                     had: if workload.anew { 0 } else { has },
                     floor: must.contains(at),
                     cap: caps[*at],
+                    frozen: stays(candidate),
                     weight: sharing.weight(candidate.member),
                     spare: ready.map_or(0, |ready| has.saturating_sub(*ready)),
                     rank: match placement.fallback {
@@ -441,9 +451,9 @@ impl<'a> Planner<'a> {
             how: sharing.how,
             total: sharing.total,
             min: sharing.min,
-            home: placement.fallback == Fallback::Spill && placement.return_ == Return::WhenRoom,
+            home: comes_home(placement),
         };
-        let division = divide(wish, &shares);
+        let division = settled(wish, &shares);
         for (share, at) in division.replicas.iter().zip(may) {
             let at = members[*at];
             if *share > 0 {
@@ -460,6 +470,36 @@ impl<'a> Planner<'a> {
             });
         }
     }
+}
+
+/// Steps in which what was spilled comes home.
+const STEPS_HOME: usize = 8;
+
+/// The division, with as much at home as will stay there; nothing comes home only to go away again.
+fn settled(wish: Wish, shares: &[Share]) -> Division {
+    let mut division = divide(wish, shares);
+    if !wish.home {
+        return division;
+    }
+    for _ in 0..STEPS_HOME {
+        let now = |(share, had): (&Share, &u64)| Share {
+            had: *had,
+            cap: if share.frozen { *had } else { share.cap },
+            ..*share
+        };
+        let after: Vec<Share> = shares.iter().zip(&division.replicas).map(now).collect();
+        let next = divide(wish, &after);
+        if next == division {
+            return division;
+        }
+        division = next;
+    }
+    divide(Wish { home: false, ..wish }, shares)
+}
+
+/// Whether what was spilled into a later term moves to an earlier one that has room.
+fn comes_home(placement: &Placement) -> bool {
+    placement.fallback == Fallback::Spill && placement.return_ == Return::WhenRoom
 }
 
 /// Scaled to zero it stays where it was, with none.

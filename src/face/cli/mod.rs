@@ -36,6 +36,7 @@ mod output;
 mod overrides;
 mod plan;
 mod progress;
+mod rebalance;
 mod reference;
 mod references;
 mod refusal;
@@ -130,6 +131,7 @@ async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
         Verb::Status(status) => status::run(global, screen, status).await,
         Verb::Events(events) => events::run(global, screen, events).await,
         Verb::Explain(explain) => explain::run(global, screen, explain).await,
+        Verb::Rebalance(wanted) => rebalance::run(global, screen, wanted).await,
         Verb::Completions(shell) => completions::completions(screen, shell),
         Verb::Man(man) => completions::man(screen, man),
         Verb::Version => completions::version(global, screen),

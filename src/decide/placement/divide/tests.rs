@@ -115,7 +115,7 @@ fn what_was_spilled_comes_home_when_there_is_room() {
 
 fn share() -> impl Strategy<Value = Share> {
     (0..12_u64, any::<bool>(), 0..30_u64, 0..5_u64, 0..4_u64, 0..2_usize).prop_map(
-        |(had, floor, more, weight, spare, rank)| Share { had, floor, cap: had + more, weight, spare, rank },
+        |(had, floor, more, weight, spare, rank)| Share { had, floor, cap: had + more, frozen: false, weight, spare, rank },
     )
 }
 

