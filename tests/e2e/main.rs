@@ -35,8 +35,10 @@ mod immutable;
 mod kinds;
 mod left;
 mod members;
+
 #[path = "../observer/mod.rs"]
 mod observer;
+mod overrides;
 mod ownership;
 mod policies;
 mod reported;
@@ -94,6 +96,7 @@ fn scenarios() -> Vec<Scenario> {
         divided::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
+        overrides::scenarios(),
         ownership::scenarios(),
         policies::scenarios(),
         restart::scenarios(),

@@ -47,6 +47,14 @@ async fn whole(fleet: Fleet) {
         secret,
         scaled,
         autoscaler,
+        // What is said of a member by its nodes is not known at once after a start.
+        json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "OverridePolicy", "metadata": {"name": "places"}, "spec": {
+            "resourceSelectors": [{"apiVersion": "*", "kind": "*"}],
+            "rules": [{
+                "clusters": {"cel": "cluster.status.nodes.ready >= 1 && has(cluster.spec.region)"},
+                "annotations": {"set": {"example.dev/place": "${cluster.name} in ${cluster.region}"}},
+            }],
+        }}),
     ];
     shop.apply_and_wait(&all).await;
 

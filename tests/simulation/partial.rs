@@ -5,7 +5,7 @@ use std::time::Duration;
 use rstest::rstest;
 use serde_json::json;
 
-use crate::shop::{apply, apply_all, federation, judge, observe, policy, seed, settled};
+use crate::shop::{SHOP, apply, apply_all, federation, judge, observe, policy, seed, settled};
 
 /// Longer than a hub needs to lead: it could decide.
 const LONG: Duration = Duration::from_mins(1);
@@ -18,6 +18,7 @@ fn written(federation: &hanse::face::cli::embedded::Embedded) -> usize {
 
 #[rstest]
 #[case::policies("/propagationpolicies")]
+#[case::overrides("/overridepolicies")]
 #[case::tenants("/tenants")]
 #[case::clusters("/clusters")]
 #[case::bindings("/workloadbindings")]
@@ -31,6 +32,14 @@ async fn a_hub_that_starts_touches_nothing_until_it_has_every_list(#[case] list:
     policy["spec"]["deletion"] = json!({"policy": "Delete"});
     apply_all(federation.hub()).await;
     apply(federation.hub(), &policy).await;
+    let labelled = json!({
+        "apiVersion": "hanse.dev/v1alpha1", "kind": "OverridePolicy", "metadata": {"name": "labelled", "namespace": SHOP},
+        "spec": {
+            "resourceSelectors": [{"apiVersion": "*", "kind": "*"}],
+            "rules": [{"labels": {"set": {"place": "${cluster.name}"}}}],
+        },
+    });
+    apply(federation.hub(), &labelled).await;
     let before = settled(&federation).await;
     tokio::time::sleep(LONG).await;
     federation.kill().await;

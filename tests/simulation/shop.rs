@@ -83,7 +83,7 @@ fn kind(of: &str) -> (ApiResource, bool) {
         "Deployment" | "ReplicaSet" => ("apps", "v1", true),
         "RoleBinding" => ("rbac.authorization.k8s.io", "v1", true),
         "Tenant" | "Cluster" => ("hanse.dev", "v1alpha1", false),
-        "PropagationPolicy" | "WorkloadBinding" => ("hanse.dev", "v1alpha1", true),
+        "PropagationPolicy" | "OverridePolicy" | "WorkloadBinding" => ("hanse.dev", "v1alpha1", true),
         "Namespace" | "Node" => ("", "v1", false),
         _ => ("", "v1", true),
     };

@@ -7,7 +7,8 @@ use crate::{
     act::propagate::Scheduling,
     decide::{
         placement::{self, Moving, Plan, Request, Rooms, Workload},
-        policy::{Governed, Policies, Policy, Refused},
+        policy::{Governed, Overrides, Policies, Policy, Refused},
+        render,
         tenancy::{ActsAs, Tenants},
     },
     model::{
@@ -56,6 +57,7 @@ pub(super) struct Facts<'a> {
     pub(super) template: Option<&'a Template>,
     pub(super) current: Option<&'a WorkloadBinding>,
     pub(super) policies: &'a Policies,
+    pub(super) overrides: &'a Overrides,
     pub(super) tenants: &'a Tenants,
     /// Labels of the hub namespace.
     pub(super) labels: &'a BTreeMap<String, String>,
@@ -219,7 +221,7 @@ fn want(
         Vec::<String>::new()
     );
     let spec = WorkloadBindingSpec {
-        clusters: clusters(&plan, current, &revision),
+        clusters: clusters(facts, template, &plan, current, &revision),
         required_by: facts.required.to_vec(),
         inputs_hash: Some(hash),
         ..binding_spec(template, governed.map(|governed| &*governed.policy), acts_as)
@@ -264,7 +266,21 @@ fn binding_spec(template: &Template, policy: Option<&Policy>, acts_as: &ActsAs) 
 }
 
 /// The plan's members, and those that are being left until they are confirmed empty.
-fn clusters(plan: &Plan, current: &[BindingCluster], revision: &str) -> Vec<BindingCluster> {
+fn clusters(
+    facts: &Facts<'_>,
+    template: &Template,
+    plan: &Plan,
+    current: &[BindingCluster],
+    revision: &str,
+) -> Vec<BindingCluster> {
+    let overrides = facts.overrides.of_template(template);
+    let overridden = |name: &ClusterName| {
+        let had = current.iter().find(|had| had.name == *name);
+        let member = facts.fleet.members.get(name)?;
+        render::overridden(&overrides, template, member)
+            // What can't be told now changes nothing: that would be said of objects which stay as they are.
+            .unwrap_or_else(|_| had?.overrides.clone())
+    };
     let mut clusters: Vec<BindingCluster> = plan
         .clusters
         .iter()
@@ -272,6 +288,7 @@ fn clusters(plan: &Plan, current: &[BindingCluster], revision: &str) -> Vec<Bind
             name: placed.name.clone(),
             replicas: placed.replicas.and_then(|replicas| i32::try_from(replicas).ok()),
             revision: Some(revision.to_owned()),
+            overrides: overridden(&placed.name),
             removing: false,
         })
         .collect();

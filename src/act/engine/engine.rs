@@ -13,7 +13,10 @@ use crate::{
         propagate::{Events, Ledger, Scheduling},
         wire::{ActAs, Backlog, HubIdentity, Queue, Stack, Tasks},
     },
-    decide::{policy::PolicyId, tenancy::ActsAs},
+    decide::{
+        policy::{OverrideId, PolicyId},
+        tenancy::ActsAs,
+    },
     model::{
         clock::Clock,
         fleet::BindingKey,
@@ -44,6 +47,8 @@ pub(super) struct Engine {
     pub(super) status: Queue<BindingKey>,
     /// Policies whose status may have changed.
     pub(super) policies: Queue<PolicyId>,
+    /// Overrides whose status may have changed.
+    pub(super) overrides: Queue<OverrideId>,
     /// Tenants to enforce on the hub API.
     pub(super) tenants: Queue<ObjectName>,
     /// Members to look through for what is no longer wanted.

@@ -357,9 +357,13 @@ impl Engine {
             tenant,
             member: place.seen,
             replicas,
+            overrides: &self.index.overrides.load().of_template(template),
         };
-        render::render(template, &context)
-            .map_err(|error| problem(Reason::KindUnknown, &error.to_string(), false))
+        render::render(template, &context).map_err(|error| match error {
+            // Only a change helps, or facts of the member that come by themselves.
+            render::Error::Override(error) => problem(Reason::OverrideFailed, &error.to_string(), true),
+            error => problem(Reason::KindUnknown, &error.to_string(), false),
+        })
     }
 
     async fn intent(
@@ -386,13 +390,18 @@ impl Engine {
             &intent.body,
         )
         .map_err(|refusal| problem(Reason::KindRefused, &refusal.to_string(), true))?;
+        let body = intent.body.clone();
+        let was_set = |pointer: &str| {
+            // What differs from the template an override has set, and that was a person too.
+            template.was_set(pointer) || body.pointer(pointer) != template.value().pointer(pointer)
+        };
         let schema = place
             .member
             .schema(&intent.gvk)
             .await
             .map_err(|error| problem(Reason::ApplyFailed, &error.to_string(), false))?;
         match schema {
-            Some(schema) => render::fit(intent, &schema, &|pointer| template.was_set(pointer))
+            Some(schema) => render::fit(intent, &schema, &|pointer| was_set(pointer))
                 .map_err(|unknown| problem(Reason::InvalidForMember, &unknown.to_string(), true)),
             None => Ok(intent),
         }

@@ -11,7 +11,10 @@ use kube::api::ObjectMeta;
 use parking_lot::RwLock;
 
 use crate::{
-    decide::{policy::Policies, tenancy::Tenants},
+    decide::{
+        policy::{Overrides, Policies},
+        tenancy::Tenants,
+    },
     model::{
         api::{Cluster, Tenant, WorkloadBinding},
         fleet::{Apis, BindingKey},
@@ -30,6 +33,7 @@ pub(super) struct Index {
     pub(super) namespaces: DashMap<NamespaceName, Namespace>,
     pub(super) apis: ArcSwap<Apis>,
     pub(super) policies: ArcSwap<Policies>,
+    pub(super) overrides: ArcSwap<Overrides>,
     pub(super) tenants: ArcSwap<Tenants>,
     sources: RwLock<Sources>,
     /// Bindings that are being written now, and by how many.
@@ -192,6 +196,15 @@ impl Index {
         let mut policies = Policies::clone(&self.policies.load());
         change(&mut policies);
         self.policies.store(Arc::new(policies));
+    }
+
+    /// As [`Self::change_policies`], of overrides.
+    pub(super) fn change_overrides<T>(&self, change: impl FnOnce(&mut Overrides) -> T) -> T {
+        let _turn = self.sources.write();
+        let mut overrides = Overrides::clone(&self.overrides.load());
+        let answer = change(&mut overrides);
+        self.overrides.store(Arc::new(overrides));
+        answer
     }
 
     pub(super) fn set_tenant(&self, name: ObjectName, tenant: Option<Arc<Tenant>>) {

@@ -32,6 +32,7 @@ mod index;
 mod lanes;
 mod members;
 mod needs;
+mod overrides;
 mod policies;
 mod reconcile;
 mod recreate;

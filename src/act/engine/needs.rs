@@ -1,6 +1,6 @@
 //! Dependencies: what a template names and cannot run without follows it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     decision::Decision,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     decide::render,
     model::{
-        api::{Dependencies, Reason, RequiredBy},
+        api::{BindingCluster, Dependencies, Reason, RequiredBy},
         fleet::BindingKey,
         kind,
         name::ObjectKey,
@@ -60,7 +60,7 @@ impl Engine {
                 let follows =
                     governed.is_none_or(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
                 if follows {
-                    Self::dependencies(key, template)
+                    self.dependencies(key, template, &wanted.spec.clusters)
                 } else {
                     HashSet::new()
                 }
@@ -73,8 +73,33 @@ impl Engine {
         }
     }
 
-    fn dependencies(key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
-        kind::dependencies(&template.key.group_kind(), &template.value())
+    /// What the template names as it is rendered for these members.
+    fn dependencies(
+        &self,
+        key: &BindingKey,
+        template: &Template,
+        clusters: &[BindingCluster],
+    ) -> HashSet<BindingKey> {
+        let kind = template.key.group_kind();
+        let overrides = self.index.overrides.load().of_template(template);
+        let fleet = self.fleet.snapshot();
+        let mut needed = BTreeSet::new();
+        if overrides.is_empty() || clusters.is_empty() {
+            needed.extend(kind::dependencies(&kind, &template.value()));
+        } else {
+            for cluster in clusters {
+                let mut body = template.value();
+                let changed = fleet
+                    .members
+                    .get(&cluster.name)
+                    .map(|member| render::change(&overrides, template, member, &mut body));
+                if !matches!(changed, Some(Ok(()))) {
+                    body = template.value(); // what runs there may still need it
+                }
+                needed.extend(kind::dependencies(&kind, &body));
+            }
+        }
+        needed
             .into_iter()
             .filter_map(|needed| {
                 BindingKey::of(&ObjectKey::new(

@@ -74,8 +74,9 @@ impl Engine {
         };
         let required = self.required(key);
         let labels = self.labels(key);
-        let (policies, tenants, fleet) = (
+        let (policies, overrides, tenants, fleet) = (
             self.index.policies.load_full(),
+            self.index.overrides.load_full(),
             self.index.tenants.load_full(),
             self.fleet.snapshot(),
         );
@@ -85,6 +86,7 @@ impl Engine {
             template: template.as_deref(),
             current: current.as_deref(),
             policies: &policies,
+            overrides: &overrides,
             tenants: &tenants,
             labels: &labels,
             required: &required,
@@ -310,13 +312,16 @@ impl Engine {
         Ok(())
     }
 
-    /// What members hold is another revision, or of a template that was made anew, and no longer what the decision says:
+    /// What members hold is another revision, of other overrides, or of a template that was made anew, and no longer what
+    /// the decision says:
     /// known before the decision is written, so that no status claims it of the new one.
     fn doubt_outdated(&self, key: &BindingKey, before: &WorkloadBindingSpec, now: &WorkloadBindingSpec) {
         let remade = before.template.uid != now.template.uid;
         for cluster in &now.clusters {
             let had = before.clusters.iter().find(|had| had.name == cluster.name);
-            if had.is_some_and(|had| remade || had.revision != cluster.revision) {
+            if had.is_some_and(|had| {
+                remade || had.revision != cluster.revision || had.overrides != cluster.overrides
+            }) {
                 self.ledger
                     .update(key, &cluster.name, |standing| standing.applied = false);
             }

@@ -168,6 +168,7 @@ async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> 
         queue: Queue::default(),
         status: Queue::default(),
         policies: Queue::default(),
+        overrides: Queue::default(),
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
@@ -261,6 +262,7 @@ impl Engine {
             tasks.spawn("status", self.clone().status_loop(buckets.clone()));
         }
         tasks.spawn("policies", self.clone().policies_loop());
+        tasks.spawn("overrides", self.clone().overrides_loop());
         tasks.spawn("tenants", self.clone().tenants_loop());
         for _ in 0..SWEEPERS {
             tasks.spawn("sweep", self.clone().sweep_loop());
@@ -339,6 +341,9 @@ impl Engine {
         }
         for policy in self.index.policies.load().iter() {
             self.policies.add(policy.id.clone());
+        }
+        for policy in self.index.overrides.load().iter() {
+            self.overrides.add(policy.id.clone());
         }
         for name in self.index.tenant_names() {
             self.tenants.add(name);

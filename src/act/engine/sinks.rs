@@ -46,7 +46,7 @@ impl Engine {
         let (hub, tasks) = (&self.hub, &self.tasks);
         // Not waited for: not every API server that can be a hub API aggregates others.
         follow::<PartialObjectMeta<APIService>, _>(hub, tasks, kube::Api::all, to(self, Definitions))?;
-        Ok(vec![
+        let mut sources = vec![
             (
                 "namespaces",
                 follow(hub, tasks, kube::Api::all, to(self, Namespaces))?,
@@ -80,7 +80,9 @@ impl Engine {
                     to(self, Definitions),
                 )?,
             ),
-        ])
+        ];
+        sources.extend(self.follow_overrides()?);
+        Ok(sources)
     }
 
     fn wake(&self, namespace: Option<&NamespaceName>) {

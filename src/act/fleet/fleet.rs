@@ -268,10 +268,12 @@ impl Core {
         };
         let listed = known.nodes_listed && known.pods_listed;
         let spec = &cluster.spec;
+        // Of half the nodes it would be another place.
+        let placed = |place: Option<String>| place.filter(|_| known.nodes_listed);
         Member {
             labels: cluster.metadata.labels.clone().unwrap_or_default(),
-            region: spec.region.clone().or(sums.region),
-            zone: spec.zone.clone().or(sums.zone),
+            region: spec.region.clone().or(placed(sums.region)),
+            zone: spec.zone.clone().or(placed(sums.zone)),
             provider: spec.provider.clone(),
             taints: spec.all_taints(),
             leaving: cluster.metadata.deletion_timestamp.is_some(),

@@ -38,6 +38,7 @@ mod scalers;
 mod slim;
 mod status;
 mod supervise;
+mod survey;
 mod takeover;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ pub use kubeconfig::{ALLOW, Allow, vet_kubeconfig};
 pub use leave::{Drain, bindings_in, drain, footprint_commands, forget, forget_secret, remove_footprint};
 pub use member::MemberHandle;
 pub use ownership::read_claim;
+pub use survey::{survey, unsurveyed};
 pub use takeover::takeover;
 pub use token::TokenTimes;
 pub use transport::{KubeconfigTransport, Link, Transport};

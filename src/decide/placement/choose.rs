@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 use crate::model::api::{self, ClusterSelector};
 use std::sync::Arc;
 
-use crate::model::cel::Program;
+use crate::model::cel::{self, Program};
 use crate::model::fleet::{Member, Reach, Resources};
 use crate::model::name::ClusterName;
 use crate::model::pod::LabelMatcher;
 
 /// A [`ClusterSelector`], compiled.
-pub(super) struct Choice<'a> {
+#[derive(Debug)]
+pub struct Choice<'a> {
     names: BTreeSet<&'a ClusterName>,
     exclude: BTreeSet<&'a ClusterName>,
     labels: Option<Result<LabelMatcher, String>>,
@@ -22,15 +23,19 @@ pub(super) struct Choice<'a> {
 
 /// What a filter says of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
+pub enum Answer {
+    /// It is chosen.
     Yes,
+    /// It is not, and why.
     No(String),
     /// It cannot be told, or only what runs there may stay: it stays, and nothing new comes.
     Unsure(String),
 }
 
 impl<'a> Choice<'a> {
-    pub(super) fn compile(selector: &'a ClusterSelector) -> Self {
+    /// Compiles a choice; what is wrong with it is the answer to every question then.
+    #[must_use]
+    pub fn compile(selector: &'a ClusterSelector) -> Self {
         let labels = selector.selector.as_ref();
         let cel = selector.cel.as_deref();
         Self {
@@ -65,7 +70,29 @@ impl<'a> Choice<'a> {
             .collect()
     }
 
-    pub(super) fn contains(&self, member: &Member) -> Answer {
+    /// What is wrong with the expression of a choice, whatever the member is like.
+    #[must_use]
+    pub fn fault(selector: &ClusterSelector) -> Option<cel::Error> {
+        let text = selector.cel.as_deref()?;
+        let program = match Program::cached(text, &["cluster"]) {
+            Ok(program) => program,
+            Err(error) => return Some(error),
+        };
+        let mut member = Member::unheard(ClusterName::parse("example").ok()?);
+        // As many as a person may have given it.
+        member.labels = (0..64)
+            .map(|number| (format!("example.com/label-{number}"), number.to_string()))
+            .collect();
+        match program.evaluate_bool(&[("cluster", &as_object(&member))]) {
+            Err(error @ (cel::Error::TooCostly { .. } | cel::Error::NotBool { .. })) => Some(error),
+            // Another member may have what this one lacks.
+            _ => None,
+        }
+    }
+
+    /// Whether the member is chosen.
+    #[must_use]
+    pub fn contains(&self, member: &Member) -> Answer {
         let name = &member.name;
         if self.exclude.contains(name) {
             return Answer::No(format!("{name} is excluded"));
@@ -100,6 +127,11 @@ fn evaluate(text: &str, program: &Program, member: &Member) -> Answer {
     if !is_known(member) {
         return Answer::Unsure(format!(
             "{name} is not heard of or held, so it cannot be told whether {text}"
+        ));
+    }
+    if !member.is_listed() {
+        return Answer::Unsure(format!(
+            "the nodes of {name} are not listed yet, so it cannot be told whether {text}"
         ));
     }
     match program.evaluate_bool(&[("cluster", &as_object(member))]) {

@@ -22,6 +22,7 @@ mod spread;
 mod taint;
 
 pub use audit::audit;
+pub use choose::{Answer, Choice};
 pub use failover::{Brake, Moving, doubt};
 pub use plan::{Placed, Plan, Request, Waiting, Workload, inputs_hash, place};
 pub use reason::{Filter, Reason};

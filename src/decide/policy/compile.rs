@@ -98,7 +98,7 @@ pub(super) enum Selection {
 }
 
 #[derive(Debug, Clone)]
-struct Selector {
+pub(super) struct Selector {
     /// None: any group.
     group: Option<Arc<str>>,
     /// None: any kind.
@@ -140,19 +140,7 @@ impl Policy {
     }
 
     fn compile(id: PolicyId, meta: &kube::core::ObjectMeta, spec: &PropagationPolicySpec) -> Self {
-        let mut problems = Vec::new();
-        let selectors = spec
-            .resource_selectors
-            .iter()
-            .enumerate()
-            .map(|(at, selector)| match Selector::compile(selector) {
-                Ok(selector) => selector,
-                Err(problem) => {
-                    problems.push(format!("spec.resourceSelectors[{at}]: {problem}"));
-                    Selector::broken(selector)
-                }
-            })
-            .collect();
+        let (selectors, problems) = Selector::compile_all(&spec.resource_selectors);
         Self {
             id,
             generation: meta.generation.unwrap_or_default(),
@@ -210,6 +198,23 @@ impl Policy {
 }
 
 impl Selector {
+    /// All selectors, and what is wrong with those that can't be read.
+    pub(super) fn compile_all(selectors: &[ResourceSelector]) -> (Vec<Self>, Vec<String>) {
+        let mut problems = Vec::new();
+        let compiled = selectors
+            .iter()
+            .enumerate()
+            .map(|(at, selector)| match Self::compile(selector) {
+                Ok(selector) => selector,
+                Err(problem) => {
+                    problems.push(format!("spec.resourceSelectors[{at}]: {problem}"));
+                    Self::broken(selector)
+                }
+            })
+            .collect();
+        (compiled, problems)
+    }
+
     fn compile(selector: &ResourceSelector) -> Result<Self, String> {
         let mut compiled = Self::without_labels(selector)?;
         if let Some(labels) = &selector.label_selector {
@@ -267,7 +272,7 @@ impl Selector {
         }
     }
 
-    fn selects(&self, template: &Template) -> Selection {
+    pub(super) fn selects(&self, template: &Template) -> Selection {
         if !self.is_of(template) || template.never_selected(self.kind.is_some()).is_some() {
             return Selection::No;
         }

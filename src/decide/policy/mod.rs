@@ -1,4 +1,4 @@
-//! Which policy governs which template.
+//! Which policy governs which template, and which overrides change it.
 //!
 //! ```text
 //! PropagationPolicy, ClusterPropagationPolicy ─► Policy (selectors compiled) ─► Policies ─govern(template)─► Governed
@@ -10,7 +10,9 @@
 mod compile;
 mod govern;
 mod index;
+mod overrides;
 
 pub use compile::{Policy, PolicyId};
 pub use govern::{Governed, Refused};
 pub use index::Policies;
+pub use overrides::{Override, OverrideId, Overrides};

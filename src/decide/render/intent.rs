@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::overrides::{OverrideError, change};
 use super::strip::strip;
+use crate::decide::policy::Override;
 use crate::model::fleet::Member;
 use crate::model::hash::Hash;
 use crate::model::kind::replicas_pointer;
@@ -31,6 +33,9 @@ pub enum Error {
         /// The template.
         key: ObjectKey,
     },
+    /// An override can't be made.
+    #[error(transparent)]
+    Override(#[from] OverrideError),
 }
 
 /// What an intent is made for.
@@ -46,6 +51,8 @@ pub struct Context<'a> {
     pub member: &'a Member,
     /// Who says how many replicas.
     pub replicas: Replicas,
+    /// What is different in the member, in order: [`Overrides::of_template`](crate::decide::policy::Overrides::of_template).
+    pub overrides: &'a [Arc<Override>],
 }
 
 /// Who says how many replicas (PROTOCOL §3.6).
@@ -113,6 +120,7 @@ pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Erro
     }
     strip(&kind, &mut body);
     body["apiVersion"] = gvk.api_version().into();
+    change(context.overrides, template, member, &mut body)?;
     set_replicas(&kind, template, context.replicas, &mut body);
     stamp(template, context, &mut body);
     Ok(Intent::seal(template.key.clone(), gvk, body))

@@ -13,6 +13,7 @@ use super::{
     args::{Apply, Global},
     context::Hub,
     diagnose,
+    diff::differences,
     failure::{Exit, Failure},
     install::established,
     kinds::Kinds,
@@ -32,7 +33,7 @@ use crate::model::{
     name::NamespaceName,
 };
 
-const MANAGER: &str = "hub-apply";
+pub(super) const MANAGER: &str = "hub-apply";
 /// Writes that are under way at one time.
 pub(super) const LANES: usize = 8;
 
@@ -58,17 +59,27 @@ pub(super) async fn to(
         .await
         .map_err(|error| Failure::hub("read the kinds of the hub API", &error))?;
     let (items, later) = locate(hub, &documents, &kinds, &defined)?;
-    rehearse(hub, &items, &params(wanted), &documents).await?;
+    let rehearsed = rehearse(hub, &items, &params(wanted), &documents).await?;
     for warning in &warnings {
         progress.done(&diagnose::drawn(warning, screen.color_err));
     }
     if wanted.dry_run {
-        drop(progress);
         let lines: Vec<String> = items
             .iter()
             .map(|item| format!("{} would be applied", item.shown()))
             .collect();
         screen.data(&lines.join("\n"))?;
+        // Who may not look into members is told so, and has had his files checked all the same.
+        let failed = match differences(hub, screen, &mut progress, &documents, &rehearsed).await {
+            Ok(found) => found.failed,
+            Err(failure) => Some(failure),
+        };
+        for diagnostic in failed.iter().flat_map(|failure| &failure.diagnostics) {
+            progress.done(&diagnose::drawn(
+                &diagnostic.clone().as_warning(),
+                screen.color_err,
+            ));
+        }
         return Ok(Exit::Done);
     }
     let mut applied = Vec::new();

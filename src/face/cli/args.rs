@@ -168,6 +168,18 @@ pub(super) enum Verb {
                       hub apply -f shop/ --dry-run"
     )]
     Apply(Apply),
+    /// Show what would change in the members, object by object
+    ///
+    /// Reads files as `hub apply` does, has the hub API and the members try every object without changing it, and prints
+    /// what differs from what runs: each object as it would be in each member, with its overrides. Policies and overrides
+    /// in the files count, for templates that are there already too. Values of Secrets are never shown. It takes the right
+    /// to read the members' credentials on the hub API.
+    ///
+    /// Exits with 0 when nothing differs, 1 when something does, 2 when something could not be compared.
+    #[command(
+        after_help = "Examples:\n  hub diff -f policies/ -f shop/ -n shop\n  kubectl kustomize shop/ | hub diff -n shop -f -"
+    )]
+    Diff(Diff),
     /// Delete what files say from the hub API, in reverse order
     ///
     /// Templates first, then policies, tenants and namespaces; waits until each is gone.
@@ -394,7 +406,7 @@ pub(super) struct Apply {
     /// File, folder, or - for stdin; may be repeated
     #[arg(short, long = "filename", required = true, value_name = "PATH", num_args = 1..)]
     pub(super) filename: Vec<String>,
-    /// Check everything with the server, change nothing
+    /// Check everything with the server, change nothing, and show what would change in the members
     #[arg(long)]
     pub(super) dry_run: bool,
     /// Wait until every template is applied and available in its members
@@ -406,6 +418,13 @@ pub(super) struct Apply {
     /// Take over fields that another manager owns
     #[arg(long)]
     pub(super) force_conflicts: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// File, folder, or - for stdin; may be repeated
+    #[arg(short, long = "filename", required = true, value_name = "PATH", num_args = 1..)]
+    pub(super) filename: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -188,6 +188,10 @@ fn rows(binding: &WorkloadBinding) -> Vec<Row> {
             None if !needed.is_empty() => format!("needed by {}", needed.join(", ")),
             None => "the policy selects it".to_owned(),
         };
+        if let Some(overrides) = cluster.overrides.as_ref().filter(|_| !cluster.removing) {
+            message.push_str("; changed there by ");
+            message.push_str(&overrides.by.join(", "));
+        }
         if let Some(said) = seen.map(|seen| &seen.message).filter(|said| !said.is_empty()) {
             message.push_str("; now: ");
             message.push_str(said);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::overrides::mistakes;
 use crate::model::{
     api::{self, crds},
     manifest::{Code, Diagnostic, Document},
@@ -33,7 +34,11 @@ impl HubSchemas {
             return Vec::new();
         }
         match self.of(document) {
-            Some(schema) => check(&schema, &document.object).iter().map(|problem| diagnostic(document, problem)).collect(),
+            Some(schema) => check(&schema, &document.object)
+                .iter()
+                .map(|problem| diagnostic(document, problem))
+                .chain(mistakes(document))
+                .collect(),
             None => vec![
                 document
                     .error(
@@ -41,7 +46,7 @@ impl HubSchemas {
                         "/kind",
                         format!("{} has no kind {} in {}", api::GROUP, document.kind(), document.version()),
                     )
-                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy and WorkloadBinding", api::GROUP, api::VERSION)),
+                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy, OverridePolicy, ClusterOverridePolicy and WorkloadBinding", api::GROUP, api::VERSION)),
             ],
         }
     }

@@ -18,6 +18,7 @@ mod cordon;
 mod delete;
 mod demo;
 mod diagnose;
+mod diff;
 pub mod embedded;
 mod events;
 mod explain;
@@ -32,6 +33,7 @@ mod locate;
 mod member;
 mod orphans;
 mod output;
+mod overrides;
 mod plan;
 mod progress;
 mod rebalance;
@@ -123,6 +125,7 @@ async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
         Verb::Drain(wanted) => cordon::drain(global, screen, wanted).await,
         Verb::Check(check) => check::run(global, screen, check),
         Verb::Apply(apply) => apply::run(global, screen, apply).await,
+        Verb::Diff(wanted) => diff::run(global, screen, wanted).await,
         Verb::Delete(delete) => delete::run(global, screen, delete).await,
         Verb::Get(get) => get::run(global, screen, get).await,
         Verb::Status(status) => status::run(global, screen, status).await,

@@ -78,7 +78,7 @@ pub(super) fn references(documents: &[Document], namespace: Option<&str>, known:
                     tenant(document, &spec, known, &mut found);
                 }
             }
-            "PropagationPolicy" | "ClusterPropagationPolicy" => {
+            "PropagationPolicy" | "ClusterPropagationPolicy" | "OverridePolicy" | "ClusterOverridePolicy" => {
                 policy(document, namespace, known, documents, &mut found);
             }
             _ => {}
@@ -133,10 +133,17 @@ fn policy(
             found,
         );
     }
+    for (index, rule) in field::<Vec<Value>>(document, "rules").iter().enumerate() {
+        let chosen = rule.get("clusters").cloned().unwrap_or_default();
+        if let Ok(chosen) = serde_json::from_value::<ClusterSelector>(chosen) {
+            let pointer = format!("/spec/rules/{index}/clusters");
+            clusters(document, &chosen, &pointer, known, found);
+        }
+    }
     let inside = document
         .namespace()
         .or(namespace)
-        .filter(|_| document.kind() == "PropagationPolicy");
+        .filter(|_| !document.kind().starts_with("Cluster"));
     if let Some(inside) = inside {
         let place = if document.namespace().is_some() {
             "/metadata/namespace"

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt, stream};
 use kube::{
     Api, Error as KubeError,
-    api::{ListParams, Patch, PatchParams},
+    api::{DynamicObject, ListParams, Patch, PatchParams},
 };
 
 use super::{
@@ -90,14 +90,20 @@ async fn known(hub: &Hub, documents: &[Document]) -> Result<Known, Failure> {
     Ok(known)
 }
 
+/// An object, and how the server would keep it. None for what is to go into a namespace that is still to come.
+pub(super) struct Rehearsed<'a> {
+    pub(super) item: &'a Item<'a>,
+    pub(super) object: Option<DynamicObject>,
+}
+
 /// Asks the server about every object without changing any. What depends on objects that are still to come is not
 /// asked; the server says it then.
-pub(super) async fn rehearse(
+pub(super) async fn rehearse<'a>(
     hub: &Hub,
-    items: &[Item<'_>],
+    items: &'a [Item<'a>],
     params: &PatchParams,
     documents: &[Document],
-) -> Result<(), Failure> {
+) -> Result<Vec<Rehearsed<'a>>, Failure> {
     let promised = Known::in_files(documents).namespaces.unwrap_or_default();
     let made_here: BTreeSet<&str> = documents
         .iter()
@@ -117,21 +123,30 @@ pub(super) async fn rehearse(
                     .await,
             )
         })
-        .buffer_unordered(LANES)
+        .buffered(LANES)
         .collect::<Vec<_>>()
         .await;
-    let mut wrong = Vec::new();
+    let (mut wrong, mut rehearsed) = (Vec::new(), Vec::new());
     for (item, answer) in answers {
-        let Err(error) = answer else { continue };
+        let error = match answer {
+            Ok(object) => {
+                let object = Some(object);
+                rehearsed.push(Rehearsed { item, object });
+                continue;
+            }
+            Err(error) => error,
+        };
         let namespace = item.namespace.as_ref().map_or("", |namespace| namespace.as_str());
         let comes = promised.contains_key(namespace) || made_here.contains(namespace);
         let namespace_missing = matches!(&error, KubeError::Api(status) if status.code == 404 && status.message.starts_with("namespaces "));
-        if !(namespace_missing && comes) {
+        if namespace_missing && comes {
+            rehearsed.push(Rehearsed { item, object: None });
+        } else {
             wrong.push(refusal(item, &error));
         }
     }
     if wrong.is_empty() {
-        Ok(())
+        Ok(rehearsed)
     } else {
         wrong.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         Err(Failure::all(wrong))

@@ -153,6 +153,9 @@ pub struct BindingCluster {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub revision: Option<String>,
+    /// The overrides that change it for this member, in the order in which they are made. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Overridden>,
     /// It is no longer wanted there; the entry goes when every object is confirmed gone.
     #[serde(default, skip_serializing_if = "is_default")]
     pub removing: bool,
@@ -166,9 +169,22 @@ impl BindingCluster {
             name,
             replicas: None,
             revision: None,
+            overrides: None,
             removing: false,
         }
     }
+}
+
+/// Which overrides change an object for one member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Overridden {
+    /// Moves with what they say for this member.
+    pub hash: Hash,
+    /// The policies: `OverridePolicy/name`, `ClusterOverridePolicy/name`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub by: Vec<String>,
 }
 
 /// A binding that needs this one.

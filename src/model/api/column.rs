@@ -69,6 +69,19 @@ const POLICY: Columns = Columns {
     ],
 };
 
+const OVERRIDE_POLICY: Columns = Columns {
+    narrow: &[
+        Status(Ready),
+        Field(
+            "Priority",
+            "integer",
+            ".spec.priority",
+            "Later than others of lower priority",
+        ),
+    ],
+    wide: &[Reason(Ready)],
+};
+
 const WORKLOAD_BINDING: Columns = Columns {
     narrow: &[
         Field("Kind", "string", ".spec.template.kind", "Kind of the template"),
@@ -104,6 +117,7 @@ pub(super) fn columns(kind: &str) -> Vec<CustomResourceColumnDefinition> {
     let Columns { narrow, wide } = match kind {
         "Cluster" => CLUSTER,
         "Tenant" => TENANT,
+        "OverridePolicy" | "ClusterOverridePolicy" => OVERRIDE_POLICY,
         "WorkloadBinding" => WORKLOAD_BINDING,
         _ => POLICY,
     };

@@ -10,7 +10,10 @@ use kube::CustomResourceExt;
 use super::column::columns;
 use super::refusal::refusals;
 use super::rule::rules;
-use super::{Cluster, ClusterPropagationPolicy, PropagationPolicy, Tenant, WorkloadBinding};
+use super::{
+    Cluster, ClusterOverridePolicy, ClusterPropagationPolicy, OverridePolicy, PropagationPolicy, Tenant,
+    WorkloadBinding,
+};
 
 /// The CRDs of all kinds, in the order of the documentation. `hub install` applies and `hub crds` prints
 /// them; `manifests/crds/` holds them as [`render`]ed.
@@ -21,6 +24,8 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         Tenant::crd(),
         PropagationPolicy::crd(),
         ClusterPropagationPolicy::crd(),
+        OverridePolicy::crd(),
+        ClusterOverridePolicy::crd(),
         WorkloadBinding::crd(),
     ];
     crds.iter_mut().for_each(finish);

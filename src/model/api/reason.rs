@@ -130,6 +130,8 @@ words! {
         InvalidForMember,
         /// The member's policy or quota refused the object.
         Refused,
+        /// An override can't be made of the object for that member, such as a patch of a field that is not there; what the member had stays as it is.
+        OverrideFailed,
         /// The tenant's identity has no right to it in the member; the message has the `ClusterRole` to create.
         Forbidden,
         /// The policy says suspend: nothing is decided anew, or nothing is written to the member, until that ends.

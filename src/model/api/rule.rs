@@ -50,22 +50,27 @@ const TENANT: &[Rule] = &[
     },
 ];
 
+/// Of every kind that selects templates.
+const SELECTED_VERSION: Rule = Rule {
+    path: "spec.resourceSelectors[].apiVersion",
+    cel: "self == '*' || self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z0-9]+$')",
+    message: "apiVersion is group/version like apps/v1, a version like v1, or \"*\"",
+};
+const SELECTED_GROUP: Rule = Rule {
+    path: "spec.resourceSelectors[].apiVersion",
+    cel: "!self.startsWith('hanse.dev/')",
+    message: "kinds of the hub are never propagated",
+};
+const SELECTED_KIND: Rule = Rule {
+    path: "spec.resourceSelectors[].kind",
+    cel: "self == '*' || self.matches('^[A-Za-z][-A-Za-z0-9]*$')",
+    message: "kind is a kind like Deployment, or \"*\"",
+};
+
 const POLICY: &[Rule] = &[
-    Rule {
-        path: "spec.resourceSelectors[].apiVersion",
-        cel: "self == '*' || self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[a-z0-9]+$')",
-        message: "apiVersion is group/version like apps/v1, a version like v1, or \"*\"",
-    },
-    Rule {
-        path: "spec.resourceSelectors[].apiVersion",
-        cel: "!self.startsWith('hanse.dev/')",
-        message: "kinds of the hub are never propagated",
-    },
-    Rule {
-        path: "spec.resourceSelectors[].kind",
-        cel: "self == '*' || self.matches('^[A-Za-z][-A-Za-z0-9]*$')",
-        message: "kind is a kind like Deployment, or \"*\"",
-    },
+    SELECTED_VERSION,
+    SELECTED_GROUP,
+    SELECTED_KIND,
     Rule {
         path: "spec.placement.tolerations[]",
         cel: "has(self.operator) && self.operator == 'Exists' ? !has(self.value) : has(self.key)",
@@ -143,6 +148,81 @@ const POLICY: &[Rule] = &[
     },
 ];
 
+const OVERRIDE_POLICY: &[Rule] = &[
+    SELECTED_VERSION,
+    SELECTED_GROUP,
+    SELECTED_KIND,
+    Rule {
+        path: "spec.rules[]",
+        cel: "has(self.labels) || has(self.annotations) || has(self.image) && size(self.image) > 0 \
+              || has(self.env) && size(self.env) > 0 || has(self.args) && size(self.args) > 0 \
+              || has(self.command) && size(self.command) > 0 || has(self.patch) && size(self.patch) > 0",
+        message: "a rule changes something: image, env, args, labels, annotations, command or patch",
+    },
+    Rule {
+        path: "spec.rules[].image[]",
+        cel: "has(self.registry) || has(self.repository) || has(self.tag) || has(self.digest)",
+        message: "an item of image names a registry, a repository, a tag or a digest",
+    },
+    Rule {
+        path: "spec.rules[].env[]",
+        cel: "has(self.set) || has(self.remove)",
+        message: "an item of env sets or removes variables",
+    },
+    Rule {
+        path: "spec.rules[].args[]",
+        cel: "has(self.append) || has(self.remove)",
+        message: "an item of args appends or removes arguments",
+    },
+    Rule {
+        path: "spec.rules[].args[].container",
+        cel: "self != '*'",
+        message: "arguments are those of one container: name it",
+    },
+    Rule {
+        path: "spec.rules[].command[].container",
+        cel: "self != '*'",
+        message: "a command is that of one container: name it",
+    },
+    Rule {
+        path: "spec.rules[].labels.set",
+        cel: "self.all(key, !key.startsWith('hanse.dev/'))",
+        message: "labels of the hub can't be changed",
+    },
+    Rule {
+        path: "spec.rules[].labels.remove[]",
+        cel: "!self.startsWith('hanse.dev/')",
+        message: "labels of the hub can't be changed",
+    },
+    Rule {
+        path: "spec.rules[].annotations.set",
+        cel: "self.all(key, !key.startsWith('hanse.dev/'))",
+        message: "annotations of the hub can't be changed",
+    },
+    Rule {
+        path: "spec.rules[].annotations.remove[]",
+        cel: "!self.startsWith('hanse.dev/')",
+        message: "annotations of the hub can't be changed",
+    },
+    Rule {
+        path: "spec.rules[].patch[]",
+        cel: "(self.op in ['move', 'copy']) == has(self.from)",
+        message: "from goes with op move and copy, which need it",
+    },
+    Rule {
+        path: "spec.rules[].patch[]",
+        cel: "self.op == 'test' || !self.path.matches('^/(apiVersion|kind|status|metadata)(/|$)') \
+              || self.path.matches('^/metadata/(labels|annotations)(/|$)')",
+        message: "an override never changes what an object is: of apiVersion, kind, metadata and status \
+                  only labels and annotations",
+    },
+    Rule {
+        path: "spec.rules[].patch[].path",
+        cel: "!self.matches('^/metadata/(labels|annotations)/hanse[.]dev~1')",
+        message: "labels and annotations of the hub can't be changed",
+    },
+];
+
 const WORKLOAD_BINDING: &[Rule] = &[Rule {
     path: "spec.template",
     // uid and version may change: a template made again under its name keeps its binding.
@@ -158,6 +238,7 @@ pub(super) fn rules(kind: &str) -> &'static [Rule] {
         "Cluster" => CLUSTER,
         "Tenant" => TENANT,
         "PropagationPolicy" | "ClusterPropagationPolicy" => POLICY,
+        "OverridePolicy" | "ClusterOverridePolicy" => OVERRIDE_POLICY,
         "WorkloadBinding" => WORKLOAD_BINDING,
         _ => &[],
     }

@@ -79,6 +79,13 @@ impl Member {
         }
     }
 
+    /// Whether its nodes and pods were listed since the hub started: before that numbers are too small, and places that
+    /// come from nodes are missing.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.room.is_some()
+    }
+
     /// Whether everything a decision looks at is equal: all but the numbers that move with every pod.
     #[must_use]
     pub fn decides_alike(&self, other: &Self) -> bool {

@@ -50,6 +50,9 @@ codes! {
     NOT_IMPLEMENTED = 112, "a declared field is not implemented yet";
     OBJECT_TOO_LARGE = 113, "an object is larger than 1 MiB";
     BAD_EXPRESSION = 114, "a CEL expression does not compile or costs too much";
+    BAD_POINTER = 120, "a JSON pointer is not valid";
+    BAD_PLACEHOLDER = 121, "a placeholder means nothing";
+    BAD_OVERRIDE = 122, "an override can't be made of any object";
 
     TENANT_UNKNOWN = 201, "a namespace belongs to no tenant";
     CLUSTER_UNKNOWN = 202, "a member is named for which there is no Cluster";
@@ -87,6 +90,7 @@ codes! {
     KIND_NOT_SERVED = 504, "the hub API does not serve a kind";
     NAMESPACE_MISMATCH = 505, "an object names another namespace than the command line";
     NOT_READY = 506, "a template is not available yet";
+    NOT_APPLICABLE = 507, "an object would not be applied to a member";
 }
 
 impl Code {

@@ -7,7 +7,7 @@ use super::body::Body;
 use super::route::Asked;
 use crate::sandbox::api::Write;
 
-/// Remembers the request if it writes.
+/// Remembers the request if it writes; one that only tries does not.
 pub(super) fn note(
     call: &Call<'_>,
     impersonator: Option<Arc<str>>,
@@ -18,7 +18,8 @@ pub(super) fn note(
     if !matches!(
         call.verb,
         "create" | "update" | "patch" | "delete" | "deletecollection"
-    ) {
+    ) || call.query.get("dryRun").is_some()
+    {
         return;
     }
     let user = call.user.name.to_string();

@@ -64,6 +64,8 @@ const QUESTIONS: &[Question] = &[
     (OWNER, "create", "apps/deployments", "default", "", false),
     (OWNER, "get", "/secrets", "hanse-system", "", false),
     (OWNER, "create", "hanse.dev/clusterpropagationpolicies", "", "", false),
+    (OWNER, "create", "hanse.dev/overridepolicies", "NS", "", true),
+    (OWNER, "create", "hanse.dev/clusteroverridepolicies", "", "", false),
     (OWNER, "create", "hanse.dev/tenants", "", "", false),
     (OWNER, "patch", "/namespaces", "NS", "NS", false),
 ];

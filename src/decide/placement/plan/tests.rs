@@ -34,6 +34,7 @@ fn member(name: &str) -> Member {
     Member {
         labels: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
         reach: Reach::Reachable,
+        room: Some(Arc::default()),
         nodes: Nodes { ready: 3, total: 3 },
         apis: apis(&[("apps", "Deployment")], true),
         ..Member::unheard(cluster(name))

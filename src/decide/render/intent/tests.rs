@@ -39,6 +39,7 @@ fn render_with(object: &Value, replicas: Replicas) -> Intent {
         tenant: "shop",
         member: &member,
         replicas,
+        overrides: &[],
     };
     render(&template, &context).unwrap()
 }
@@ -156,6 +157,7 @@ fn an_older_version_is_used_where_the_member_serves_no_other() {
         tenant: "shop",
         member: &member("example.com", "Widget", &["v1", "v1beta1"]),
         replicas: Replicas::Template,
+        overrides: &[],
     };
     let intent = render(&template, &context).unwrap();
     assert_eq!(intent.body["apiVersion"], "example.com/v1");
