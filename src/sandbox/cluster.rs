@@ -115,13 +115,15 @@ impl Cluster {
     #[must_use]
     pub fn start(options: &Options) -> Self {
         let store = Store::default();
-        let access = Access::new(store.clone(), options.clock.clone());
+        let faults = Faults::new(options.seed);
+        let clock = faults.clock(&options.clock);
+        let access = Access::new(store.clone(), clock.clone());
         let settings = Settings {
             seed: options.seed,
             services: options.services,
             node_ports: options.node_ports.clone(),
         };
-        let server = Server::with_settings(store, kinds::builtin(), options.clock.clone(), access, settings);
+        let server = Server::with_settings(store, kinds::builtin(), clock, access, settings);
         let tasks = Tasks::default();
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             make(
@@ -151,7 +153,7 @@ impl Cluster {
             name: options.name.clone(),
             region: options.region.clone(),
             http: Http::with_logs(server, logs),
-            faults: Faults::new(options.seed),
+            faults,
             levers,
             tasks,
         }))
