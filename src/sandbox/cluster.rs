@@ -15,7 +15,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, service_fn};
 
 use super::access::{self, Access, Subject, bootstrap};
-use super::actors::{self, Actors, Levers, NodeSize, nodes};
+use super::actors::{self, Actors, Levers, NodeSize, nodes, volumes};
 use super::api::{Server, Settings, Write};
 use super::crd;
 use super::faults::Faults;
@@ -143,6 +143,11 @@ impl Cluster {
             options.clock.now(),
         ) {
             make(&server, &node);
+        }
+        if options.actors.volumes {
+            for class in volumes::classes() {
+                make(&server, &class);
+            }
         }
         tasks.spawn(crd::run(server.clone()));
         tasks.spawn(access::aggregate(server.clone()));
@@ -272,6 +277,18 @@ impl Cluster {
     #[must_use]
     pub fn writes(&self) -> Vec<Write> {
         self.0.http.writes()
+    }
+
+    /// How many there were, forgotten ones too.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.0.http.server().journal().count()
+    }
+
+    /// Those after the first so many, as far as they are remembered.
+    #[must_use]
+    pub fn writes_since(&self, count: usize) -> Vec<Write> {
+        self.0.http.server().journal().since(count)
     }
 
     /// How many objects there are.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use crate::observer::Observer;
-use crate::shop::{SHOP, api, apply, deployment, held, judge, observe, plant_foreign, policy, tenant};
+use crate::shop::{SHOP, api, apply, deployment, held, observe, plant_foreign, policy, tenant};
 
 /// After bad weather everything is as it should be within this virtual time.
 const RECOVERY: Duration = Duration::from_mins(10);
@@ -46,6 +46,9 @@ struct World {
     /// Templates as they should be, by kind and name.
     wanted: BTreeMap<(&'static str, String), Value>,
     changes: u32,
+    /// How many writes of each member were judged, and how many there were then: what was written at this very moment
+    /// the observer may not have seen yet.
+    judged: [(usize, usize); 3],
 }
 
 /// Plays the world of a number for a time, and panics when something is not as it must be.
@@ -54,7 +57,10 @@ pub(crate) async fn play(seed: u64, length: Duration, story: &Story) {
     world.live(length).await;
     world.calms_down().await;
     world.is_at_rest().await;
-    world.was_just();
+    for _ in 0..2 {
+        world.is_just();
+        tokio::time::sleep(CALM).await;
+    }
     world.federation.end().await;
 }
 
@@ -76,10 +82,12 @@ impl World {
             story: story.clone(),
             wanted: BTreeMap::new(),
             changes: 0,
+            judged: [(0, 0); 3],
         };
         let hub = world.federation.hub().clone();
         apply(&hub, &tenant()).await;
         apply(&hub, &policy()).await;
+        world.divide().await;
         world.want(deployment(STEADY, 2)).await;
         for member in world.federation.members() {
             plant_foreign(member).await;
@@ -88,6 +96,39 @@ impl World {
             world.make(template).await;
         }
         world
+    }
+
+    /// Policies that divide replicas: those that stay where they are, and those that move away from a lost member.
+    async fn divide(&mut self) {
+        let weighted = json!({"weighted": [
+            {"clusters": {"names": ["member-1"]}, "weight": 2}, {"clusters": {"names": ["member-2", "member-3"]}, "weight": 1},
+        ]});
+        let policies = api(self.federation.hub().unfaulted(), "PropagationPolicy");
+        for (share, failover) in [("divided", Value::Null), ("moving", json!({"after": "1m"}))] {
+            let policy = json!({
+                "apiVersion": "hanse.dev/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": share, "namespace": SHOP},
+                "spec": {
+                    "priority": 10,
+                    "resourceSelectors": [
+                        {"apiVersion": "apps/v1", "kind": "Deployment", "labelSelector": {"matchLabels": {"share": share}}},
+                    ],
+                    "placement": {"replicas": {"mode": "Divided", "divide": weighted}},
+                    "failover": failover,
+                },
+            });
+            let params = PatchParams::apply("ana").force();
+            match policies.patch(share, &params, &Patch::Apply(&policy)).await {
+                Ok(_) => self.make(share).await,
+                // Until the hub can do it.
+                Err(kube::Error::Api(refused)) if refused.message.contains("not implemented") => {}
+                Err(error) => panic!("{share}: {error}"),
+            }
+        }
+    }
+
+    /// Whether its replicas are divided.
+    fn is_divided(template: &Value) -> bool {
+        template["metadata"]["labels"]["share"].is_string()
     }
 
     fn say(&self, what: impl Into<String>) {
@@ -125,6 +166,11 @@ impl World {
                     {"name": "http", "port": 8000 + self.changes, "targetPort": 8080},
                 ]},
             }),
+            share @ ("divided" | "moving") => {
+                let mut template = deployment(share, self.chances.i32(0..9));
+                template["metadata"]["labels"] = json!({"share": share});
+                template
+            }
             name => deployment(name, self.chances.i32(1..4)),
         };
         if kind(&template) == "Deployment" {
@@ -144,6 +190,7 @@ impl World {
             };
             self.happen().await;
             tokio::time::sleep(Duration::from_secs(pause)).await;
+            self.is_just();
         }
     }
 
@@ -196,14 +243,17 @@ impl World {
     async fn change(&mut self) {
         let what = *self
             .chances
-            .choice(&["web", "cart", "text", "service", STEADY])
+            .choice(&["web", "cart", "text", "service", STEADY, "divided", "moving"])
             .unwrap_or(&STEADY);
-        self.make(what).await;
+        let divides = self.wanted.values().any(Self::is_divided);
+        if divides || !matches!(what, "divided" | "moving") {
+            self.make(what).await;
+        }
     }
 
     async fn remove(&mut self) {
         let mut there: Vec<_> = self.wanted.keys().cloned().collect();
-        there.retain(|(_, name)| name != STEADY);
+        there.retain(|(_, name)| ![STEADY, "divided", "moving"].contains(&name.as_str()));
         let Some((of, name)) = self.chances.choice(&there).cloned() else {
             return;
         };
@@ -279,15 +329,15 @@ impl World {
 
     fn storm(&mut self, cluster: &Cluster) {
         let chances = &mut self.chances;
-        let mut odds = || if chances.bool() { 0 } else { chances.u32(0..60) };
+        let mut odds = || if chances.bool() { 0 } else { chances.u32(0..100) };
         let odds = Odds {
             too_many_requests: odds(),
             server_errors: odds(),
             refused_connections: odds(),
             lost_replies: odds(),
             cut_watches: odds(),
-            half_open: odds() / 3,
-            silent_watches: odds() / 6,
+            half_open: odds() / 4,
+            silent_watches: odds() / 4,
             stale_reads: odds() * 4,
             dropped_events: 0,
         };
@@ -339,9 +389,22 @@ impl World {
         if bindings.len() != self.wanted.len() {
             return Some(format!("{} bindings of {} templates", bindings.len(), self.wanted.len()));
         }
+        let mut all = Vec::new();
         for member in self.federation.members() {
-            let held = held(member).await;
+            all.push(held(member).await);
+        }
+        for ((of, name), template) in self.wanted.iter().filter(|(_, template)| Self::is_divided(template)) {
+            let replicas = |held: &BTreeMap<String, Value>| held.get(&format!("{of}/{name}"))?["spec"]["replicas"].as_i64();
+            let shares: Vec<_> = all.iter().map(replicas).collect();
+            if Some(shares.iter().flatten().sum()) != template["spec"]["replicas"].as_i64() {
+                return Some(format!("{name} is divided into {shares:?}: {template}"));
+            }
+        }
+        for (member, held) in self.federation.members().iter().zip(all) {
             for ((of, name), template) in &self.wanted {
+                if Self::is_divided(template) {
+                    continue;
+                }
                 let Some(found) = held.get(&format!("{of}/{name}")) else {
                     return Some(format!("{} has no {of} {name}", member.name()));
                 };
@@ -375,8 +438,7 @@ impl World {
             tokio::time::sleep(REST).await;
             let clusters = self.federation.clusters().zip(&before);
             for (cluster, before) in clusters {
-                let mut since = cluster.writes().into_iter().skip(*before);
-                let written = since.find(counts);
+                let written = cluster.writes_since(*before).into_iter().find(counts);
                 assert_eq!(written, None, "at rest, in {}, restarted: {restarts}", cluster.name());
             }
         }
@@ -385,20 +447,24 @@ impl World {
 
     fn written(&self) -> Vec<usize> {
         let clusters = self.federation.clusters();
-        clusters.map(|cluster| cluster.writes().len()).collect()
+        clusters.map(Cluster::written).collect()
     }
 
-    /// What must not be done at any time.
-    fn was_just(&self) {
-        judge(&self.federation, &self.observer);
-        for member in self.federation.members() {
-            let deleted = member.writes().into_iter().find(|write| {
+    /// Nothing was done lately that must not be done at any time.
+    fn is_just(&mut self) {
+        for (member, judged) in self.federation.members().iter().zip(&mut self.judged) {
+            let mut writes = member.writes_since(judged.0);
+            writes.truncate(judged.1 - judged.0);
+            *judged = (judged.1, member.written());
+            let deleted = writes.iter().find(|write| {
                 write.user.starts_with("system:serviceaccount:hanse-system:")
                     && write.verb == "delete"
                     && write.name.as_deref() == Some(STEADY)
                     && (200..300).contains(&write.status)
             });
             assert_eq!(deleted, None, "{}: it was never to go", member.name());
+            let wrong = self.observer.judge(member.name(), writes.into_iter().map(crate::Write::from));
+            assert_eq!(wrong, Vec::<String>::new());
         }
     }
 }
