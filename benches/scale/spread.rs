@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{DeleteParams, PostParams};
-use kube::runtime::{WatchStreamExt, metadata_watcher, watcher};
+use kube::core::PartialObjectMeta;
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -30,9 +31,9 @@ pub(crate) async fn run(large: &Large, times: usize) -> Result<Vec<Duration>, Fa
     let (seen, mut sightings) = mpsc::channel::<Sighting>(10_000);
     let mut watches = JoinSet::new();
     for member in &large.members {
-        let deployments: Api<Deployment> = Api::namespaced(member.unfaulted(), "everywhere");
+        let deployments: Api<PartialObjectMeta<Deployment>> = Api::namespaced(member.unfaulted(), "everywhere");
         let (seen, from) = (seen.clone(), member.name().to_owned());
-        let mut events = metadata_watcher(deployments, watcher::Config::default())
+        let mut events = watcher(deployments, watcher::Config::default())
             .default_backoff()
             .boxed();
         watches.spawn(async move {
