@@ -26,6 +26,8 @@ pub const TEMPLATE: &str = "hanse.dev/template";
 pub const INTENT: &str = "hanse.dev/intent";
 /// Annotation by which a member's owner lets a tenant use a namespace that exists already.
 pub const ADOPT: &str = "hanse.dev/adopt";
+/// Annotation on a template: any new value asks for a new division of its replicas.
+pub const REBALANCE: &str = "hanse.dev/rebalance";
 /// What `hub join` has made carries its version.
 pub const JOIN_VERSION: &str = "hanse.dev/join-version";
 /// Finalizer of WorkloadBindings, Clusters and Tenants.

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::model::hash::Hash;
-use crate::model::kind::{Facts, Refusal, never_selected, replicas_pointer, scale_target};
+use crate::model::kind::{
+    Facts, Refusal, never_selected, pod_template_pointer, replicas_pointer, scale_target,
+};
 use crate::model::name::{self, GroupKind, GroupVersionKind, NamespaceName, ObjectKey};
+use crate::model::pod::PodShape;
 use crate::model::schema::{FieldSet, prune};
 
 /// The largest template, as compact JSON of what people set: with the hub's marks and a server's additions it
@@ -65,6 +68,10 @@ pub struct Template {
     pub body: Arc<str>,
     /// The live number of replicas, also when nobody set it; None for kinds without.
     pub replicas: Option<i64>,
+    /// What one of its pods needs of a node; None for kinds without pods.
+    pub pod: Option<Arc<PodShape>>,
+    /// Annotation `hanse.dev/rebalance`: any new value asks for a new division of the replicas.
+    pub rebalance: Option<Arc<str>>,
     /// `type` of a Secret.
     pub secret_type: Option<Arc<str>>,
     /// `spec.type` of a Service.
@@ -139,6 +146,8 @@ impl Template {
             size: body.len(),
             body,
             replicas,
+            pod: pod_of(&kind, object).map(Arc::new),
+            rebalance: text("/metadata/annotations/hanse.dev~1rebalance").map(Arc::from),
             secret_type: of_core("Secret", "/type"),
             service_type: of_core("Service", "/spec/type"),
             scales: scale_target(&kind, object),
@@ -146,6 +155,12 @@ impl Template {
             uncertain: uncertain.into(),
             key,
         })
+    }
+
+    /// Whether it has state of its own, which does not come along when it moves: a `StatefulSet`, or volume claims.
+    #[must_use]
+    pub fn is_stateful(&self) -> bool {
+        *self.key.kind == *"StatefulSet" || self.pod.as_ref().is_some_and(|pod| pod.claims)
     }
 
     /// `body`, parsed.
@@ -344,6 +359,12 @@ fn is_controlled(object: &Value) -> bool {
 }
 
 /// Leaves of the metadata only names, labels and annotations, and of those not the hub's or the servers' own.
+/// What one pod of it needs, read from the whole object: defaults count as well.
+fn pod_of(kind: &GroupKind, object: &Value) -> Option<PodShape> {
+    let template = object.pointer(pod_template_pointer(kind)?)?;
+    Some(PodShape::of(template.get("spec")?))
+}
+
 fn drop_server_fields(body: &mut Value) {
     let Value::Object(fields) = body else { return };
     fields.remove("status");

@@ -95,6 +95,10 @@ pub struct Metrics {
     pub bindings: Gauge,
     /// Edits in members that were repaired.
     pub drift_corrected: Counter,
+    /// Times that a workload left a member that did not answer.
+    pub failovers: Counter,
+    /// Bindings of which something waits for room.
+    pub waiting: Gauge,
     /// Whether this process leads.
     pub leader: Gauge,
 }
@@ -129,6 +133,8 @@ impl Metrics {
             pass_failures: Counter::default(),
             bindings: Gauge::default(),
             drift_corrected: Counter::default(),
+            failovers: Counter::default(),
+            waiting: Gauge::default(),
             leader: Gauge::default(),
         };
         metrics.register();
@@ -177,6 +183,12 @@ impl Metrics {
             "Edits in members that were repaired",
             &self.drift_corrected,
         );
+        add(
+            "failovers",
+            "Times that a workload left a member that did not answer",
+            &self.failovers,
+        );
+        add("waiting", "Bindings of which something waits for room", &self.waiting);
         add("leader", "Whether this process is the leader", &self.leader);
     }
 

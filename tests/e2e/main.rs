@@ -24,6 +24,7 @@ mod cli_scenarios;
 mod custom_resources;
 mod deletion;
 mod dependencies;
+mod divided;
 mod drift;
 mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
@@ -78,6 +79,7 @@ fn scenarios() -> Vec<Scenario> {
         boutique::scenarios(),
         deletion::scenarios(),
         dependencies::scenarios(),
+        divided::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
         ownership::scenarios(),

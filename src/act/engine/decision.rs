@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use crate::{
     act::propagate::Scheduling,
     decide::{
-        placement::{self, Plan, Request},
+        placement::{self, Moving, Plan, Request, Rooms, Workload},
         policy::{Governed, Policies, Policy, Refused},
         tenancy::{ActsAs, Tenants},
     },
     model::{
         api::{
             BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind,
-            Reason, RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
+            Reason, ReplicasMode, RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
         },
         clock::Timestamp,
         fleet::{BindingKey, Snapshot},
+        name::ClusterName,
         template::Template,
     },
 };
@@ -38,6 +39,10 @@ pub(super) enum Decision {
 pub(super) struct Wanted {
     pub(super) spec: WorkloadBindingSpec,
     pub(super) scheduling: Scheduling,
+    /// More room somewhere would change it.
+    pub(super) wants_room: bool,
+    /// It leaves a member that does not answer.
+    pub(super) fails_over: bool,
     /// When to decide again, if nothing changes before.
     pub(super) until: Option<Timestamp>,
 }
@@ -58,8 +63,19 @@ pub(super) struct Facts<'a> {
     pub(super) now: Timestamp,
 }
 
+/// What other decisions and the members' pods bring about.
+#[derive(Debug)]
+pub(super) struct Around<'a> {
+    pub(super) rooms: &'a Rooms,
+    /// Replicas that are ready, in members of which that is known.
+    pub(super) ready: Option<&'a BTreeMap<ClusterName, u64>>,
+    /// Why nothing may leave lost members now, and until when.
+    pub(super) held: Option<&'a str>,
+    pub(super) held_until: Option<Timestamp>,
+}
+
 /// Decides. The same facts, with the result as `current`, give the same answer.
-pub(super) fn decide(facts: &Facts<'_>) -> Decision {
+pub(super) fn decide(facts: &Facts<'_>, around: &Around<'_>) -> Decision {
     let Some(template) = facts.template else {
         return match facts.current {
             None => Decision::Ignore,
@@ -97,7 +113,7 @@ pub(super) fn decide(facts: &Facts<'_>) -> Decision {
                 }
                 Some(_) => Decision::Remove(saying(ConditionStatus::False, Reason::TenantUnknown, &reason)),
             },
-            acts_as => want(facts, template, governed.as_ref(), &acts_as),
+            acts_as => want(facts, around, template, governed.as_ref(), &acts_as),
         },
     }
 }
@@ -125,6 +141,8 @@ fn refuse(facts: &Facts<'_>, template: &Template, refused: &Refused) -> Decision
             Decision::Want(Box::new(Wanted {
                 spec,
                 scheduling,
+                wants_room: false,
+                fails_over: false,
                 until: None,
             }))
         }
@@ -151,27 +169,51 @@ fn ungoverned(binding: &WorkloadBinding) -> Decision {
     }
 }
 
-fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, acts_as: &ActsAs) -> Decision {
+fn want(
+    facts: &Facts<'_>,
+    around: &Around<'_>,
+    template: &Template,
+    governed: Option<&Governed>,
+    acts_as: &ActsAs,
+) -> Decision {
     let everywhere = ClusterSelector::default();
     let tenant = match acts_as {
         ActsAs::Tenant(tenant) => facts.tenants.get(&tenant.name),
         _ => None,
     };
     let current = facts.current.map_or(&[][..], |binding| &binding.spec.clusters);
+    let placement = governed.map(|governed| &governed.policy.spec.placement);
+    let hash = placement::inputs_hash(placement, template.rebalance.as_deref());
+    let divided = placement.is_some_and(|placement| placement.replicas.mode == ReplicasMode::Divided);
+    let hash_before = facts.current.and_then(|binding| binding.spec.inputs_hash);
     let request = Request {
-        placement: governed.map(|governed| &governed.policy.spec.placement),
+        placement,
         tenant: tenant.map_or(&everywhere, |tenant| &tenant.spec.clusters),
         kind: &template.gvk,
         current,
         required: facts.required,
+        workload: Workload {
+            replicas: template.replicas.and_then(|replicas| replicas.try_into().ok()),
+            pod: template.pod.as_deref(),
+            ready: around.ready,
+            anew: divided && hash_before.is_some_and(|before| before != hash),
+        },
+        moving: Moving {
+            failover: governed.and_then(|governed| governed.policy.spec.failover.as_ref()),
+            stateful: template.is_stateful(),
+            held: around.held,
+            held_until: around.held_until,
+        },
+        rooms: around.rooms,
         now: facts.now,
     };
     let plan = placement::place(facts.fleet, &request);
+    debug_assert_eq!(placement::audit(facts.fleet, &request, &plan), Vec::<String>::new());
     let revision = template.revision();
     let spec = WorkloadBindingSpec {
         clusters: clusters(&plan, current, &revision),
         required_by: facts.required.to_vec(),
-        inputs_hash: Some(placement::inputs_hash(&request)),
+        inputs_hash: Some(hash),
         ..binding_spec(template, governed.map(|governed| &*governed.policy), acts_as)
     };
     let why = governed.map_or_else(
@@ -182,6 +224,8 @@ fn want(facts: &Facts<'_>, template: &Template, governed: Option<&Governed>, act
     Decision::Want(Box::new(Wanted {
         spec,
         scheduling,
+        wants_room: plan.wants_room,
+        fails_over: plan.fails_over,
         until: plan.until,
     }))
 }
@@ -237,12 +281,15 @@ fn clusters(plan: &Plan, current: &[BindingCluster], revision: &str) -> Vec<Bind
 fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
     let reasons = plan.reasons.iter().cloned().map(Into::into).collect();
     let chosen = plan.clusters.len();
-    let (status, reason) = if chosen == 0 {
-        (ConditionStatus::False, Reason::NoMatchingCluster)
-    } else {
-        (ConditionStatus::True, Reason::Decided)
+    let (status, reason) = match &plan.waiting {
+        Some(waiting) if chosen > 0 || waiting.replicas.is_some() => {
+            (ConditionStatus::False, Reason::Unschedulable)
+        }
+        None if chosen > 0 || plan.needs_none() => (ConditionStatus::True, Reason::Decided),
+        _ => (ConditionStatus::False, Reason::NoMatchingCluster),
     };
-    let message = format!("{chosen} of {members} members chosen; {why}");
+    let waits = plan.waiting.as_ref().map(|waiting| format!("{}; ", waiting.message));
+    let message = format!("{}{chosen} of {members} members chosen; {why}", waits.unwrap_or_default());
     Scheduling {
         reasons,
         status,

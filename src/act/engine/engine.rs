@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use tokio::sync::watch;
 
-use super::{index::Index, lanes::Lanes, removals::Removing};
+use super::{assumed::Assumed, index::Index, lanes::Lanes, removals::Removing};
 use crate::{
     act::{
         enforce::Enforcer,
@@ -52,6 +52,10 @@ pub(super) struct Engine {
     /// Removals that waited for a member and are being done now: nothing is made there meanwhile.
     pub(super) removing: Removing,
     pub(super) scheduling: DashMap<BindingKey, Scheduling>,
+    /// What decisions must know of each other.
+    pub(super) assumed: Assumed,
+    /// Bindings that more room somewhere would change.
+    pub(super) waiting: DashSet<BindingKey>,
     /// Whether this process leads and every first list is complete.
     pub(super) active: watch::Receiver<bool>,
     /// Woken when the kinds that policies may select may have changed.

@@ -12,8 +12,10 @@
 //! what is, does what is missing, and may be lost, repeated or late. Only the leader's passes write. Nothing
 //! is decided before every watch of the hub API has shown its first list.
 
+mod assumed;
 mod bindings;
 mod clusters;
+mod confirmed;
 mod decision;
 mod election;
 #[expect(

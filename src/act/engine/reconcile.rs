@@ -9,7 +9,6 @@ use kube::{
 
 use super::{
     bindings::{Looked, has_finalizer},
-    decision,
 };
 use super::{
     decision::{Decision, Facts, all_removing},
@@ -29,6 +28,9 @@ use crate::{
 
 /// Passes at a time. What limits them is the hub API, not this.
 pub(super) const WORKERS: usize = 16;
+/// What waits for room is looked at again this often, should nobody say that there is some: what was assumed to come may
+/// not have come.
+const ROOM_AGAIN: Duration = Duration::from_secs(20);
 
 impl Engine {
     /// Handles keys until stopped.
@@ -91,7 +93,20 @@ impl Engine {
             fleet: &fleet,
             now,
         };
-        let decision = decision::decide(&facts);
+        let decision = self.decide(&facts);
+        let (wants_room, fails_over) = match &decision {
+            Decision::Want(wanted) => (wanted.wants_room, wanted.fails_over),
+            _ => (false, false),
+        };
+        if wants_room {
+            self.waiting.insert(key.clone());
+            self.queue.add_after(key.clone(), ROOM_AGAIN);
+        } else {
+            self.waiting.remove(key);
+        }
+        if fails_over {
+            metrics().failovers.inc();
+        }
         self.follow_dependencies(key, template.as_deref(), &decision);
         match (decision, current) {
             (Decision::Ignore, None) => {
@@ -258,6 +273,8 @@ impl Engine {
         self.count_for_policy(key, &binding);
         self.ledger.forget(key);
         self.scheduling.remove(key);
+        self.waiting.remove(key);
+        self.assume_nothing(key);
         self.need_nothing(key);
         self.clear_template_status(key).await?;
         for cluster in &self.fleet.snapshot().members {

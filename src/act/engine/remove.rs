@@ -35,6 +35,10 @@ impl Engine {
             self.queue.add(key.clone());
             return Ok(());
         }
+        if !self.is_confirmed_elsewhere(place) {
+            self.lanes.add_after(name, key, ENDING);
+            return Ok(());
+        }
         // A member is named before the first write there: with nothing recorded there may still be an object.
         let objects = if standing.objects.is_empty() {
             vec![PlacedObject::new(&template)]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use dashmap::DashMap;
+use dashmap::{DashMap, DashSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, Config, ResourceExt};
 use tokio::{
@@ -10,6 +10,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::assumed::Assumed;
 use super::{
     election::{self, LeaseTimes, Outcome},
     engine::Engine,
@@ -52,12 +53,21 @@ pub struct Options {
     pub clock: Clock,
     /// Told what the hub still waits for; empty when it is ready.
     pub waiting: watch::Sender<Vec<String>>,
+    /// Workloads that may leave lost members within an hour.
+    pub max_failovers: u32,
+}
+
+impl Options {
+    /// What `max_failovers` is unless somebody says otherwise.
+    pub const MAX_FAILOVERS: u32 = 100;
 }
 
 /// Members that are swept at one time.
 const SWEEPERS: usize = 4;
 /// Shutting down takes no longer than this.
 const DRAIN: Duration = Duration::from_secs(8);
+/// From room that appears to its use: pods go one by one.
+const ROOM: Duration = Duration::from_millis(500);
 /// Between two tries to begin.
 const BEGIN_AGAIN: Duration = Duration::from_secs(2);
 /// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
@@ -114,6 +124,7 @@ async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> 
         identity,
         clock,
         waiting,
+        max_failovers,
     } = options.clone();
     let config = &config;
     let gate = Gate::closed(lease.duration.saturating_sub(lease.renew_deadline));
@@ -162,6 +173,8 @@ async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> 
         lanes: Lanes::default(),
         removing: Removing::default(),
         scheduling: DashMap::new(),
+        assumed: Assumed::new(max_failovers),
+        waiting: DashSet::new(),
         active,
         kinds: Arc::default(),
         definitions: Arc::default(),
@@ -296,10 +309,14 @@ impl Engine {
             metrics()
                 .bindings
                 .set(self.index.bindings.len().try_into().unwrap_or(i64::MAX));
+            metrics()
+                .waiting
+                .set(self.waiting.len().try_into().unwrap_or(i64::MAX));
             if activate.send_replace(now) != now {
                 tracing::info!(active = now, "deciding");
                 if now {
                     self.arrange_watches();
+                    self.assume_what_stands();
                     self.look_at_everything();
                 }
             }
@@ -378,6 +395,11 @@ impl Engine {
                     }
                     for member in self.fleet.snapshot().members.keys() {
                         self.sweeps.add_after(member.clone(), Duration::from_millis(300));
+                    }
+                }
+                Change::Room => {
+                    for key in self.waiting.iter() {
+                        self.queue.add_after(key.clone(), ROOM);
                     }
                 }
                 // Objects report their status many times over: that is no reason to look at what they should be.

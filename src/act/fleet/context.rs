@@ -18,6 +18,8 @@ use crate::{
 pub enum Change {
     /// The snapshot changed in something that decisions look at: labels, reach, held, kinds, nodes.
     Members,
+    /// Some node can take more than before.
+    Room,
     /// An object that the hub labelled.
     Object {
         /// In which member.

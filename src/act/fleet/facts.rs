@@ -1,16 +1,21 @@
 //! Nodes and pods of a member as small rows, with sums that move by what an event changes.
 //!
-//! A pod is 40 bytes here and 36 KB as an object. Only what runs or will run counts: pods bound to a node and
+//! A pod is 48 bytes here and 36 KB as an object. Only what runs or will run counts: pods bound to a node and
 //! not finished. Virtual nodes of the hub are no capacity.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::model::fleet::{Nodes, Resources};
+use crate::model::{
+    fleet::{Nodes, Resources},
+    pod::{Amounts, NodeFacts, NodeRoom},
+};
 
 use super::slim::{SlimNode, SlimPod};
 
 /// Virtual nodes are named `hanse-<lender>`.
 const VIRTUAL: &str = "hanse-";
+const REGION: &str = "topology.kubernetes.io/region";
+const ZONE: &str = "topology.kubernetes.io/zone";
 
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -20,6 +25,8 @@ pub(super) struct Facts {
     pods: HashMap<u128, PodRow>,
     nodes_round: u32,
     pods_round: u32,
+    /// What the nodes can still take; made anew when it is asked for and something has changed.
+    room: Option<Arc<[NodeRoom]>>,
 }
 
 /// A node, or the name of one that pods are bound to.
@@ -27,33 +34,38 @@ pub(super) struct Facts {
 struct Slot {
     name: Box<str>,
     node: Option<NodeRow>,
-    used: Resources,
+    used: Amounts,
 }
 
 #[derive(Debug)]
 struct NodeRow {
-    allocatable: Resources,
+    facts: Arc<NodeFacts>,
     ready: bool,
     schedulable: bool,
-    region: Option<Box<str>>,
-    zone: Option<Box<str>>,
     round: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct PodRow {
     memory: u64,
     cpu_milli: u32,
     slot: u32,
     round: u32,
+    /// Hardly any pod asks for more than CPU and memory.
+    others: Option<Box<Amounts>>,
 }
 
 impl PodRow {
-    fn requests(self) -> Resources {
-        Resources {
+    fn requests(&self) -> Amounts {
+        let base = Resources {
             cpu_milli: self.cpu_milli.into(),
             memory: self.memory,
             pods: 1,
+        };
+        let others = self.others.as_ref().map(|others| others.others.clone());
+        Amounts {
+            base,
+            others: others.unwrap_or_default(),
         }
     }
 }
@@ -98,19 +110,23 @@ impl Facts {
             return;
         };
         let round = self.nodes_round;
+        self.room = None;
         let slot = self.slot(name);
-        self.slots[slot as usize].node = Some(NodeRow {
-            allocatable: node.allocatable,
+        let slot = &mut self.slots[slot as usize];
+        // A heartbeat changes nothing: the same facts stay the same value.
+        let known = slot.node.take().map(|row| row.facts);
+        let same = known.filter(|facts| **facts == node.facts);
+        slot.node = Some(NodeRow {
+            facts: same.unwrap_or_else(|| Arc::new(node.facts.clone())),
             ready: node.ready,
             schedulable: node.schedulable,
-            region: node.region.clone(),
-            zone: node.zone.clone(),
             round,
         });
     }
 
     pub(super) fn lost_node(&mut self, name: &str) {
         if let Some(&slot) = self.by_name.get(name) {
+            self.room = None;
             self.slots[slot as usize].node = None;
             self.release(slot);
         }
@@ -144,22 +160,24 @@ impl Facts {
             return;
         };
         self.lost_pod(pod.id());
+        self.room = None;
         let slot = self.slot(node);
+        let base = pod.requests.base;
         let row = PodRow {
-            memory: pod.requests.memory,
-            cpu_milli: u32::try_from(pod.requests.cpu_milli).unwrap_or(u32::MAX),
+            memory: base.memory,
+            cpu_milli: u32::try_from(base.cpu_milli).unwrap_or(u32::MAX),
             slot,
             round: self.pods_round,
+            others: (!pod.requests.others.is_empty()).then(|| Box::new(pod.requests.clone())),
         };
-        let used = &mut self.slots[slot as usize].used;
-        *used = used.plus(row.requests());
+        self.slots[slot as usize].used.add(&row.requests());
         self.pods.insert(pod.id(), row);
     }
 
     pub(super) fn lost_pod(&mut self, id: u128) {
         if let Some(row) = self.pods.remove(&id) {
-            let used = &mut self.slots[row.slot as usize].used;
-            *used = used.minus(row.requests());
+            self.room = None;
+            self.slots[row.slot as usize].used.subtract(&row.requests());
             self.release(row.slot);
         }
     }
@@ -183,11 +201,28 @@ impl Facts {
     /// A slot without a node and without pods is used again: node names come and go for ever.
     fn release(&mut self, slot: u32) {
         let held = &mut self.slots[slot as usize];
-        if held.node.is_none() && held.used.pods == 0 && !held.name.is_empty() {
+        if held.node.is_none() && held.used.base.pods == 0 && !held.name.is_empty() {
             self.by_name.remove(&held.name);
             *held = Slot::default();
             self.free.push(slot);
         }
+    }
+
+    /// What each node can still take on which pods may come.
+    pub(super) fn room(&mut self) -> Arc<[NodeRoom]> {
+        if let Some(room) = &self.room {
+            return room.clone();
+        }
+        let open = |slot: &Slot| {
+            let node = slot.node.as_ref().filter(|node| node.ready && node.schedulable)?;
+            Some(NodeRoom {
+                node: node.facts.clone(),
+                free: node.facts.allocatable.minus(&slot.used),
+            })
+        };
+        let room: Arc<[NodeRoom]> = self.slots.iter().filter_map(open).collect();
+        self.room = Some(room.clone());
+        room
     }
 
     /// The sums over nodes: as many steps as nodes, none over pods.
@@ -195,11 +230,12 @@ impl Facts {
         let mut sums = Sums::default();
         let mut place: Option<(Option<&str>, Option<&str>)> = None;
         for slot in &self.slots {
-            sums.requested = sums.requested.plus(slot.used);
+            sums.requested = sums.requested.plus(slot.used.base);
             let Some(node) = &slot.node else { continue };
             sums.nodes.total += 1;
             sums.nodes.ready += u32::from(node.ready);
-            let here = (node.region.as_deref(), node.zone.as_deref());
+            let label = |key: &str| node.facts.labels.get(key).map(String::as_str);
+            let here = (label(REGION), label(ZONE));
             place = Some(place.map_or(here, |(region, zone)| {
                 (
                     region.filter(|_| region == here.0),
@@ -207,8 +243,9 @@ impl Facts {
                 )
             }));
             if node.ready && node.schedulable {
-                sums.allocatable = sums.allocatable.plus(node.allocatable);
-                let gap = node.allocatable.minus(slot.used);
+                let allocatable = node.facts.allocatable.base;
+                sums.allocatable = sums.allocatable.plus(allocatable);
+                let gap = allocatable.minus(slot.used.base);
                 let largest = sums.largest_gap;
                 if (gap.cpu_milli, gap.memory) > (largest.cpu_milli, largest.memory) {
                     sums.largest_gap = gap;

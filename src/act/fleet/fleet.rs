@@ -16,15 +16,16 @@ use super::{
     context::{Change, Context},
     credentials,
     member::{Core, MemberHandle},
+    probe::Probe,
     supervise,
     transport::{Transport, cluster_name},
 };
 use crate::{
     act::wire::{Gate, Stack, Tasks},
     model::{
-        api,
-        clock::Clock,
-        fleet::{Held, Member, Snapshot},
+        api::{self, ConditionType, find_condition},
+        clock::{Clock, Timestamp},
+        fleet::{Held, Member, Reach, Snapshot},
         name::{ClusterName, NamespaceName},
     },
     telemetry::metrics,
@@ -206,11 +207,17 @@ impl Fleet {
                     .iter()
                     .zip(&new.members)
                     .any(|((_, old), (_, new))| !old.decides_alike(new));
+            let room = new.members.iter().any(|(name, new)| {
+                let old = old.members.get(name);
+                old.is_none_or(|old| new.has_more_room_than(old))
+            });
             self.0.snapshot.store(Arc::new(new));
             metrics().snapshots.inc();
             if decisive {
                 // The engine is gone only when everything is shutting down.
                 let _ = self.0.context.changes.send(Change::Members).await;
+            } else if room {
+                let _ = self.0.context.changes.send(Change::Room).await;
             }
             tokio::time::sleep(SETTLE).await;
         }
@@ -255,7 +262,11 @@ impl Core {
     pub(super) fn as_member(&self) -> Member {
         let cluster = self.cluster.load();
         let known = self.known.lock().clone();
-        let sums = self.facts.lock().sums();
+        let (sums, room) = {
+            let mut facts = self.facts.lock();
+            (facts.sums(), facts.room())
+        };
+        let listed = known.nodes_listed && known.pods_listed;
         let spec = &cluster.spec;
         Member {
             labels: cluster.metadata.labels.clone().unwrap_or_default(),
@@ -265,6 +276,7 @@ impl Core {
             taints: spec.all_taints(),
             leaving: cluster.metadata.deletion_timestamp.is_some(),
             reach: known.probe.reach,
+            lost: lost_since(&known.probe, cluster.status.as_ref()),
             held: known.held,
             version: known.version,
             identity: known.identity,
@@ -272,8 +284,22 @@ impl Core {
             allocatable: sums.allocatable,
             requested: sums.requested,
             largest_gap: sums.largest_gap,
+            room: listed.then_some(room),
             apis: self.apis.load_full(),
             ..Member::unheard(self.name.clone())
         }
     }
+}
+
+/// Since when a member does not answer. What its Cluster says counts when it said so before: a hub that starts anew does
+/// not start the clock anew.
+fn lost_since(probe: &Probe, status: Option<&api::ClusterStatus>) -> Option<Timestamp> {
+    if probe.reach != Reach::Unreachable {
+        return None;
+    }
+    let told = status.and_then(|status| find_condition(&status.conditions, ConditionType::Reachable));
+    let told = told
+        .filter(|condition| condition.status == "False")
+        .map(|condition| condition.last_transition_time.0);
+    [probe.since, told].into_iter().flatten().min()
 }

@@ -1,6 +1,6 @@
-//! Nodes and pods decoded straight into what is kept of them: no labels, no annotations, no containers.
+//! Nodes and pods decoded straight into what is kept of them: no annotations, no containers.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::{
     ClusterResourceScope, NamespaceResourceScope, api::core::v1 as core,
@@ -8,18 +8,16 @@ use k8s_openapi::{
 };
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{fleet::Resources, quantity::Amount};
+use crate::model::pod::{Amounts, NodeFacts, NodeTaint, PodSpec, ResourceList};
 
 /// A node as the hub reads it.
 #[derive(Debug, Clone)]
 pub(super) struct SlimNode {
     /// Name and resourceVersion only.
     pub(super) metadata: ObjectMeta,
-    pub(super) allocatable: Resources,
     pub(super) ready: bool,
     pub(super) schedulable: bool,
-    pub(super) region: Option<Box<str>>,
-    pub(super) zone: Option<Box<str>>,
+    pub(super) facts: NodeFacts,
 }
 
 /// A pod as the hub reads it.
@@ -29,7 +27,8 @@ pub(super) struct SlimPod {
     pub(super) metadata: ObjectMeta,
     pub(super) node: Option<Box<str>>,
     pub(super) finished: bool,
-    pub(super) requests: Resources,
+    /// What it asks for; it counts itself.
+    pub(super) requests: Amounts,
 }
 
 impl SlimPod {
@@ -73,17 +72,10 @@ impl From<Meta> for ObjectMeta {
 
 impl<'de> Deserialize<'de> for SlimNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Default, Deserialize)]
-        struct Labels {
-            #[serde(rename = "topology.kubernetes.io/region", default)]
-            region: Option<Box<str>>,
-            #[serde(rename = "topology.kubernetes.io/zone", default)]
-            zone: Option<Box<str>>,
-        }
         #[derive(Deserialize)]
         struct NodeMeta {
             #[serde(default)]
-            labels: Option<Labels>,
+            labels: Option<BTreeMap<String, String>>,
             #[serde(default)]
             name: Option<String>,
             #[serde(default)]
@@ -95,6 +87,14 @@ impl<'de> Deserialize<'de> for SlimNode {
         #[serde(default)]
         struct Spec {
             unschedulable: bool,
+            taints: Option<Vec<Taint>>,
+        }
+        #[derive(Deserialize)]
+        struct Taint {
+            key: Box<str>,
+            #[serde(default)]
+            value: Box<str>,
+            effect: Box<str>,
         }
         #[derive(Deserialize)]
         struct Condition<'a> {
@@ -106,7 +106,7 @@ impl<'de> Deserialize<'de> for SlimNode {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Status<'a> {
-            allocatable: List,
+            allocatable: ResourceList,
             #[serde(borrow)]
             conditions: Option<Vec<Condition<'a>>>,
         }
@@ -119,113 +119,27 @@ impl<'de> Deserialize<'de> for SlimNode {
             status: Status<'a>,
         }
         let raw = Raw::deserialize(deserializer)?;
-        let labels = raw.metadata.labels.unwrap_or_default();
+        let strict = |taint: &Taint| matches!(&*taint.effect, "NoSchedule" | "NoExecute");
+        let taints = raw.spec.taints.into_iter().flatten().filter(strict);
+        let facts = NodeFacts {
+            name: raw.metadata.name.as_deref().unwrap_or_default().into(),
+            labels: raw.metadata.labels.unwrap_or_default(),
+            taints: taints
+                .map(|Taint { key, value, effect }| NodeTaint { key, value, effect })
+                .collect(),
+            allocatable: raw.status.allocatable.amounts,
+        };
         let ready = |condition: &Condition| condition.type_ == "Ready" && condition.status == "True";
         Ok(Self {
-            allocatable: raw.status.allocatable.resources(),
             ready: raw.status.conditions.unwrap_or_default().iter().any(ready),
             schedulable: !raw.spec.unschedulable,
-            region: labels.region,
-            zone: labels.zone,
+            facts,
             metadata: ObjectMeta {
                 name: raw.metadata.name,
                 uid: raw.metadata.uid,
                 resource_version: raw.metadata.resource_version,
                 ..ObjectMeta::default()
             },
-        })
-    }
-}
-
-/// A resource list, of which three are read.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default)]
-struct List {
-    cpu: Option<Amount>,
-    memory: Option<Amount>,
-    pods: Option<Amount>,
-}
-
-impl List {
-    fn resources(self) -> Resources {
-        let milli =
-            |amount: Option<Amount>| amount.and_then(|amount| amount.milli().ok()).unwrap_or_default();
-        let units = |amount: Option<Amount>| amount.map_or(0, Amount::units);
-        Resources {
-            cpu_milli: milli(self.cpu).try_into().unwrap_or_default(),
-            memory: units(self.memory).try_into().unwrap_or_default(),
-            pods: units(self.pods).try_into().unwrap_or_default(),
-        }
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Demand {
-    requests: List,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Container {
-    #[serde(default)]
-    resources: Option<Demand>,
-    #[serde(default)]
-    restart_policy: Option<String>,
-}
-
-impl Container {
-    fn requests(&self) -> Resources {
-        self.resources
-            .as_ref()
-            .map(|demand| demand.requests.resources())
-            .unwrap_or_default()
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct PodSpec {
-    node_name: Option<Box<str>>,
-    containers: Option<Vec<Container>>,
-    init_containers: Option<Vec<Container>>,
-    overhead: List,
-    resources: Option<Demand>,
-}
-
-impl PodSpec {
-    /// What the scheduler charges: containers and sidecars together, or the hungriest moment of starting,
-    /// whichever is more, plus overhead; a request of the whole pod replaces the sum
-    /// (component-helpers `resource.PodRequests`).
-    fn requests(&self) -> Resources {
-        let most = |one: Resources, other: Resources| Resources {
-            cpu_milli: one.cpu_milli.max(other.cpu_milli),
-            memory: one.memory.max(other.memory),
-            pods: 0,
-        };
-        let mut running = Resources::default();
-        for container in self.containers.iter().flatten() {
-            running = running.plus(container.requests());
-        }
-        let mut sidecars = Resources::default();
-        let mut starting = Resources::default();
-        for container in self.init_containers.iter().flatten() {
-            if container.restart_policy.as_deref() == Some("Always") {
-                sidecars = sidecars.plus(container.requests());
-                starting = most(starting, sidecars);
-            } else {
-                starting = most(starting, sidecars.plus(container.requests()));
-            }
-        }
-        let mut total = most(running.plus(sidecars), starting);
-        if let Some(Demand { requests: whole }) = &self.resources {
-            let asked = whole.resources();
-            total.cpu_milli = whole.cpu.map_or(total.cpu_milli, |_| asked.cpu_milli);
-            total.memory = whole.memory.map_or(total.memory, |_| asked.memory);
-        }
-        total.plus(Resources {
-            pods: 0,
-            ..self.overhead.resources()
         })
     }
 }
@@ -246,7 +160,8 @@ impl<'de> Deserialize<'de> for SlimPod {
             status: Status,
         }
         let raw = Raw::deserialize(deserializer)?;
-        let requests = raw.spec.requests();
+        let mut requests = raw.spec.requests();
+        requests.base.pods = 1;
         Ok(Self {
             metadata: raw.metadata.into(),
             node: raw.spec.node_name.filter(|node| !node.is_empty()),

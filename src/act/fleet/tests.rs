@@ -152,7 +152,7 @@ fn with_restart(mut container: serde_json::Value) -> serde_json::Value {
 #[case::overhead(json!({"containers": [asks("100m")], "overhead": {"cpu": "10m"}}), 110)]
 #[case::the_whole_pod_has_the_last_word(json!({"containers": [asks("100m")], "resources": {"requests": {"cpu": "2"}}}), 2000)]
 fn a_pod_is_charged_as_the_scheduler_charges_it(#[case] spec: serde_json::Value, #[case] cpu_milli: u64) {
-    assert_eq!(pod(&spec).requests.cpu_milli, cpu_milli);
+    assert_eq!(pod(&spec).requests.base.cpu_milli, cpu_milli);
 }
 
 fn node(name: &str, ready: bool, zone: &str) -> SlimNode {

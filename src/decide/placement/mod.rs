@@ -1,16 +1,28 @@
 //! Where a template runs: from the snapshot of the fleet to a plan with its reasons.
 //!
 //! ```text
-//! Snapshot, Request ─► per member: Leaving → Tenant → ClusterSelection → TaintToleration → Heard → ApiEnabled → Held ─► Plan
+//! Snapshot, Request ─► filter: Leaving → Tenant → ClusterSelection → TaintToleration → Heard → Answers
+//!                              → ApiEnabled → Held → NodeFit                           (the first "no" of each member)
+//!                   ─► per term: spread (which groups) ─► divide (how many replicas) ─► the first that holds it ─► Plan
 //! ```
 //!
 //! A plan is a fixed point: planning again on its own result changes nothing. What is not known never removes
 //! a member from a plan: silence, an incomplete discovery and an expression that fails keep what was decided.
+//! Replicas are conserved: those of a plan and those that wait are those of the template.
 
+mod audit;
 mod choose;
+mod divide;
+mod failover;
+mod filter;
 mod plan;
 mod reason;
+mod room;
+mod spread;
 mod taint;
 
-pub use plan::{Placed, Plan, Request, inputs_hash, place};
+pub use audit::audit;
+pub use failover::{Brake, Moving, doubt};
+pub use plan::{Placed, Plan, Request, Waiting, Workload, inputs_hash, place};
 pub use reason::{Filter, Reason};
+pub use room::{PATIENCE, Ready, Rooms};

@@ -22,8 +22,33 @@ pub enum Filter {
     Heard,
     /// It does not serve the kind, or it is not known whether it does.
     ApiEnabled,
+    /// It does not answer: nothing new goes there, and what is there may move away.
+    Answers,
     /// Nothing may be written there until a person has decided.
     Held,
+    /// No node of it could run one pod, even empty.
+    NodeFit,
+    /// A spread leaves its group out, or it is in none.
+    Spread,
+    /// Another term of the policy is used.
+    Term,
+    /// No replicas were left for it, or it has no room.
+    Division,
+}
+
+impl Filter {
+    /// Those that are asked of each member for itself, in this order.
+    pub(super) const ASKED: [Self; 9] = [
+        Self::Leaving,
+        Self::Tenant,
+        Self::ClusterSelection,
+        Self::TaintToleration,
+        Self::Heard,
+        Self::Answers,
+        Self::ApiEnabled,
+        Self::Held,
+        Self::NodeFit,
+    ];
 }
 
 impl fmt::Display for Filter {
@@ -36,7 +61,12 @@ impl fmt::Display for Filter {
             Self::TaintToleration => "TaintToleration",
             Self::ApiEnabled => "ApiEnabled",
             Self::Heard => "Heard",
+            Self::Answers => "Answers",
             Self::Held => "Held",
+            Self::NodeFit => "NodeFit",
+            Self::Spread => "Spread",
+            Self::Term => "Term",
+            Self::Division => "Division",
         })
     }
 }

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use super::simulate;
-use crate::model::{clock::GoDuration, name::ClusterName};
+use crate::{
+    act::engine,
+    model::{clock::GoDuration, name::ClusterName},
+};
 
 /// One hub, many Kubernetes clusters.
 #[derive(Debug, Parser)]
@@ -191,6 +194,13 @@ pub(super) enum Verb {
     /// Prints per member whether it was chosen, or the first filter that refused it, with every number that was used.
     #[command(after_help = "Example:\n  hub explain deployment/web -n shop")]
     Explain(Explain),
+    /// Divide the replicas of a workload anew
+    ///
+    /// Replicas stay where they are while their sum is right: new weights, or room that came since, move nothing. This asks
+    /// for a new division, by annotation hanse.dev/rebalance on the workload. What leaves a member goes when its replacement
+    /// is applied elsewhere.
+    #[command(after_help = "Example:\n  hub rebalance deployment/web -n shop")]
+    Rebalance(Rebalance),
     /// The hub on a scripted fleet in this process, in virtual time
     ///
     /// Days pass in a blink: time moves on only when everybody waits. The same script prints the same every time, but for
@@ -249,6 +259,9 @@ pub(super) struct Serve {
     /// How often leadership is renewed or tried for
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub(super) retry_period: GoDuration,
+    /// Workloads that may leave lost members within an hour; more wait
+    #[arg(long, value_name = "N", default_value_t = engine::Options::MAX_FAILOVERS)]
+    pub(super) max_failovers_per_hour: u32,
     /// How log lines look
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(super) log_format: LogFormat,
@@ -441,6 +454,16 @@ pub(super) struct Explain {
     /// A workload
     #[arg(value_name = "KIND/NAME")]
     pub(super) workload: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Rebalance {
+    /// A workload
+    #[arg(value_name = "KIND/NAME")]
+    pub(super) workload: String,
+    /// How long to wait for the decision
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(super) timeout: GoDuration,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -34,6 +34,7 @@ mod orphans;
 mod output;
 mod plan;
 mod progress;
+mod rebalance;
 mod reference;
 mod references;
 mod refusal;
@@ -127,6 +128,7 @@ async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
         Verb::Status(status) => status::run(global, screen, status).await,
         Verb::Events(events) => events::run(global, screen, events).await,
         Verb::Explain(explain) => explain::run(global, screen, explain).await,
+        Verb::Rebalance(wanted) => rebalance::run(global, screen, wanted).await,
         Verb::Completions(shell) => completions::completions(screen, shell),
         Verb::Man(man) => completions::man(screen, man),
         Verb::Version => completions::version(global, screen),

@@ -70,6 +70,7 @@ async fn engine(config: Config, wanted: &Serve, waiting: watch::Sender<Vec<Strin
         identity: identity(),
         clock: Clock::system(),
         waiting,
+        max_failovers: wanted.max_failovers_per_hour,
     };
     engine::serve(options, asked_to_stop())
         .await

@@ -107,9 +107,11 @@ pub struct Spread {
     pub by: String,
     /// The fewest groups to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub min_groups: Option<u32>,
     /// The most groups to use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
     pub max_groups: Option<u32>,
 }
 
@@ -125,9 +127,11 @@ pub struct Replicas {
     pub divide: Option<Divide>,
     /// A member gets at least so many, or none. Only with `Divided`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
     pub min_per_cluster: Option<u32>,
     /// A member gets at most so many. Only with `Divided`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
     pub max_per_cluster: Option<u32>,
 }
 
@@ -172,6 +176,8 @@ pub struct Weight {
     /// The members. Absent or empty: all.
     #[serde(default, skip_serializing_if = "ClusterSelector::is_empty")]
     pub clusters: ClusterSelector,
-    /// Their weight against the others.
+    /// Their weight against the others; 0: they get none. A member has the weight of the first item that chooses it, and
+    /// none if no item does.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub weight: u32,
 }

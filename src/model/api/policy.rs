@@ -200,10 +200,11 @@ pub struct IgnoreFields {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Failover {
-    /// How long the member must be lost.
+    /// How long the member must be lost. Absent: 5m.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<GoDuration>,
-    /// Whether the lost member's share counts until its replacement is ready.
+    /// Whether what ran in the lost member is removed, should it come back, only when its replacement is ready. Absent: as
+    /// soon as the replacement is applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_replicas_until_ready: Option<bool>,
     /// Whether workloads with state of their own move too. Absent: `Never`.
@@ -217,7 +218,7 @@ pub enum StatefulFailover {
     /// They wait for the member.
     Never,
     /// They move like others; two copies may run when the member is alive after all.
-    Always,
+    Move,
 }
 
 /// Holds the work of the hub on the templates of a policy.

@@ -108,6 +108,8 @@ words! {
         NoMatchingCluster,
         /// Members were decided for.
         Decided,
+        /// Not everything has a place: replicas wait for room, or the spread that the policy asks for cannot be kept.
+        Unschedulable,
         /// The policy that governed the template is gone; its objects stay as they are.
         PolicyGone,
         /// The policy asks for something that cannot be evaluated, such as an expression that fails.

@@ -24,7 +24,6 @@ enum Unless {
     Text(&'static str),
     False,
     EmptyList,
-    OneItem,
 }
 
 impl Refusal {
@@ -40,7 +39,6 @@ impl Refusal {
             Unless::Text(text) => format!("self == '{text}'"),
             Unless::False => "self == false".to_owned(),
             Unless::EmptyList => "size(self) == 0".to_owned(),
-            Unless::OneItem => "size(self) <= 1".to_owned(),
         }
     }
 
@@ -50,7 +48,6 @@ impl Refusal {
             Unless::Never | Unless::EmptyList => format!("{} {WORDS}", self.path),
             Unless::Text(text) => format!("{} other than {text} {WORDS}", self.path),
             Unless::False => format!("{}: true {WORDS}", self.path),
-            Unless::OneItem => format!("{} with more than one item {WORDS}", self.path),
         }
     }
 
@@ -60,7 +57,6 @@ impl Refusal {
             Unless::Text(text) => value == text,
             Unless::False => value == false,
             Unless::EmptyList => value.as_array().is_some_and(Vec::is_empty),
-            Unless::OneItem => value.as_array().is_some_and(|items| items.len() <= 1),
         }
     }
 }
@@ -83,19 +79,10 @@ const TENANT: &[Refusal] = &[
 ];
 
 const POLICY: &[Refusal] = &[
-    Refusal::new("spec.placement.terms", Unless::OneItem),
-    Refusal::new("spec.placement.fallback", Unless::Text("Whole")),
-    Refusal::new("spec.placement.return", Unless::Text("Never")),
-    Refusal::new("spec.placement.spread", Unless::EmptyList),
-    Refusal::new("spec.placement.replicas.mode", Unless::Text("Duplicated")),
-    Refusal::new("spec.placement.replicas.divide", Unless::Never),
-    Refusal::new("spec.placement.replicas.minPerCluster", Unless::Never),
-    Refusal::new("spec.placement.replicas.maxPerCluster", Unless::Never),
     Refusal::new("spec.conflict", Unless::Text("Abort")),
     Refusal::new("spec.drift.mode", Unless::Text("Correct")),
     Refusal::new("spec.drift.scope", Unless::Text("Owned")),
     Refusal::new("spec.ignoreFields", Unless::EmptyList),
-    Refusal::new("spec.failover", Unless::Never),
     Refusal::new("spec.suspend.scheduling", Unless::False),
     Refusal::new("spec.suspend.applying", Unless::False),
     Refusal::new("spec.suspend.clusters", Unless::EmptyList),

@@ -92,6 +92,36 @@ const POLICY: &[Rule] = &[
         message: "divide, minPerCluster and maxPerCluster go with mode Divided only",
     },
     Rule {
+        path: "spec.placement.replicas",
+        cel: "!has(self.mode) || self.mode == 'Duplicated' || has(self.divide)",
+        message: "mode Divided says how: divide.weighted, divide.capacity or divide.packed",
+    },
+    Rule {
+        path: "spec.placement.replicas",
+        cel: "!has(self.minPerCluster) || !has(self.maxPerCluster) || self.minPerCluster <= self.maxPerCluster",
+        message: "minPerCluster is at most maxPerCluster",
+    },
+    Rule {
+        path: "spec.placement",
+        cel: "!has(self.fallback) || self.fallback == 'Whole' || has(self.replicas) && has(self.replicas.mode) && self.replicas.mode == 'Divided'",
+        message: "fallback Spill goes with replicas.mode Divided: a copy is never split over terms",
+    },
+    Rule {
+        path: "spec.placement.spread[]",
+        cel: "!self.by.startsWith('label:') || self.by.size() > 6",
+        message: "label: is followed by the key of a label",
+    },
+    Rule {
+        path: "spec.placement.spread[]",
+        cel: "has(self.minGroups) || has(self.maxGroups)",
+        message: "a spread has minGroups, maxGroups or both",
+    },
+    Rule {
+        path: "spec.placement.replicas.divide.weighted",
+        cel: "self.exists(item, item.weight > 0)",
+        message: "at least one weight is greater than 0",
+    },
+    Rule {
         path: "spec.placement.replicas.divide",
         cel: "[has(self.capacity), has(self.weighted), has(self.packed)].filter(given, given).size() == 1",
         message: "exactly one of capacity, weighted and packed says how replicas are divided",

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::Apis;
-use crate::model::{api::Taint, name::ClusterName};
+use crate::model::{api::Taint, clock::Timestamp, name::ClusterName, pod::NodeRoom};
 
 /// The whole fleet at one moment. Never changed: the next moment is another value.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,8 @@ pub struct Member {
     pub leaving: bool,
     /// Whether it answers.
     pub reach: Reach,
+    /// Since when it does not answer, as far as is known: its Cluster remembers it over restarts of the hub.
+    pub lost: Option<Timestamp>,
     /// Why nothing may be written there although it answers.
     pub held: Option<Held>,
     /// `gitVersion` of its API server.
@@ -45,6 +47,8 @@ pub struct Member {
     pub requested: Resources,
     /// What is free on the node with the most free CPU.
     pub largest_gap: Resources,
+    /// What each ready, schedulable node can still take; `None` until nodes and pods were listed.
+    pub room: Option<Arc<[NodeRoom]>>,
     /// The kinds it serves.
     pub apis: Arc<Apis>,
 }
@@ -62,6 +66,7 @@ impl Member {
             taints: Vec::new(),
             leaving: false,
             reach: Reach::Unknown,
+            lost: None,
             held: None,
             version: None,
             identity: None,
@@ -69,6 +74,7 @@ impl Member {
             allocatable: Resources::default(),
             requested: Resources::default(),
             largest_gap: Resources::default(),
+            room: None,
             apis: Arc::default(),
         }
     }
@@ -79,9 +85,28 @@ impl Member {
         let numbers = |member: &Self| Self {
             requested: Resources::default(),
             largest_gap: Resources::default(),
+            room: None,
             ..member.clone()
         };
-        numbers(self) == numbers(other)
+        numbers(self) == numbers(other) && self.nodes_alike(other)
+    }
+
+    /// Whether they have the same nodes, however full.
+    fn nodes_alike(&self, other: &Self) -> bool {
+        let nodes = |member: &Self| member.room.as_ref().map(|room| room.iter().map(|at| at.node.clone()).collect::<Vec<_>>());
+        nodes(self) == nodes(other)
+    }
+
+    /// Whether some node can take more than it could in `before`.
+    #[must_use]
+    pub fn has_more_room_than(&self, before: &Self) -> bool {
+        let idle = |member: &Self| member.allocatable.minus(member.requested);
+        let (now, then) = (idle(self), idle(before));
+        now.cpu_milli > then.cpu_milli
+            || now.memory > then.memory
+            || now.pods > then.pods
+            || self.largest_gap != before.largest_gap
+            || (self.room.is_some() && before.room.is_none())
     }
 
     /// Whether the hub may write there now.
@@ -161,7 +186,7 @@ pub struct Nodes {
 }
 
 /// Amounts of the resources that every node has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
 pub struct Resources {
     /// Thousandths of a CPU.
     pub cpu_milli: u64,
@@ -179,6 +204,16 @@ impl Resources {
             cpu_milli: self.cpu_milli.saturating_sub(used.cpu_milli),
             memory: self.memory.saturating_sub(used.memory),
             pods: self.pods.saturating_sub(used.pods),
+        }
+    }
+
+    /// So many times as much; stops at the largest number there is.
+    #[must_use]
+    pub fn times(self, times: u64) -> Self {
+        Self {
+            cpu_milli: self.cpu_milli.saturating_mul(times),
+            memory: self.memory.saturating_mul(times),
+            pods: self.pods.saturating_mul(times),
         }
     }
 

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::api::PlacementReason;
-use crate::model::fleet::{ApiKind, Apis, Held, Nodes};
+use crate::decide::placement::audit;
+use crate::model::fleet::{ApiKind, Apis, Held, Nodes, Reach};
+use crate::model::name::GroupKind;
 
 fn cluster(name: &str) -> ClusterName {
     ClusterName::parse(name).unwrap()
@@ -54,23 +56,38 @@ fn deployment() -> GroupVersionKind {
     GroupVersionKind::new("apps", "v1", "Deployment")
 }
 
-/// The plan for a Deployment of a tenant that may use every member.
+/// Asks for a Deployment of a tenant that may use every member; tests change what they are about.
+fn asking<'a>(current: &'a [BindingCluster], rooms: &'a Rooms) -> Request<'a> {
+    static EVERY: std::sync::LazyLock<(ClusterSelector, GroupVersionKind, Placement)> =
+        std::sync::LazyLock::new(|| (ClusterSelector::default(), deployment(), Placement::default()));
+    Request {
+        placement: Some(&EVERY.2),
+        tenant: &EVERY.0,
+        kind: &EVERY.1,
+        current,
+        required: &[],
+        workload: Workload::default(),
+        moving: Moving::default(),
+        rooms,
+        now: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// The plan, which breaks no rule.
+fn audited(fleet: &Snapshot, request: &Request<'_>) -> Plan {
+    let plan = place(fleet, request);
+    assert_eq!(audit(fleet, request, &plan), Vec::<String>::new(), "{plan:#?}");
+    plan
+}
+
 fn plan(fleet: &Snapshot, placement: &Placement, current: &[&str]) -> Plan {
     let current: Vec<_> = current
         .iter()
         .map(|name| BindingCluster::new(cluster(name)))
         .collect();
-    place(
-        fleet,
-        &Request {
-            placement: Some(placement),
-            tenant: &ClusterSelector::default(),
-            kind: &deployment(),
-            current: &current,
-            required: &[],
-            now: Timestamp::UNIX_EPOCH,
-        },
-    )
+    let rooms = Rooms::default();
+    let request = Request { placement: Some(placement), ..asking(&current, &rooms) };
+    audited(fleet, &request)
 }
 
 fn names(plan: &Plan) -> Vec<&str> {
@@ -154,15 +171,9 @@ fn a_tenants_members_bound_the_policy_and_the_needs_of_others() {
         clusters: by,
     }];
     let tenant = ClusterSelector::by_names(["a", "b"].map(cluster));
-    let request = Request {
-        placement: None,
-        tenant: &tenant,
-        kind: &deployment(),
-        current: &[],
-        required: &required,
-        now: Timestamp::UNIX_EPOCH,
-    };
-    let plan = place(&fleet, &request);
+    let rooms = Rooms::default();
+    let request = Request { placement: None, tenant: &tenant, required: &required, ..asking(&[], &rooms) };
+    let plan = audited(&fleet, &request);
     assert_eq!(names(&plan), ["a"]);
     let filters: Vec<_> = plan.reasons.iter().map(|reason| reason.filter).collect();
     assert_eq!(filters, [Filter::ClusterSelection, Filter::Tenant]);
@@ -173,15 +184,8 @@ fn what_is_being_removed_does_not_count_as_there() {
     let mut removing = BindingCluster::new(cluster("a"));
     removing.removing = true;
     let fleet = fleet([Member::unheard(cluster("a"))]);
-    let request = Request {
-        placement: Some(&Placement::default()),
-        tenant: &ClusterSelector::default(),
-        kind: &deployment(),
-        current: &[removing],
-        required: &[],
-        now: Timestamp::UNIX_EPOCH,
-    };
-    assert!(place(&fleet, &request).clusters.is_empty());
+    let (current, rooms) = ([removing], Rooms::default());
+    assert!(audited(&fleet, &asking(&current, &rooms)).clusters.is_empty());
 }
 
 fn any_member(name: &'static str) -> impl Strategy<Value = Member> {

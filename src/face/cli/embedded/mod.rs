@@ -226,6 +226,7 @@ impl Embedded {
             identity: format!("hub-{}", self.served),
             clock: self.clock.clone(),
             waiting,
+            max_failovers: engine::Options::MAX_FAILOVERS,
         };
         let tasks = Tasks::default();
         let task = tasks.spawn("hub", async move {
