@@ -1,6 +1,6 @@
 # What can be done here; `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-real test check format lints architecture generated kubernetes bench soak crds docs builtin
+.PHONY: help build demo demo-real test check format lints architecture generated kubernetes bench soak crds docs builtin hours
 
 CARGO ?= cargo
 # Real Kubernetes is built where Go is; elsewhere it is used if it is there already.
@@ -39,11 +39,16 @@ generated:
 kubernetes: ## find or build real Kubernetes (first time: 7 minutes); the last line is its folder
 	@tests/kubernetes/build.sh
 
-bench: kubernetes ## the hub against the same writes without it; also into target/bench.json
+bench: kubernetes ## the hub against the same writes without it, and with a large fleet; also into target/bench*.json
 	$(CARGO) bench --bench '*'
+	HANSE_BENCH_MEMBERS_REAL=10 HANSE_BENCH_PACE=0 HANSE_BENCH_STALLS=0 HANSE_BENCH_RUNNING=0 $(CARGO) bench --bench thread
 
-soak: kubernetes ## the scenarios that take long: kills, stalls, deletion orders
+hours: ## 200 simulated hours of changes and faults, each from its seed; HANSE_SEED and HANSE_SEEDS choose
+	HANSE_SEEDS=$${HANSE_SEEDS:-200} $(CARGO) test --profile hours --test simulation -- --nocapture hours::an_hour
+
+soak: kubernetes ## what takes long: kills, stalls, deletion orders, simulated days
 	$(CARGO) test --test e2e -- --ignored
+	$(CARGO) test --profile hours --test simulation -- --nocapture --ignored
 
 crds: ## write the generated files anew: manifests/crds, docs/reference
 	HANSE_UPDATE=1 $(CARGO) test --quiet --lib -- current

@@ -50,13 +50,15 @@ type Failed = Box<dyn Error + Send + Sync>;
 /// How much is measured. The aims are for the defaults.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
+    /// Members of the fleet.
+    members: usize,
     /// Deployments in one burst.
     burst: usize,
     /// Bursts of the hub, and as many of the floor.
     rounds: usize,
     /// The same, with running pods; none leaves them out.
     running: usize,
-    /// Deployments at one a second.
+    /// Deployments at one a second; none leaves the pass out.
     pace: usize,
     /// Times that a member is frozen; none leaves the pass out.
     stalls: usize,
@@ -70,10 +72,11 @@ impl Scale {
         };
         let rounds = number("HANSE_BENCH_ROUNDS", 5)?.max(1);
         Ok(Self {
+            members: number("HANSE_BENCH_MEMBERS_REAL", 3)?.max(2),
             burst: number("HANSE_BENCH_BURST", 200)?.max(1),
             rounds,
             running: number("HANSE_BENCH_RUNNING", rounds.min(3))?,
-            pace: number("HANSE_BENCH_PACE", 60)?.max(1),
+            pace: number("HANSE_BENCH_PACE", 60)?,
             stalls: number("HANSE_BENCH_STALLS", 3)?,
         })
     }
@@ -124,7 +127,7 @@ async fn bursts(ground: &mut Ground, report: &mut Report, load: Load) -> Result<
 async fn measure() -> Result<(), Failed> {
     let scale = Scale::from_environment()?;
     let audited = std::env::var("HANSE_BENCH_AUDIT").map_or(true, |audit| audit != "0");
-    let mut ground = Ground::prepare(scale.burst, audited).await?;
+    let mut ground = Ground::prepare(scale, audited).await?;
     // Once for both, unmeasured: else whoever begins pays for the memory that API servers take at their first burst.
     for writer in [Writer::Floor, Writer::Hub] {
         let warm = burst::run(&mut ground, Load::Paused, writer, scale.burst, 0).await?;
@@ -133,7 +136,9 @@ async fn measure() -> Result<(), Failed> {
     let mut report = Report::new(scale, machine::Machine::read());
     bursts(&mut ground, &mut report, Load::Paused).await?;
     ground.quiet().await?;
-    report.pace = Some(pace::run(&mut ground, scale.pace).await?);
+    if scale.pace > 0 {
+        report.pace = Some(pace::run(&mut ground, scale.pace).await?);
+    }
     for turn in 1..=scale.stalls {
         let stall = stall::run(&mut ground, turn).await?;
         eprintln!("stall {turn}, {stall}");

@@ -11,7 +11,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
-use crate::Failed;
+use crate::{Failed, Scale};
 use crate::board::Board;
 use crate::harness::{Federation, Fleet, FleetOptions, HubCommand, NodeSize, Usage, Write};
 
@@ -69,13 +69,14 @@ pub(crate) struct Ground {
 
 impl Ground {
     /// Starts all of it and sends one Deployment through, so that nothing is measured cold.
-    pub(crate) async fn prepare(burst: usize, audited: bool) -> Result<Self, Failed> {
+    pub(crate) async fn prepare(scale: Scale, audited: bool) -> Result<Self, Failed> {
         // Every member holds a whole burst, and somewhat more.
-        let pods = u32::try_from(burst / 3 + 50)?.max(250);
+        let pods = u32::try_from(scale.burst / 3 + 50)?.max(250);
         let options = FleetOptions {
             node: NodeSize::new("64", "256Gi", pods),
             // Writes are counted by who wrote them, which only the audit log tells.
             audited,
+            members: scale.members,
             ..FleetOptions::default()
         };
         let fleet = Fleet::start(options).await?;

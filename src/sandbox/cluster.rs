@@ -15,7 +15,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, service_fn};
 
 use super::access::{self, Access, Subject, bootstrap};
-use super::actors::{self, Actors, Levers, NodeSize, nodes};
+use super::actors::{self, Actors, Levers, NodeSize, nodes, volumes};
 use super::api::{Server, Settings, Write};
 use super::crd;
 use super::faults::Faults;
@@ -115,13 +115,15 @@ impl Cluster {
     #[must_use]
     pub fn start(options: &Options) -> Self {
         let store = Store::default();
-        let access = Access::new(store.clone(), options.clock.clone());
+        let faults = Faults::new(options.seed);
+        let clock = faults.clock(&options.clock);
+        let access = Access::new(store.clone(), clock.clone());
         let settings = Settings {
             seed: options.seed,
             services: options.services,
             node_ports: options.node_ports.clone(),
         };
-        let server = Server::with_settings(store, kinds::builtin(), options.clock.clone(), access, settings);
+        let server = Server::with_settings(store, kinds::builtin(), clock, access, settings);
         let tasks = Tasks::default();
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             make(
@@ -142,6 +144,11 @@ impl Cluster {
         ) {
             make(&server, &node);
         }
+        if options.actors.volumes {
+            for class in volumes::classes() {
+                make(&server, &class);
+            }
+        }
         tasks.spawn(crd::run(server.clone()));
         tasks.spawn(access::aggregate(server.clone()));
         let levers = actors::run(&server, &tasks, &options.actors);
@@ -151,7 +158,7 @@ impl Cluster {
             name: options.name.clone(),
             region: options.region.clone(),
             http: Http::with_logs(server, logs),
-            faults: Faults::new(options.seed),
+            faults,
             levers,
             tasks,
         }))
@@ -270,6 +277,18 @@ impl Cluster {
     #[must_use]
     pub fn writes(&self) -> Vec<Write> {
         self.0.http.writes()
+    }
+
+    /// How many there were, forgotten ones too.
+    #[must_use]
+    pub fn written(&self) -> usize {
+        self.0.http.server().journal().count()
+    }
+
+    /// Those after the first so many, as far as they are remembered.
+    #[must_use]
+    pub fn writes_since(&self, count: usize) -> Vec<Write> {
+        self.0.http.server().journal().since(count)
     }
 
     /// How many objects there are.

@@ -3,7 +3,9 @@
 //!
 //! What must hold, in both worlds and whatever happens on the way:
 //! - the hub changes and deletes nothing but objects that bore its mark at some time;
-//! - no member runs more replicas of a workload than its template asked for at some time.
+//! - no member has more replicas of a workload than its template asked for at some time;
+//! - all members together have no more of a workload whose replicas are divided and that never moves (label
+//!   `share: divided`) than its template asked for at some time.
 //!
 //! Quota and guests join when they exist.
 
@@ -46,6 +48,10 @@ struct Seen {
     placed: BTreeMap<String, BTreeMap<(String, String), i64>>,
     /// The most its template ever asked for.
     asked: BTreeMap<(String, String), i64>,
+    /// By divided Deployment and member: the replicas it has there now.
+    shares: BTreeMap<(String, String), BTreeMap<String, i64>>,
+    /// The most that all members together ever had of it.
+    most: BTreeMap<(String, String), i64>,
 }
 
 /// Watches until it is dropped.
@@ -107,6 +113,15 @@ impl Observer {
                 ));
             }
         }
+        for (name, most) in &seen.most {
+            if let Some(asked) = seen.asked.get(name)
+                && most > asked
+            {
+                wrong.push(format!(
+                    "{name:?} had {most} replicas in all, its template asked for {asked} at most"
+                ));
+            }
+        }
         wrong
     }
 }
@@ -144,19 +159,30 @@ fn place(object: &DynamicObject) -> (String, String) {
     )
 }
 
-/// Follows objects for ever; a watch that breaks begins again.
-async fn follow(objects: Api<DynamicObject>, mut note: impl FnMut(&DynamicObject)) {
+fn is_divided(object: &DynamicObject) -> bool {
+    let labels = object.metadata.labels.as_ref();
+    labels.is_some_and(|labels| labels.get("share").is_some_and(|share| share == "divided"))
+}
+
+impl Seen {
+    /// Counts what a member has of a divided workload, and what all have.
+    fn share(&mut self, member: &str, of: (String, String), replicas: i64) {
+        let shares = self.shares.entry(of.clone()).or_default();
+        shares.insert(member.to_owned(), replicas);
+        let all: i64 = shares.values().sum();
+        let most = self.most.entry(of).or_default();
+        *most = all.max(*most);
+    }
+}
+
+/// Follows objects for ever; a watch that breaks begins again. Told are what is there, and whether it is gone.
+async fn follow(objects: Api<DynamicObject>, mut note: impl FnMut(&DynamicObject, bool)) {
     let events = watcher(objects, watcher::Config::default()).into_stream();
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(
-                watcher::Event::Apply(object)
-                | watcher::Event::InitApply(object)
-                | watcher::Event::Delete(object),
-            ) => {
-                note(&object);
-            }
+            Ok(watcher::Event::Apply(object) | watcher::Event::InitApply(object)) => note(&object, false),
+            Ok(watcher::Event::Delete(object)) => note(&object, true),
             Ok(_) => {}
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(200)).await,
         }
@@ -164,7 +190,7 @@ async fn follow(objects: Api<DynamicObject>, mut note: impl FnMut(&DynamicObject
 }
 
 async fn asked(hub: Client, seen: Arc<Mutex<Seen>>) {
-    follow(api(hub, &KINDS[0]), |object| {
+    follow(api(hub, &KINDS[0]), |object, _| {
         let mut seen = seen.lock();
         let most = seen.asked.entry(place(object)).or_default();
         *most = replicas(object).max(*most);
@@ -178,7 +204,7 @@ async fn marked(
     kind: &'static (&'static str, &'static str, &'static str, &'static str),
     seen: Arc<Mutex<Seen>>,
 ) {
-    follow(api(client, kind), |object| {
+    follow(api(client, kind), |object, is_gone| {
         let labels = object.metadata.labels.as_ref();
         let is_marked = labels.is_some_and(|labels| {
             labels.get("hanse.dev/managed-by").is_some_and(|by| by == "hanse")
@@ -189,6 +215,10 @@ async fn marked(
         }
         let (namespace, name) = place(object);
         let mut seen = seen.lock();
+        if kind.2 == "Deployment" && is_divided(object) && (is_gone || hub_says_replicas(object)) {
+            let replicas = if is_gone { 0 } else { replicas(object) };
+            seen.share(&member, (namespace.clone(), name.clone()), replicas);
+        }
         if kind.2 == "Deployment" && hub_says_replicas(object) {
             let of_member = seen.placed.entry(member.clone()).or_default();
             let most = of_member.entry((namespace.clone(), name.clone())).or_default();

@@ -22,7 +22,7 @@ async fn an_hour_of_bad_weather_changes_nothing_in_the_end() {
             refused_connections: 20,
             lost_replies: 20,
             cut_watches: 20,
-            dropped_events: 0,
+            ..Odds::default()
         });
         cluster
             .faults()

@@ -19,6 +19,7 @@
 mod audit;
 mod days;
 mod foreign;
+mod hours;
 mod kills;
 mod late;
 #[path = "../observer/mod.rs"]
@@ -28,5 +29,10 @@ mod partial;
 mod rest;
 mod scale;
 mod shop;
+mod world;
 
 use audit::Write;
+
+/// As the hub's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

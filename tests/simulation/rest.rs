@@ -11,7 +11,7 @@ use crate::shop::{apply_all, federation, seed, settled};
 fn written(federation: &Embedded) -> Vec<usize> {
     federation
         .clusters()
-        .map(|cluster| cluster.writes().len())
+        .map(Cluster::written)
         .collect()
 }
 
@@ -19,7 +19,7 @@ fn written(federation: &Embedded) -> Vec<usize> {
 fn since(federation: &Embedded, before: &[usize]) -> Vec<(String, Write)> {
     let of = |(cluster, before): (&Cluster, &usize)| {
         let name = cluster.name().to_owned();
-        let writes = cluster.writes().into_iter().skip(*before);
+        let writes = cluster.writes_since(*before).into_iter();
         let counts =
             |write: &Write| write.resource != "leases" && write.subresource.as_deref() != Some("token");
         writes

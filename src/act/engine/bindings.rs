@@ -7,7 +7,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{engine::Engine, error::Error, index::is_decided_alike};
+use super::{engine::Engine, error::Error, index::is_decided_alike, sinks::forget_owners};
 use crate::{
     act::wire::{Error as WireError, HUB, Target},
     model::{
@@ -110,7 +110,8 @@ impl Engine {
             .inc();
     }
 
-    pub(super) fn keep(&self, key: &BindingKey, binding: WorkloadBinding) -> Arc<WorkloadBinding> {
+    pub(super) fn keep(&self, key: &BindingKey, mut binding: WorkloadBinding) -> Arc<WorkloadBinding> {
+        forget_owners(&mut binding);
         let binding = Arc::new(binding);
         self.index.keep_binding(key, &binding);
         binding

@@ -68,6 +68,9 @@ const SWEEPERS: usize = 4;
 const DRAIN: Duration = Duration::from_secs(8);
 /// From room that appears to its use: pods go one by one.
 const ROOM: Duration = Duration::from_millis(500);
+/// Members that change within this time of each other are looked at together: each look is at every binding, and at the
+/// start a hundred members become reachable one after the other.
+const MEMBERS_AT_ONCE: Duration = Duration::from_millis(250);
 /// Between two tries to begin.
 const BEGIN_AGAIN: Duration = Duration::from_secs(2);
 /// Members are watched for exactly what bindings need; what is no longer needed ends within this time.
@@ -386,22 +389,25 @@ impl Engine {
 
     /// What members say becomes work.
     async fn changes_loop(self: Arc<Self>, mut changes: mpsc::Receiver<Change>) {
-        while let Some(change) = changes.recv().await {
+        let (mut looked, mut due) = (None::<Instant>, None::<Instant>);
+        loop {
+            let change = tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    (looked, due) = (Some(Instant::now()), None);
+                    self.look_at_members();
+                    continue;
+                }
+                change = changes.recv() => match change {
+                    Some(change) => change,
+                    None => return,
+                },
+            };
             match change {
                 Change::Members => {
-                    self.arrange_watches();
-                    for (name, member) in &self.fleet.snapshot().members {
-                        if member.reach != Reach::Reachable {
-                            self.lanes.wait_no_more(name);
-                        }
-                    }
-                    for key in self.index.keys(None) {
-                        self.touch(&key);
-                        self.queue.add(key);
-                    }
-                    for member in self.fleet.snapshot().members.keys() {
-                        self.sweeps.add_after(member.clone(), Duration::from_millis(300));
-                    }
+                    let now = Instant::now();
+                    let next = looked.map_or(now, |looked| (looked + MEMBERS_AT_ONCE).max(now));
+                    due.get_or_insert(next);
                 }
                 Change::Room => {
                     for key in self.waiting.iter() {
@@ -441,6 +447,24 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    /// A member came, went, or is another than before: everything may belong elsewhere.
+    fn look_at_members(&self) {
+        self.arrange_watches();
+        let fleet = self.fleet.snapshot();
+        for (name, member) in &fleet.members {
+            if member.reach != Reach::Reachable {
+                self.lanes.wait_no_more(name);
+            }
+        }
+        for key in self.index.keys(None) {
+            self.touch(&key);
+            self.queue.add(key);
+        }
+        for member in fleet.members.keys() {
+            self.sweeps.add_after(member.clone(), Duration::from_millis(300));
         }
     }
 

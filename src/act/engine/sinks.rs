@@ -349,14 +349,20 @@ impl Engine {
     }
 }
 
+/// Who owns which field takes several times the memory of all the fields of a binding, and nobody asks.
+pub(super) fn forget_owners(binding: &mut WorkloadBinding) {
+    binding.metadata.managed_fields = None;
+}
+
 #[derive(Debug)]
 struct Bindings;
 
 impl Sink<WorkloadBinding> for To<Bindings> {
     type Key = BindingKey;
 
-    fn seen(&self, object: WorkloadBinding) -> Option<BindingKey> {
+    fn seen(&self, mut object: WorkloadBinding) -> Option<BindingKey> {
         let engine = self.engine.upgrade()?;
+        forget_owners(&mut object);
         let key = binding_key(&object)?;
         if engine.is_active() {
             engine.ledger.learn(&key, &object);

@@ -1,7 +1,9 @@
 //! Checking a value against a schema.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 
 use super::SchemaRef;
@@ -34,6 +36,28 @@ pub fn check_change(schema: &SchemaRef, old: Option<&Value>, value: &Value) -> V
         check.rules(schema.id, &with_defaults(schema, value), old);
     }
     check.problems
+}
+
+/// Whether a text matches; None for a pattern that this engine does not know, which is left to the API server.
+///
+/// Compiling costs a thousand times what matching does, and the same few patterns are asked for with every object: each
+/// thread remembers its own, so that none waits for another.
+fn matches(pattern: &str, text: &str) -> Option<bool> {
+    const MOST: usize = 256;
+    thread_local! {
+        static COMPILED: RefCell<HashMap<Box<str>, Option<Regex>>> = RefCell::default();
+    }
+    COMPILED.with_borrow_mut(|compiled| {
+        if compiled.len() >= MOST && !compiled.contains_key(pattern) {
+            compiled.clear();
+        }
+        if !compiled.contains_key(pattern) {
+            let regex = RegexBuilder::new(pattern).size_limit(1 << 20).build().ok();
+            compiled.insert(pattern.into(), regex);
+        }
+        let regex = compiled.get(pattern)?.as_ref()?;
+        Some(regex.is_match(text))
+    })
 }
 
 struct Check<'s> {
@@ -205,11 +229,7 @@ impl<'s> Check<'s> {
     }
 
     fn pattern(&mut self, pattern: &str, text: &str) {
-        // A pattern that this engine does not know is left to the API server.
-        let Ok(regex) = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build() else {
-            return;
-        };
-        if !regex.is_match(text) {
+        if matches(pattern, text) == Some(false) {
             let message = format!("{} does not match {pattern}", self.place);
             self.add(
                 ProblemKind::Pattern {

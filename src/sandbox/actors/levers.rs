@@ -13,6 +13,9 @@ use crate::model::clock::Timestamp;
 /// The status an object shall have. None: leave it as it is.
 pub(super) type StatusOf = Arc<dyn Fn(&Value, Timestamp) -> Option<Value> + Send + Sync>;
 
+/// How many replicas an autoscaler shall want. None: it gets no metrics.
+pub(super) type ReplicasOf = Arc<dyn Fn(&Value, Timestamp) -> Option<i64> + Send + Sync>;
+
 /// Cheap to clone; what is changed takes effect when the actors next run.
 #[derive(Clone)]
 pub struct Levers(Arc<Inner>);
@@ -21,6 +24,7 @@ struct Inner {
     script: Mutex<Arc<KubeletScript>>,
     /// By `jobs.batch`.
     scripted: Mutex<BTreeMap<String, StatusOf>>,
+    replicas: Mutex<Option<ReplicasOf>>,
     moved: watch::Sender<()>,
 }
 
@@ -37,6 +41,7 @@ impl Levers {
         Self(Arc::new(Inner {
             script: Mutex::new(Arc::new(script)),
             scripted: Mutex::default(),
+            replicas: Mutex::default(),
             moved: watch::Sender::new(()),
         }))
     }
@@ -58,6 +63,20 @@ impl Levers {
             .lock()
             .insert(resource.to_owned(), Arc::new(status));
         self.0.moved.send_replace(());
+    }
+
+    /// Says how many replicas each autoscaler wants, now, at each of its changes, and every 15 s.
+    pub fn script_replicas(
+        &self,
+        replicas: impl Fn(&Value, Timestamp) -> Option<i64> + Send + Sync + 'static,
+    ) {
+        *self.0.replicas.lock() = Some(Arc::new(replicas));
+        self.0.moved.send_replace(());
+    }
+
+    pub(super) fn replicas_of(&self, scaler: &Value, now: Timestamp) -> Option<i64> {
+        let replicas = self.0.replicas.lock().clone()?;
+        replicas(scaler, now)
     }
 
     pub(super) fn script(&self) -> Arc<KubeletScript> {

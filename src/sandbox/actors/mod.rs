@@ -1,7 +1,7 @@
 //! Who acts in a cluster: controllers, a scheduler, the kubelets of its nodes.
 //!
 //! ```text
-//! deployments ─► replicasets ─► scheduler ─► kubelet        namespaces, garbage, accounts, root_ca
+//! deployments ─► replicasets ─► scheduler ─► kubelet        namespaces, garbage, accounts, root_ca, volumes, autoscalers
 //!   ReplicaSets     Pods         nodeName     phases          (each on its own)
 //! ```
 //!
@@ -11,6 +11,7 @@
 
 mod accounts;
 mod act;
+mod autoscalers;
 mod conditions;
 mod deployments;
 mod engine;
@@ -27,6 +28,7 @@ mod scripted;
 mod services;
 #[cfg(test)]
 mod tests;
+pub(crate) mod volumes;
 mod workloads;
 
 pub use kubelet::{KubeletScript, Play, Rule};
@@ -46,6 +48,10 @@ pub struct Actors {
     pub replicasets: bool,
     /// StatefulSets, DaemonSets and Jobs.
     pub workloads: bool,
+    /// Volumes for claims.
+    pub volumes: bool,
+    /// `HorizontalPodAutoscalers`, which scale as a script says.
+    pub autoscalers: bool,
     pub namespaces: bool,
     pub garbage: bool,
     /// The ServiceAccount `default` of each namespace.
@@ -64,6 +70,8 @@ impl Actors {
             deployments: true,
             replicasets: true,
             workloads: true,
+            volumes: true,
+            autoscalers: true,
             scheduler: true,
             kubelet: Some(KubeletScript::default()),
             ..Self::without_workloads()
@@ -77,6 +85,8 @@ impl Actors {
             deployments: false,
             replicasets: false,
             workloads: false,
+            volumes: false,
+            autoscalers: false,
             namespaces: true,
             garbage: true,
             accounts: true,
@@ -113,6 +123,12 @@ pub(crate) fn run(server: &Server, tasks: &Tasks, actors: &Actors) -> Levers {
         for actor in workloads::all(&levers) {
             cast.push(Box::new(actor));
         }
+    }
+    if actors.volumes {
+        cast.push(Box::new(volumes::Volumes));
+    }
+    if actors.autoscalers {
+        cast.push(Box::new(autoscalers::Autoscalers(levers.clone())));
     }
     cast.push(Box::new(services::ApiServices));
     if actors.scheduler {

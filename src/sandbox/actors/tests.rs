@@ -2,6 +2,7 @@
 
 mod namespaces;
 mod nodes;
+mod volumes;
 mod workloads;
 
 use std::time::Duration;

@@ -29,21 +29,36 @@ pub struct Write {
     pub status: u16,
 }
 
-/// The last writes, oldest first.
+/// The last writes, oldest first, and how many there were.
 #[derive(Debug, Default)]
-pub(crate) struct Journal(Mutex<VecDeque<Write>>);
+pub(crate) struct Journal(Mutex<(VecDeque<Write>, usize)>);
 
 impl Journal {
     pub(crate) fn all(&self) -> Vec<Write> {
-        self.0.lock().iter().cloned().collect()
+        self.0.lock().0.iter().cloned().collect()
+    }
+
+    /// How many there were, forgotten ones too.
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().1
+    }
+
+    /// Those after the first so many, as far as they are remembered.
+    pub(crate) fn since(&self, count: usize) -> Vec<Write> {
+        let writes = self.0.lock();
+        let (remembered, all) = &*writes;
+        let forgotten = all - remembered.len();
+        remembered.iter().skip(count.saturating_sub(forgotten)).cloned().collect()
     }
 
     pub(crate) fn note(&self, write: Write) {
         let mut writes = self.0.lock();
-        if writes.len() == REMEMBERED {
-            writes.pop_front();
+        let (remembered, all) = &mut *writes;
+        if remembered.len() == REMEMBERED {
+            remembered.pop_front();
         }
-        writes.push_back(write);
+        remembered.push_back(write);
+        *all += 1;
     }
 
     /// A controller's, which comes by no request.

@@ -38,6 +38,17 @@ impl Server {
         Ok(target.shown(kept))
     }
 
+    /// The same as it was at a revision, as far as history goes back.
+    pub(crate) fn get_at(&self, target: &Target, revision: u64) -> Result<Object, Failure> {
+        let kept = self.store().get_at(&target.key(), revision);
+        let kept = kept.map_err(|_| Failure::expired("too old"))?;
+        let kept = kept.ok_or_else(|| target.not_found())?;
+        if &*target.subresource == "scale" {
+            return scale::of(target, &kept).map(Arc::new);
+        }
+        Ok(target.shown(kept))
+    }
+
     /// All objects of a collection, ordered by namespace and name, and the revision they are of.
     pub(crate) fn list(&self, target: &Target) -> (Vec<Object>, u64) {
         self.select(target, &Selection::default())
@@ -68,30 +79,49 @@ impl Server {
         selection: &Selection,
         revision: u64,
     ) -> Result<Vec<Object>, Compacted> {
-        let (objects, read) = self.store().list(&target.kept_as(), None);
-        let (changes, _) = self.store().since(&target.kept_as(), revision)?;
-        let place = |object: &Object| {
-            let namespace = object::namespace(object).unwrap_or_default().to_owned();
-            (namespace, object::name(object).to_owned())
-        };
-        let mut objects: BTreeMap<_, _> = objects
-            .into_iter()
-            .map(|object| (place(&object), object))
-            .collect();
-        for change in changes.iter().rev().filter(|change| change.revision <= read) {
-            let place = (change.key.namespace.to_string(), change.key.name.to_string());
-            match &change.old {
-                Some(old) => objects.insert(place, old.clone()),
-                None => objects.remove(&place),
-            };
+        fn place(object: &Object) -> (&str, &str) {
+            (object::namespace(object).unwrap_or_default(), object::name(object))
         }
         let wanted = target.namespace.as_deref();
+        let (mut objects, read) = self.store().list(&target.kept_as(), wanted);
+        let (changes, _) = self.store().since(&target.kept_as(), revision)?;
+        // What was changed since as it was before: of several changes the first one tells.
+        let mut before: BTreeMap<(&str, &str), Option<&Object>> = BTreeMap::new();
+        let changes = changes.iter().filter(|change| {
+            change.revision <= read && wanted.is_none_or(|wanted| *wanted == *change.key.namespace)
+        });
+        for change in changes {
+            let place = (&*change.key.namespace, &*change.key.name);
+            before.entry(place).or_insert(change.old.as_ref());
+        }
+        if !before.is_empty() {
+            objects.retain(|object| !before.contains_key(&place(object)));
+            objects.extend(before.into_values().flatten().cloned());
+            objects.sort_by(|one, other| place(one).cmp(&place(other)));
+        }
         Ok(objects
             .into_iter()
-            .filter(|((namespace, _), _)| wanted.is_none_or(|wanted| wanted == namespace))
-            .map(|(_, object)| target.shown(object))
+            .map(|object| target.shown(object))
             .filter(|object| selection.matches(object))
             .collect())
+    }
+
+    /// Whether the collection, or a neighbour of it in another namespace, changed after a revision.
+    pub(crate) fn changed_since(&self, target: &Target, revision: u64) -> Result<bool, Compacted> {
+        self.store().changed_since(&target.kept_as(), revision)
+    }
+
+    /// A page of a whole collection as it is now: what comes after a place, how many more there are, and the revision.
+    pub(crate) fn page(
+        &self,
+        target: &Target,
+        after: Option<(&str, &str)>,
+        most: usize,
+    ) -> (Vec<Object>, usize, u64) {
+        let namespace = target.namespace.as_deref();
+        let (objects, left, revision) = self.store().page(&target.kept_as(), namespace, after, most);
+        let shown = objects.into_iter().map(|object| target.shown(object));
+        (shown.collect(), left, revision)
     }
 
     /// Selected changes after a revision; 0 means from now on.

@@ -2,25 +2,34 @@
 //!
 //! ```text
 //! request ─► frozen? ─► latency ─► refused? ─► server ─► reply lost? ─► response
-//!                                     429, 5xx             (done, not told)   └ watch: late, dropped or cut events
+//!                                  429, 5xx,   (stale    (done, not told)  └ watch: late, dropped or cut events,
+//!                                  half open    reads)                        or none any more
 //! ```
 //!
 //! Each cluster has its own. Without faults a request passes through untouched. Chances are drawn from one generator
 //! per cluster, in the order of requests: with one seed and a paused clock a run is the same again.
+//!
+//! A half-open connection is one whose other end is gone without a word: nothing comes, and it does not end, until a
+//! deadline. A stale read answers from the past, as a replica that lags behind does; watches begin there and bring the
+//! rest in its order. The clock of a cluster may be wrong: its times and the ends of its tokens go by it.
 
 mod body;
+mod clock;
 mod stop;
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tower::BoxError;
 
 pub use stop::{Moment, Stop, Stopped};
@@ -28,6 +37,15 @@ pub use stop::{Moment, Stop, Stopped};
 use super::failure::Failure;
 use super::serve::{Body, refused};
 use stop::Held;
+
+/// Nothing in between gives a half-open connection up sooner.
+const HALF_OPEN_FOR: Duration = Duration::from_mins(1);
+/// How far a replica lags behind.
+const LAG: Range<Duration> = Duration::from_millis(100)..Duration::from_secs(5);
+
+/// A request's extension: the server answers reads as of this time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stale(pub(crate) Instant);
 
 /// How often something goes wrong, in thousandths of all requests (or watch events).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +62,12 @@ pub struct Odds {
     pub cut_watches: u32,
     /// A watch leaves this event out, which a real API server never does.
     pub dropped_events: u32,
+    /// The connection is half open: the request is carried out or not, and nothing is ever heard of it.
+    pub half_open: u32,
+    /// Instead of this event, nothing more comes on this watch.
+    pub silent_watches: u32,
+    /// A read, or the list that a watch begins with, answers from the past.
+    pub stale_reads: u32,
 }
 
 /// The faults of one cluster. Cheap to clone; all clones are the same.
@@ -57,6 +81,10 @@ struct Shared {
     frozen: watch::Sender<Option<&'static str>>,
     /// Counts the times that all watches were cut.
     cuts: watch::Sender<u64>,
+    /// Counts the times that all connections became half open.
+    silences: watch::Sender<u64>,
+    /// By how many milliseconds the clock is ahead.
+    skew: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -65,6 +93,8 @@ struct State {
     odds: Odds,
     latency: Range<Duration>,
     delay: Range<Duration>,
+    lag: Range<Duration>,
+    half_open_for: Duration,
     down: bool,
     stop: Option<Stop>,
 }
@@ -77,11 +107,15 @@ impl Faults {
                 odds: Odds::default(),
                 latency: Duration::ZERO..Duration::ZERO,
                 delay: Duration::ZERO..Duration::ZERO,
+                lag: LAG,
+                half_open_for: HALF_OPEN_FOR,
                 down: false,
                 stop: None,
             }),
             frozen: watch::Sender::new(None),
             cuts: watch::Sender::new(0),
+            silences: watch::Sender::new(0),
+            skew: AtomicI64::new(0),
         }))
     }
 
@@ -131,6 +165,27 @@ impl Faults {
         self.0.cuts.send_modify(|cuts| *cuts += 1);
     }
 
+    /// So far back stale reads answer.
+    pub fn set_lag(&self, lag: Range<Duration>) {
+        self.0.state.lock().lag = lag;
+    }
+
+    /// A connection that is half open ends after this: what is in between gives it up.
+    pub fn set_half_open_for(&self, deadline: Duration) {
+        self.0.state.lock().half_open_for = deadline;
+    }
+
+    /// Makes the connection of every watch there is half open, once. New ones are as usual.
+    pub fn silence_watches(&self) {
+        self.0.silences.send_modify(|silences| *silences += 1);
+    }
+
+    /// The cluster's clock is ahead by so much from now on, or behind if it is negative.
+    pub fn set_clock_skew(&self, ahead: SignedDuration) {
+        let millis = i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX);
+        self.0.skew.store(millis, Ordering::Relaxed);
+    }
+
     /// Holds a write for ever. Several clusters may share one [`Stop`]: their writes are counted together.
     pub fn stop_at(&self, stop: &Stop) {
         self.0.state.lock().stop = Some(stop.clone());
@@ -143,9 +198,12 @@ impl Faults {
             state.odds = Odds::default();
             state.latency = Duration::ZERO..Duration::ZERO;
             state.delay = Duration::ZERO..Duration::ZERO;
+            state.lag = LAG;
+            state.half_open_for = HALF_OPEN_FOR;
             state.down = false;
             state.stop = None;
         }
+        self.set_clock_skew(SignedDuration::ZERO);
         self.thaw();
     }
 
@@ -153,7 +211,7 @@ impl Faults {
     pub(crate) async fn around(
         &self,
         user: &(dyn Fn() -> String + Sync),
-        request: Request<Bytes>,
+        mut request: Request<Bytes>,
         server: impl FnOnce(Request<Bytes>) -> Response<Body>,
     ) -> Result<Response<Body>, BoxError> {
         let path = request.uri().path().to_owned();
@@ -172,6 +230,19 @@ impl Faults {
             Fate::Lost => {
                 drop(server(request));
                 return Err(broken("connection reset by peer"));
+            }
+            Fate::HalfOpen { is_done, until } => {
+                if is_done {
+                    drop(server(request));
+                }
+                tokio::time::sleep(until).await;
+                return Err(broken("connection timed out"));
+            }
+            Fate::Stale(lag) => {
+                let now = Instant::now();
+                request
+                    .extensions_mut()
+                    .insert(Stale(now.checked_sub(lag).unwrap_or(now)));
             }
             Fate::Held(held) if held.moment == Moment::Before => return held.for_ever().await,
             Fate::Held(held) => {
@@ -205,6 +276,8 @@ enum Fate {
     Refused,
     Status(Failure),
     Lost,
+    HalfOpen { is_done: bool, until: Duration },
+    Stale(Duration),
     Held(Held),
 }
 
@@ -214,6 +287,8 @@ enum EventFate {
     Passes,
     Dropped,
     Cut,
+    /// Nothing more comes, and it ends after this.
+    Silent(Duration),
 }
 
 impl State {
@@ -256,6 +331,15 @@ impl State {
         if self.happens(self.odds.lost_replies) {
             return Fate::Lost;
         }
+        if self.happens(self.odds.half_open) {
+            return Fate::HalfOpen {
+                is_done: self.chances.bool(),
+                until: self.half_open_for,
+            };
+        }
+        if written.is_none() && self.happens(self.odds.stale_reads) {
+            return Fate::Stale(self.within(self.lag.clone()));
+        }
         Fate::Passes
     }
 
@@ -265,6 +349,8 @@ impl State {
             EventFate::Cut
         } else if self.happens(self.odds.dropped_events) {
             EventFate::Dropped
+        } else if self.happens(self.odds.silent_watches) {
+            EventFate::Silent(self.half_open_for)
         } else {
             EventFate::Passes
         };

@@ -127,3 +127,44 @@ async fn a_cut_ends_the_watches_there_are_and_a_delay_keeps_their_order() {
     faults.cut_watches();
     assert!(body.frame().await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_half_open_request_is_not_answered_before_its_deadline() {
+    let faults = Faults::new(1);
+    faults.set_half_open_for(Duration::from_secs(20));
+    faults.set_odds(Odds {
+        half_open: 1000,
+        ..Odds::default()
+    });
+    let done = AtomicUsize::new(0);
+    let asked = Instant::now();
+    for _ in 0..20 {
+        let server = |request| {
+            done.fetch_add(1, Ordering::Relaxed);
+            fine(request)
+        };
+        assert!(faults.around(&|| "hub".to_owned(), post(), server).await.is_err());
+    }
+    assert_eq!(asked.elapsed(), Duration::from_secs(400));
+    let done = done.into_inner();
+    assert!((1..20).contains(&done), "{done} of 20 were carried out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_open_watch_brings_nothing_and_fails_after_its_deadline() {
+    let faults = Faults::new(1);
+    let server = |_| {
+        let events = (0..5).map(|number: u8| Ok(http_body::Frame::data(Bytes::from(vec![number]))));
+        let endless = futures::stream::iter(events).chain(futures::stream::pending());
+        Response::new(http_body_util::StreamBody::new(endless).boxed_unsync())
+    };
+    let watch = get("/api/v1/pods?watch=true");
+    let answer = faults.around(&|| "hub".to_owned(), watch, server).await;
+    let mut body = answer.unwrap().into_body();
+    assert!(body.frame().await.unwrap().is_ok());
+    faults.silence_watches();
+    let silent = Instant::now();
+    assert!(body.frame().await.unwrap().is_err());
+    assert_eq!(silent.elapsed(), HALF_OPEN_FOR);
+    assert!(body.frame().await.is_none());
+}

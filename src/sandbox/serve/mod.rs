@@ -42,6 +42,7 @@ pub(crate) use logs::Logs;
 use super::access::User;
 use super::api::{Server, Target, Write};
 use super::failure::Failure;
+use super::faults::Stale;
 use super::kinds::Origin;
 use query::Query;
 use route::{Asked, Place};
@@ -64,6 +65,8 @@ struct Call<'a> {
     query: &'a Query,
     headers: &'a HeaderMap,
     body: &'a Bytes,
+    /// Reads answer from this revision: the server has not heard of what came later.
+    as_of: Option<u64>,
 }
 
 impl Http {
@@ -96,6 +99,8 @@ impl Http {
             Ok(caller) => caller,
             Err(failure) => return answer::refused(&failure),
         };
+        let stale = parts.extensions.get::<Stale>();
+        let as_of = stale.map(|stale| self.0.server.store().revision_at(stale.0));
         let call = Call {
             server: &self.0.server,
             logs: &self.0.logs,
@@ -104,6 +109,7 @@ impl Http {
             query: &query,
             headers: &parts.headers,
             body: &body,
+            as_of,
         };
         let answer = match access.authorize(&caller.user, &asked.attributes()) {
             Ok(()) => call

@@ -86,7 +86,10 @@ fn get(call: &Call<'_>, target: &Target, form: Form) -> Result<Response<Body>, F
         "log" => return logs::answer(call, target),
         _ => return Err(Failure::method_not_supported()),
     }
-    let object = call.server.get(target)?;
+    let object = match call.as_of {
+        Some(past) => call.server.get_at(target, past)?,
+        None => call.server.get(target)?,
+    };
     Ok(show(call, target, 200, form, &object))
 }
 

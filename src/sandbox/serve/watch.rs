@@ -58,8 +58,7 @@ pub(super) fn answer(call: &Call<'_>, target: &Target) -> Result<Response<Body>,
     let bookmarks = call.query.flag("allowWatchBookmarks") == Some(true);
     let starts_with_state = initial.unwrap_or(asked == 0);
     let (state, from) = if starts_with_state {
-        let (objects, revision) = call.server.select(target, &selection);
-        (objects, revision)
+        list::select(call, target, &selection, asked)
     } else if asked == 0 {
         (Vec::new(), call.server.store().revision())
     } else {

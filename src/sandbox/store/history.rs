@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::HISTORY;
 use super::watch::Change;
+use super::{HISTORY, Key, Object};
 
 /// What a watch asks for is not remembered any more: list again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +15,14 @@ pub(crate) struct Compacted {
     pub(crate) oldest: u64,
 }
 
+/// A write and when it was made.
+struct Entry {
+    at: Instant,
+    change: Change,
+}
+
 pub(super) struct History {
-    changes: VecDeque<Change>,
+    changes: VecDeque<Entry>,
     /// Changes up to this revision are forgotten.
     forgotten: u64,
     /// The revision of the last change; moving it wakes watches.
@@ -35,10 +42,13 @@ impl Default for History {
 impl History {
     pub(super) fn add(&mut self, change: Change) {
         self.tip.send_replace(change.revision);
-        self.changes.push_back(change);
+        self.changes.push_back(Entry {
+            at: Instant::now(),
+            change,
+        });
         while self.changes.len() > HISTORY {
             if let Some(oldest) = self.changes.pop_front() {
-                self.forgotten = oldest.revision;
+                self.forgotten = oldest.change.revision;
             }
         }
     }
@@ -53,12 +63,37 @@ impl History {
     }
 
     pub(super) fn since(&self, resource: &str, after: u64) -> Vec<Change> {
-        let start = self.changes.partition_point(|change| change.revision <= after);
-        self.changes
-            .range(start..)
+        self.after(after)
             .filter(|change| resource.is_empty() || *change.key.resource == *resource)
             .cloned()
             .collect()
+    }
+
+    pub(super) fn changed_since(&self, resource: &str, revision: u64) -> bool {
+        self.after(revision)
+            .any(|change| *change.key.resource == *resource)
+    }
+
+    /// What an object was at a revision, and whether it changed since: None means that it did not.
+    pub(super) fn before(&self, key: &Key, at: u64) -> Option<Option<Object>> {
+        let mut since = self.after(at).filter(|change| change.key == *key);
+        since.next().map(|change| change.old.clone())
+    }
+
+    /// The last revision that there was at a time, as far as that is remembered.
+    pub(super) fn revision_at(&self, time: Instant) -> u64 {
+        let later = self.changes.partition_point(|entry| entry.at <= time);
+        later
+            .checked_sub(1)
+            .and_then(|last| self.changes.get(last))
+            .map_or(self.forgotten, |entry| entry.change.revision)
+    }
+
+    fn after(&self, revision: u64) -> impl Iterator<Item = &Change> {
+        let start = self
+            .changes
+            .partition_point(|entry| entry.change.revision <= revision);
+        self.changes.range(start..).map(|entry| &entry.change)
     }
 
     pub(super) fn compact(&mut self, revision: u64) {

@@ -9,10 +9,12 @@ mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::time::Instant;
 
 pub(crate) use history::Compacted;
 use history::History;
@@ -90,6 +92,23 @@ impl Store {
         of_kind.get(&(key.namespace.clone(), key.name.clone())).cloned()
     }
 
+    /// The object as it was at a revision, as far as history goes back.
+    pub(crate) fn get_at(&self, key: &Key, revision: u64) -> Result<Option<Object>, Compacted> {
+        {
+            let inner = self.0.lock();
+            inner.history.check(revision)?;
+            if let Some(before) = inner.history.before(key, revision) {
+                return Ok(before);
+            }
+        }
+        Ok(self.get(key))
+    }
+
+    /// The last revision that there was at a time; the oldest that is remembered, if it was before that.
+    pub(crate) fn revision_at(&self, time: Instant) -> u64 {
+        self.0.lock().history.revision_at(time)
+    }
+
     /// All objects of a resource, ordered by namespace and name, and the revision they are of.
     pub(crate) fn list(&self, resource: &str, namespace: Option<&str>) -> (Vec<Object>, u64) {
         let inner = self.0.lock();
@@ -104,6 +123,37 @@ impl Store {
                 .collect(),
         };
         (objects, inner.revision)
+    }
+
+    /// The first so many of these objects after a place, and how many more there are; the revision they are of.
+    pub(crate) fn page(
+        &self,
+        resource: &str,
+        namespace: Option<&str>,
+        after: Option<(&str, &str)>,
+        most: usize,
+    ) -> (Vec<Object>, usize, u64) {
+        let inner = self.0.lock();
+        let start = match (after, namespace) {
+            (Some((namespace, name)), _) => Bound::Excluded((Arc::from(namespace), Arc::from(name))),
+            (None, Some(namespace)) => Bound::Included((Arc::from(namespace), Arc::from(""))),
+            (None, None) => Bound::Unbounded,
+        };
+        let of_kind = inner.objects.get(resource);
+        let mut found = of_kind
+            .into_iter()
+            .flat_map(|objects| objects.range((start.clone(), Bound::Unbounded)))
+            .take_while(|((of, _), _)| namespace.is_none_or(|namespace| **of == *namespace))
+            .map(|(_, object)| object);
+        let page = found.by_ref().take(most).cloned().collect();
+        (page, found.count(), inner.revision)
+    }
+
+    /// Whether an object of a resource was written after a revision.
+    pub(crate) fn changed_since(&self, resource: &str, revision: u64) -> Result<bool, Compacted> {
+        let inner = self.0.lock();
+        inner.history.check(revision)?;
+        Ok(inner.history.changed_since(resource, revision))
     }
 
     /// How many objects there are, of all resources.
@@ -152,7 +202,7 @@ impl Store {
         inner.history.add(Change {
             revision,
             key: key.clone(),
-            old: Some(last.clone()),
+            old: Some(old),
             new: None,
         });
         Ok(last)

@@ -9,7 +9,7 @@ use super::history::Compacted;
 use super::{Key, Store};
 use crate::sandbox::object::Object;
 
-/// One write. Created: no `old`; removed: no `new`, and `old` is the last state at the removal's revision.
+/// One write. Created: no `old`; removed: no `new`.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) revision: u64,

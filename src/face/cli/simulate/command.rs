@@ -5,6 +5,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 use crate::face::cli::demo::members;
 use crate::face::cli::failure::Failure;
 use crate::face::cli::kinds;
@@ -46,8 +48,16 @@ pub(super) const MANUAL: &[(&str, &str)] = &[
     ("up CLUSTER", "it accepts connections"),
     ("cut-watches CLUSTER", "end all its watches once"),
     (
+        "silence-watches CLUSTER",
+        "the connections of its watches are half open: nothing comes for a minute, then they fail",
+    ),
+    (
+        "clock CLUSTER ahead|behind TIME",
+        "its clock is wrong by so much; `clock CLUSTER right` ends that",
+    ),
+    (
         "faults CLUSTER FAULT=N…",
-        "how many of 1000 requests or events fail: too-many, errors, refused, lost-replies, cut-watches, dropped-events; latency=TIME, watch-delay=TIME: at most so much; `faults CLUSTER none` ends it",
+        "how many of 1000 requests or events fail: too-many, errors, refused, lost-replies, half-open, stale-reads, cut-watches, silent-watches, dropped-events; latency=TIME, watch-delay=TIME: at most so much; `faults CLUSTER none` ends it",
     ),
     ("kill hub", "the hub is gone in the middle of whatever it did"),
     ("serve hub", "a hub starts"),
@@ -118,6 +128,9 @@ pub(super) enum Trouble {
     Down,
     Up,
     CutWatches,
+    SilenceWatches,
+    /// By so much it is ahead.
+    Clock(SignedDuration),
     Faults {
         odds: Odds,
         latency: Duration,
@@ -223,6 +236,11 @@ impl Reader {
             "down" => Trouble::Down,
             "up" => Trouble::Up,
             "cut-watches" => Trouble::CutWatches,
+            "silence-watches" => Trouble::SilenceWatches,
+            "clock" => {
+                let place = self.place(words)?;
+                return Ok(Command::Trouble(clock(words)?, place));
+            }
             "faults" => {
                 let place = self.place(words)?;
                 return Ok(Command::Trouble(faults(words)?, place));
@@ -373,6 +391,26 @@ fn until(words: &mut Words<'_>) -> Result<Command, Wrong> {
     Ok(Command::Until(what, within))
 }
 
+fn clock(words: &mut Words<'_>) -> Result<Trouble, Wrong> {
+    let way = words.need("ahead, behind or right")?;
+    let far = |words: &mut Words<'_>| {
+        let word = words.need("a time")?;
+        let time = word.time()?;
+        SignedDuration::try_from(time).map_err(|_| word.wrong("no clock is that wrong", "for example 10m"))
+    };
+    Ok(Trouble::Clock(match way.text {
+        "right" => SignedDuration::ZERO,
+        "ahead" => far(words)?,
+        "behind" => -far(words)?,
+        other => {
+            return Err(way.wrong(
+                format!("a clock is not {other:?}"),
+                near(other, ["ahead", "behind", "right"]),
+            ));
+        }
+    }))
+}
+
 fn faults(words: &mut Words<'_>) -> Result<Trouble, Wrong> {
     let (mut odds, mut latency, mut watch_delay) = (Odds::default(), Duration::ZERO, Duration::ZERO);
     let mut next = Some(words.need("faults, or none")?);
@@ -395,7 +433,10 @@ fn faults(words: &mut Words<'_>) -> Result<Trouble, Wrong> {
             "errors" => &mut odds.server_errors,
             "refused" => &mut odds.refused_connections,
             "lost-replies" => &mut odds.lost_replies,
+            "half-open" => &mut odds.half_open,
+            "stale-reads" => &mut odds.stale_reads,
             "cut-watches" => &mut odds.cut_watches,
+            "silent-watches" => &mut odds.silent_watches,
             "dropped-events" => &mut odds.dropped_events,
             unknown => {
                 let known = [
@@ -403,7 +444,10 @@ fn faults(words: &mut Words<'_>) -> Result<Trouble, Wrong> {
                     "errors",
                     "refused",
                     "lost-replies",
+                    "half-open",
+                    "stale-reads",
                     "cut-watches",
+                    "silent-watches",
                     "dropped-events",
                     "latency",
                     "watch-delay",

@@ -321,6 +321,8 @@ fn befall(cluster: &Cluster, trouble: &Trouble) {
         Trouble::Down => faults.take_down(),
         Trouble::Up => faults.bring_up(),
         Trouble::CutWatches => faults.cut_watches(),
+        Trouble::SilenceWatches => faults.silence_watches(),
+        Trouble::Clock(ahead) => faults.set_clock_skew(*ahead),
         Trouble::Faults {
             odds,
             latency,

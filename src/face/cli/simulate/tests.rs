@@ -20,6 +20,7 @@ fn reader() -> Reader {
 #[case::no_object("delete web -n shop", "web", "deployment/web")]
 #[case::fault("faults member-1 too-mny=3", "too-mny", "did you mean too-many?")]
 #[case::odds("faults member-1 errors=1001", "1001", "0 to 1000")]
+#[case::clock("clock member-1 ahed 5m", "ahed", "did you mean ahead?")]
 #[case::status("until cluster/member-1 Ready=maybe", "Ready=maybe", "True, False or Unknown")]
 #[case::within("until settled before=3m", "before", "within=5m")]
 #[case::namespace("apply x -n", "-n", "-n shop")]

@@ -1,7 +1,8 @@
 //! The scheduler: a node for each pod that has none, or the reason why not.
 //!
-//! It knows requests, node selectors and required node affinity, taints, host ports and the number of pods. It does
-//! not preempt, and knows nothing of volumes, spread or other pods' affinity.
+//! It knows requests, node selectors and required node affinity, taints, host ports and the number of pods, and waits
+//! until a pod's claims are bound. It does not preempt, and knows nothing of where volumes are, of spread or of other
+//! pods' affinity.
 
 mod fit;
 mod refusal;
@@ -23,6 +24,7 @@ use super::act::{Act, Desk, NODES, PODS};
 use super::conditions::{self, Condition};
 use super::engine::{Actor, Wake};
 use super::replicasets::is_finished;
+use super::volumes::{self, CLAIMS};
 use crate::model::clock::Timestamp;
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object::{self, Object};
@@ -52,6 +54,8 @@ impl Actor for Scheduler {
         if NODES.is(&change.key) {
             self.observe_node(change);
             self.wake_waiting(wake);
+        } else if CLAIMS.is(&change.key) {
+            self.wake_waiting(wake);
         } else if PODS.is(&change.key) {
             self.waiting.remove(&change.key);
             if self.observe_pod(&change.key, change.new.as_deref()) {
@@ -67,6 +71,14 @@ impl Actor for Scheduler {
         let Some(pod) = desk.get(key).filter(|pod| is_ours(pod)) else {
             return Ok(None);
         };
+        if let Some(why) = unbound(&pod, desk) {
+            self.waiting.insert(key.clone());
+            let refusals = Refusals::of_the_pod(self.nodes.len(), why);
+            if let Some(act) = unschedulable(&pod, &refusals, desk.now) {
+                desk.perform(&act)?;
+            }
+            return Ok(None);
+        }
         match place(&pod, self.nodes.values()) {
             Ok(node) => {
                 let name = node.name.clone();
@@ -83,6 +95,16 @@ impl Actor for Scheduler {
         }
         Ok(None)
     }
+}
+
+/// Why a pod can't be placed yet for what it stores.
+fn unbound(pod: &Value, desk: &Desk<'_>) -> Option<String> {
+    let namespace = object::meta(pod, "namespace");
+    volumes::claims_of(pod).find_map(|name| match desk.get(&CLAIMS.key(namespace, name)) {
+        None => Some(format!("persistentvolumeclaim \"{name}\" not found")),
+        Some(claim) if volumes::is_bound(&claim) => None,
+        Some(_) => Some("pod has unbound immediate PersistentVolumeClaims".to_owned()),
+    })
 }
 
 /// Whether a pod fits on an empty node.

@@ -15,10 +15,29 @@ pub(super) struct Refusal {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Refusals {
     pub(super) nodes: Vec<Refusal>,
+    /// What is wrong with the pod, wherever it would be.
+    pub(super) pod: Option<(usize, String)>,
+}
+
+impl Refusals {
+    /// It is the pod's own fault.
+    pub(super) fn of_the_pod(nodes: usize, why: String) -> Self {
+        Self {
+            nodes: Vec::new(),
+            pod: Some((nodes, why)),
+        }
+    }
 }
 
 impl fmt::Display for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((nodes, why)) = &self.pod {
+            let help = "Preemption is not helpful for scheduling";
+            return write!(
+                f,
+                "0/{nodes} nodes are available: {why}. preemption: 0/{nodes} nodes are available: {nodes} {help}."
+            );
+        }
         if self.nodes.is_empty() {
             return f.write_str("no nodes available to schedule pods");
         }

@@ -16,6 +16,7 @@ use super::conditions;
 use super::engine::{Actor, CONTROLLER, Wake};
 use super::levers::Levers;
 use super::owners;
+use super::volumes::CLAIMS;
 use crate::model::clock::{self, Timestamp};
 use crate::model::hash::Hash;
 use crate::sandbox::failure::Failure;
@@ -26,7 +27,6 @@ use crate::sandbox::write::Writer;
 pub(super) const STATEFUL_SETS: Kind = Kind::new("statefulsets.apps");
 pub(super) const DAEMON_SETS: Kind = Kind::new("daemonsets.apps");
 pub(super) const JOBS: Kind = Kind::new("jobs.batch");
-const CLAIMS: Kind = Kind::new("persistentvolumeclaims");
 
 /// Which template a pod was made from.
 const REVISION: &str = "controller-revision-hash";

@@ -10,6 +10,7 @@ mod security;
 use serde_json::{Value, json};
 
 use super::{Server, Target};
+use crate::sandbox::actors::volumes::default_class;
 use crate::sandbox::admission::{Judged, Operation};
 use crate::sandbox::failure::Failure;
 use crate::sandbox::object;
@@ -21,6 +22,12 @@ pub(super) fn shape(server: &Server, target: &Target, object: &mut Value) -> Res
     namespace::must_take_new_content(server, &target)?;
     if target.is("", "pods") {
         pods::shape(server, &target, object)?;
+    }
+    if target.is("", "persistentvolumeclaims") && object["spec"]["storageClassName"].is_null() {
+        let (classes, _) = server.store().list("storageclasses.storage.k8s.io", None);
+        if let Some(class) = default_class(&classes) {
+            object::field_mut(object, "spec").insert("storageClassName".to_owned(), class.into());
+        }
     }
     Ok(())
 }
