@@ -55,7 +55,7 @@ impl Engine {
         if let Some(before) = before.filter(|before| before.is_of(&state)) {
             return Ok(before.found);
         }
-        let reached = self.reach(place, &intent.gvk)?;
+        let reached = Self::reach(place, &intent.gvk)?;
         let live = {
             let _place = member.lane().enter().await;
             reached.target(&intent.key).get_whole().await?
@@ -63,7 +63,7 @@ impl Engine {
         let Some(live) = live else {
             return Ok(None); // its deletion is about to be seen
         };
-        let schema = self.schema(place, &intent.gvk).await?;
+        let schema = Self::schema(place, &intent.gvk).await?;
         let found = Drift {
             intent,
             live: &live,

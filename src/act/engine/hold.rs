@@ -88,16 +88,16 @@ impl Engine {
             .iter()
             .find(|placed| placed.key() == template.key);
         let known = recorded.filter(|placed| placed.uid.is_some());
-        if known.is_some() && !self.is_seen(place, template) {
+        if known.is_some() && !Self::is_seen(place, template) {
             self.lanes.add_after(member.name(), key, UNSYNCED);
             return Ok(()); // what is there is not known yet
         }
         let autoscaled = self.index.is_autoscaled(&template.key) || member.autoscaled(&template.key);
         let whole = self.intent(place, entry, template, false).await?;
-        let left = self.left(place, template, autoscaled)?;
+        let left = Self::left(place, template, autoscaled)?;
         let schema = match &left[..] {
             [] => None,
-            _ => self.schema(place, &whole.gvk).await?,
+            _ => Self::schema(place, &whole.gvk).await?,
         };
         let intent = render::leave(&whole, &left, schema.as_ref()).map_err(|error| not_left(&error))?;
         let row = member.row(&template.key);
@@ -165,7 +165,7 @@ impl Engine {
     }
 
     /// Whether what is known of the object in the member is to be believed.
-    fn is_seen(&self, place: &Place<'_>, template: &Template) -> bool {
+    fn is_seen(place: &Place<'_>, template: &Template) -> bool {
         let (kind, member) = (template.key.group_kind(), place.member);
         let has_replicas = kind::replicas_pointer(&kind).is_some();
         // Taken for one that nobody scales, it would get the template's number at each start of the hub.
@@ -174,12 +174,7 @@ impl Engine {
     }
 
     /// The fields that are left to the member.
-    fn left(
-        &self,
-        place: &Place<'_>,
-        template: &Template,
-        autoscaled: bool,
-    ) -> Result<Vec<Pointer>, Trouble> {
+    fn left(place: &Place<'_>, template: &Template, autoscaled: bool) -> Result<Vec<Pointer>, Trouble> {
         let ignored = &place.binding.spec.ignore_fields;
         let kind = template.key.group_kind();
         let replicas = kind::replicas_pointer(&kind).filter(|_| autoscaled);
@@ -200,7 +195,7 @@ impl Engine {
     }
 
     /// How to address objects of a kind as whoever writes them.
-    pub(super) fn reach(&self, place: &Place<'_>, gvk: &GroupVersionKind) -> Result<Reached, Trouble> {
+    pub(super) fn reach(place: &Place<'_>, gvk: &GroupVersionKind) -> Result<Reached, Trouble> {
         let resource = place
             .member
             .resource(gvk)
@@ -216,7 +211,6 @@ impl Engine {
 
     /// The schema of a kind as the member publishes it.
     pub(super) async fn schema(
-        &self,
         place: &Place<'_>,
         gvk: &GroupVersionKind,
     ) -> Result<Option<SchemaRef>, Trouble> {
@@ -233,7 +227,7 @@ impl Engine {
     ) -> Result<Applied, Trouble> {
         let member = place.member;
         let intent = write.intent;
-        let reached = self.reach(place, &intent.gvk)?;
+        let reached = Self::reach(place, &intent.gvk)?;
         let target = reached.target(&intent.key);
         let wish = Wish {
             intent,
@@ -331,7 +325,7 @@ impl Engine {
             .find(|placed| placed.key() == template.key);
         let wanted = || {
             let whole = self.render(place, template, replicas_of(entry)).ok()?;
-            render::leave(&whole, &self.left(place, template, false).ok()?, None).ok()
+            render::leave(&whole, &Self::left(place, template, false).ok()?, None).ok()
         };
         match (recorded, wanted()) {
             (Some(recorded), Some(intent)) => recorded.hash == Some(intent.hash),

@@ -129,7 +129,7 @@ impl Engine {
             if at_hub || place.member.row(&object).is_some() {
                 continue;
             }
-            let reached = self.reach(place, &need.kind.at("v1"))?;
+            let reached = Self::reach(place, &need.kind.at("v1"))?;
             match reached.target(&object).get().await {
                 Ok(Some(_)) => {}
                 Ok(None) => missing.push(format!("{} {}", object.kind, object.name)),

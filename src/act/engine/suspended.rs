@@ -80,8 +80,8 @@ fn kept_members(current: &[BindingCluster], fleet: &Snapshot, revision: &str) ->
             Some(revision.to_owned())
         };
         BindingCluster {
-            removing,
             revision,
+            removing,
             ..had.clone()
         }
     };

@@ -73,9 +73,8 @@ pub fn leave(whole: &Intent, left: &[Pointer], schema: Option<&SchemaRef>) -> Re
 fn is_own(pointer: &Pointer) -> bool {
     let tokens: Vec<&str> = pointer.tokens().iter().map(String::as_str).collect();
     match tokens[..] {
-        ["apiVersion" | "kind" | "status", ..] | ["metadata"] => true,
         ["metadata", "labels" | "annotations", key, ..] => key.starts_with(mark::PREFIX),
-        ["metadata", ..] => true,
+        ["apiVersion" | "kind" | "status" | "metadata", ..] => true,
         _ => false,
     }
 }

@@ -148,9 +148,13 @@ fn is_named(item: &Value, token: &str) -> bool {
 }
 
 fn is_text(value: &Value, text: &str) -> bool {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string() == text, |found| found == text)
+    match value {
+        Value::String(found) => found == text,
+        Value::Number(number) => text
+            .parse()
+            .is_ok_and(|found: i64| number.as_i64() == Some(found)),
+        _ => false,
+    }
 }
 
 fn remove(object: &mut Value, tokens: &[String]) -> bool {
