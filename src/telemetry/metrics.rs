@@ -188,7 +188,11 @@ impl Metrics {
             "Times that a workload left a member that did not answer",
             &self.failovers,
         );
-        add("waiting", "Bindings of which something waits for room", &self.waiting);
+        add(
+            "waiting",
+            "Bindings of which something waits for room",
+            &self.waiting,
+        );
         add("leader", "Whether this process is the leader", &self.leader);
     }
 

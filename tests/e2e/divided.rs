@@ -19,7 +19,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         ..FleetOptions::default()
     };
     vec![
-        Scenario::alone("a_lost_members_share_moves_and_its_return_removes_the_rest", small(), failover),
+        Scenario::alone(
+            "a_lost_members_share_moves_and_its_return_removes_the_rest",
+            small(),
+            failover,
+        ),
         Scenario::alone("replicas_wait_for_room_and_use_it_when_it_appears", small(), room),
     ]
 }
@@ -42,7 +46,13 @@ fn deployment(name: &str, replicas: u32, cpu: &str) -> Value {
 async fn regions(fleet: &Fleet) {
     let clusters = everywhere_kind(fleet.hub().admin(), "Cluster");
     for (member, region) in fleet.members().iter().zip(["r1", "r1", "r2"]) {
-        merge(&clusters, member.name(), "owner", json!({"spec": {"region": region}})).await;
+        merge(
+            &clusters,
+            member.name(),
+            "owner",
+            json!({"spec": {"region": region}}),
+        )
+        .await;
     }
 }
 
@@ -79,7 +89,10 @@ async fn failover(fleet: Fleet) {
         before.push(replicas);
     }
     assert_eq!(before.iter().sum::<i64>(), 30, "{before:?}");
-    assert!(before.iter().all(|replicas| (9..=11).contains(replicas)), "{before:?}");
+    assert!(
+        before.iter().all(|replicas| (9..=11).contains(replicas)),
+        "{before:?}"
+    );
 
     let lost = &fleet.members()[1];
     lost.stop().unwrap();
@@ -93,13 +106,23 @@ async fn failover(fleet: Fleet) {
             sums = (sums.0 + replicas, sums.1 + ready);
         }
         assert!(sums.0 <= 30, "{} are wanted beside the lost ones", sums.0);
-        if sums == (30, 30) { Ok(()) } else { Err(NotYet(format!("{sums:?}"))) }
+        if sums == (30, 30) {
+            Ok(())
+        } else {
+            Err(NotYet(format!("{sums:?}")))
+        }
     })
     .await;
-    println!("moved {:.1?} after the silence began, {AFTER:?} of it by policy", since.elapsed());
+    println!(
+        "moved {:.1?} after the silence began, {AFTER:?} of it by policy",
+        since.elapsed()
+    );
     assert!(since.elapsed() > AFTER, "not before its time");
     let told = shop.run(&["explain", "deployment/web"]).await.success();
-    assert!(told.contains("Answers") && told.contains("has not answered since"), "{told}");
+    assert!(
+        told.contains("Answers") && told.contains("has not answered since"),
+        "{told}"
+    );
 
     lost.cont().unwrap();
     let back = Instant::now();
@@ -119,20 +142,33 @@ async fn failover(fleet: Fleet) {
 
     eventually(SECOND * 30, "its pods are gone, too", async || {
         let pods = shop.in_member(1, "Pod").list(&Default::default()).await?;
-        if pods.items.is_empty() { Ok(()) } else { Err(NotYet(format!("{} pods", pods.items.len()))) }
+        if pods.items.is_empty() {
+            Ok(())
+        } else {
+            Err(NotYet(format!("{} pods", pods.items.len())))
+        }
     })
     .await;
 
     // Asked to, it comes back in equal shares, and at no time do fewer run.
     let answer = shop.run(&["rebalance", "deployment/web"]).await.success();
-    assert!(answer.contains("was ") && answer.contains("and will be"), "{answer}");
+    assert!(
+        answer.contains("was ") && answer.contains("and will be"),
+        "{answer}"
+    );
     eventually(SECOND * 60, "divided anew", async || {
         let mut all = Vec::new();
         for member in 0..3 {
             all.push(counts(&shop, member, "web").await);
         }
-        let settled = all.iter().all(|(replicas, ready)| replicas == ready && (9..=11).contains(replicas));
-        if settled { Ok(()) } else { Err(NotYet(format!("{all:?}"))) }
+        let settled = all
+            .iter()
+            .all(|(replicas, ready)| replicas == ready && (9..=11).contains(replicas));
+        if settled {
+            Ok(())
+        } else {
+            Err(NotYet(format!("{all:?}")))
+        }
     })
     .await;
 }
@@ -142,7 +178,13 @@ async fn room(fleet: Fleet) {
         .await
         .unwrap();
     let placement = |divide: Value| json!({"placement": {"replicas": {"mode": "Divided", "divide": divide}}});
-    let shop = Shop::open_with(&fleet, &federation.hub, "room", placement(json!({"capacity": {}}))).await;
+    let shop = Shop::open_with(
+        &fleet,
+        &federation.hub,
+        "room",
+        placement(json!({"capacity": {}})),
+    )
+    .await;
     // Nine nodes of four CPUs take three pods of 1300m each: 27.
     shop.apply(&[deployment("large", 30, "1300m")]).await;
     let sum = async |name: &str| {
@@ -159,7 +201,10 @@ async fn room(fleet: Fleet) {
     })
     .await;
     let told = shop.run(&["explain", "deployment/large"]).await.success();
-    assert!(told.contains("27 of 30 replicas are placed; 3 wait for room"), "{told}");
+    assert!(
+        told.contains("27 of 30 replicas are placed; 3 wait for room"),
+        "{told}"
+    );
     assert!(told.contains("Unschedulable"), "{told}");
 
     // A node more in the first member.
@@ -180,15 +225,21 @@ async fn room(fleet: Fleet) {
         .await
         .unwrap();
     let since = Instant::now();
-    eventually(SECOND * 20, "the new node is used", async || match sum("large").await {
-        (30, 30) => Ok(()),
-        other => Err(NotYet(format!("{other:?}"))),
+    eventually(SECOND * 20, "the new node is used", async || {
+        match sum("large").await {
+            (30, 30) => Ok(()),
+            other => Err(NotYet(format!("{other:?}"))),
+        }
     })
     .await;
-    println!("all replicas ran {:.1?} after the node was there", since.elapsed());
+    println!(
+        "all replicas ran {:.1?} after the node was there",
+        since.elapsed()
+    );
 
     // Fewer are taken away where they are.
-    shop.edit("Deployment", "large", json!({"spec": {"replicas": 6}})).await;
+    shop.edit("Deployment", "large", json!({"spec": {"replicas": 6}}))
+        .await;
     eventually(SECOND * 20, "scaled down", async || match sum("large").await {
         (6, 6) => Ok(()),
         other => Err(NotYet(format!("{other:?}"))),

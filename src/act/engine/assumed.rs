@@ -60,7 +60,9 @@ impl Engine {
             })
         };
         let held = doubt(facts.fleet).or_else(braked);
-        let here = facts.current.map(|binding| self.ready_in(key, binding, facts.fleet));
+        let here = facts
+            .current
+            .map(|binding| self.ready_in(key, binding, facts.fleet));
         let around = Around {
             rooms: &state.rooms,
             ready: here.as_ref(),
@@ -75,7 +77,14 @@ impl Engine {
             }
             if shares(before) != shares(&wanted.spec.clusters) {
                 if let Some(template) = facts.template {
-                    assume(&mut state.rooms, key, &wanted.spec.clusters, template, &ready, now);
+                    assume(
+                        &mut state.rooms,
+                        key,
+                        &wanted.spec.clusters,
+                        template,
+                        &ready,
+                        now,
+                    );
                 }
             }
         }
@@ -90,7 +99,9 @@ impl Engine {
         state.rooms.refresh(&self.fleet.snapshot(), &ready, now);
         for binding in &self.index.bindings {
             let key = binding.key();
-            let Some(held) = self.index.template(key) else { continue };
+            let Some(held) = self.index.template(key) else {
+                continue;
+            };
             let (template, clusters) = (&held.template, &binding.spec.clusters);
             assume(&mut state.rooms, key, clusters, template, &ready, now);
         }
@@ -119,7 +130,12 @@ impl Engine {
         };
         let clusters = binding.wanted().filter(known);
         clusters
-            .filter_map(|cluster| Some((cluster.name.clone(), self.ready_replicas(&template, &cluster.name)?)))
+            .filter_map(|cluster| {
+                Some((
+                    cluster.name.clone(),
+                    self.ready_replicas(&template, &cluster.name)?,
+                ))
+            })
             .collect()
     }
 

@@ -13,7 +13,9 @@ impl Engine {
         };
         let policies = self.index.policies.load();
         let policy = policies.govern(&held.template, binding.spec.policy.as_ref());
-        let failover = policy.as_ref().and_then(|governed| governed.policy.spec.failover.as_ref());
+        let failover = policy
+            .as_ref()
+            .and_then(|governed| governed.policy.spec.failover.as_ref());
         let ready = failover.and_then(|failover| failover.keep_replicas_until_ready) == Some(true);
         binding.wanted().all(|entry| {
             self.is_applied(place, entry, failover.is_some()) && (!ready || self.is_ready(place, entry))

@@ -208,7 +208,10 @@ fn want(
         now: facts.now,
     };
     let plan = placement::place(facts.fleet, &request);
-    debug_assert_eq!(placement::audit(facts.fleet, &request, &plan), Vec::<String>::new());
+    debug_assert_eq!(
+        placement::audit(facts.fleet, &request, &plan),
+        Vec::<String>::new()
+    );
     let revision = template.revision();
     let spec = WorkloadBindingSpec {
         clusters: clusters(&plan, current, &revision),
@@ -288,8 +291,14 @@ fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
         None if chosen > 0 || plan.needs_none() => (ConditionStatus::True, Reason::Decided),
         _ => (ConditionStatus::False, Reason::NoMatchingCluster),
     };
-    let waits = plan.waiting.as_ref().map(|waiting| format!("{}; ", waiting.message));
-    let message = format!("{}{chosen} of {members} members chosen; {why}", waits.unwrap_or_default());
+    let waits = plan
+        .waiting
+        .as_ref()
+        .map(|waiting| format!("{}; ", waiting.message));
+    let message = format!(
+        "{}{chosen} of {members} members chosen; {why}",
+        waits.unwrap_or_default()
+    );
     Scheduling {
         reasons,
         status,

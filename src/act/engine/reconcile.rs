@@ -7,9 +7,7 @@ use kube::{
     api::{DeleteParams, Preconditions},
 };
 
-use super::{
-    bindings::{Looked, has_finalizer},
-};
+use super::bindings::{Looked, has_finalizer};
 use super::{
     decision::{Decision, Facts, all_removing},
     engine::{Engine, GATED},

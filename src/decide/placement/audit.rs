@@ -37,41 +37,66 @@ pub fn audit(fleet: &Snapshot, request: &Request<'_>, plan: &Plan) -> Vec<String
 }
 
 fn replicas(request: &Request<'_>, plan: &Plan, broken: &mut Vec<String>) {
-    let Some(placement) = request.placement else { return };
+    let Some(placement) = request.placement else {
+        return;
+    };
     let rules = &placement.replicas;
     let (Some(total), ReplicasMode::Divided) = (request.workload.replicas, rules.mode) else {
         return;
     };
-    let shares = || plan.clusters.iter().filter_map(|placed| Some((&placed.name, placed.replicas?)));
+    let shares = || {
+        plan.clusters
+            .iter()
+            .filter_map(|placed| Some((&placed.name, placed.replicas?)))
+    };
     let placed: u64 = shares().map(|(_, replicas)| replicas).sum();
     match &plan.waiting {
         None if placed != total && !plan.clusters.is_empty() => {
             broken.push(format!("{placed} of {total} replicas are placed, and none waits"));
         }
         Some(waiting) if waiting.replicas.is_some_and(|waiting| placed + waiting != total) => {
-            broken.push(format!("{placed} replicas are placed and {:?} wait, of {total}", waiting.replicas));
+            broken.push(format!(
+                "{placed} replicas are placed and {:?} wait, of {total}",
+                waiting.replicas
+            ));
         }
         _ => {}
     }
     // What is only kept as it was may break rules that were made later.
-    if plan.waiting.as_ref().is_some_and(|waiting| waiting.replicas.is_none()) {
+    if plan
+        .waiting
+        .as_ref()
+        .is_some_and(|waiting| waiting.replicas.is_none())
+    {
         return;
     }
     for (name, replicas) in shares().filter(|(_, replicas)| *replicas > 0) {
         if rules.max_per_cluster.is_some_and(|max| replicas > u64::from(max)) {
             broken.push(format!("{name} has {replicas} replicas, more than maxPerCluster"));
         }
-        let before = request.current.iter().find(|before| before.name == *name && !before.removing);
-        let stays = before.and_then(|before| before.replicas).is_some_and(|had| i64::from(had) >= replicas.cast_signed());
+        let before = request
+            .current
+            .iter()
+            .find(|before| before.name == *name && !before.removing);
+        let stays = before
+            .and_then(|before| before.replicas)
+            .is_some_and(|had| i64::from(had) >= replicas.cast_signed());
         if !stays && rules.min_per_cluster.is_some_and(|min| replicas < u64::from(min)) {
-            broken.push(format!("{name} has {replicas} replicas, fewer than minPerCluster"));
+            broken.push(format!(
+                "{name} has {replicas} replicas, fewer than minPerCluster"
+            ));
         }
     }
 }
 
 fn spread(fleet: &Snapshot, request: &Request<'_>, plan: &Plan, broken: &mut Vec<String>) {
-    let Some(placement) = request.placement else { return };
-    let kept = plan.waiting.as_ref().is_some_and(|waiting| waiting.replicas.is_none());
+    let Some(placement) = request.placement else {
+        return;
+    };
+    let kept = plan
+        .waiting
+        .as_ref()
+        .is_some_and(|waiting| waiting.replicas.is_none());
     let required: BTreeSet<_> = request.required.iter().flat_map(|by| &by.clusters).collect();
     let placed: Vec<_> = plan
         .clusters
@@ -86,9 +111,14 @@ fn spread(fleet: &Snapshot, request: &Request<'_>, plan: &Plan, broken: &mut Vec
             .iter()
             .filter_map(|placed| group(fleet.members.get(&placed.name)?, rule))
             .collect();
-        let bounds = rule.min_groups.unwrap_or(0) as usize..=rule.max_groups.map_or(usize::MAX, |max| max as usize);
+        let bounds =
+            rule.min_groups.unwrap_or(0) as usize..=rule.max_groups.map_or(usize::MAX, |max| max as usize);
         if !bounds.contains(&groups.len()) && plan.waiting.is_none() {
-            broken.push(format!("it is in {} groups by {}, not in {bounds:?}", groups.len(), rule.by));
+            broken.push(format!(
+                "it is in {} groups by {}, not in {bounds:?}",
+                groups.len(),
+                rule.by
+            ));
         }
     }
 }
@@ -96,11 +126,15 @@ fn spread(fleet: &Snapshot, request: &Request<'_>, plan: &Plan, broken: &mut Vec
 /// The room that is left when the plan is carried out.
 fn taken(request: &Request<'_>, plan: &Plan) -> Rooms {
     let mut rooms = request.rooms.clone();
-    let (Some(pod), Ok(namespace), Ok(name)) = (request.workload.pod, "audit".parse(), "audit".parse()) else {
+    let (Some(pod), Ok(namespace), Ok(name)) = (request.workload.pod, "audit".parse(), "audit".parse())
+    else {
         return rooms;
     };
     let had = |name: &ClusterName| {
-        let had = request.current.iter().find(|had| had.name == *name && !had.removing);
+        let had = request
+            .current
+            .iter()
+            .find(|had| had.name == *name && !had.removing);
         had.and_then(|had| u64::try_from(had.replicas?).ok()).unwrap_or(0)
     };
     let more = plan.clusters.iter().filter_map(|placed| {
@@ -130,6 +164,9 @@ fn fixed(fleet: &Snapshot, request: &Request<'_>, plan: &Plan, broken: &mut Vec<
     again.rooms = &rooms;
     let second = place(fleet, &again);
     if second.clusters != plan.clusters {
-        broken.push(format!("planned again it is {:?}, not {:?}", second.clusters, plan.clusters));
+        broken.push(format!(
+            "planned again it is {:?}, not {:?}",
+            second.clusters, plan.clusters
+        ));
     }
 }

@@ -112,13 +112,18 @@ fn attempt(wish: Wish, shares: &[Share], out: &[bool]) -> Vec<u64> {
     if home {
         for rank in ranks.iter().skip(1).rev() {
             let lower = (0..shares.len()).filter(|at| shares[*at].rank < *rank);
-            let room = lower.fold(0_u64, |sum, at| sum.saturating_add(cap(at).saturating_sub(has[at])));
+            let room = lower.fold(0_u64, |sum, at| {
+                sum.saturating_add(cap(at).saturating_sub(has[at]))
+            });
             let members = of_rank(shares, *rank);
             let all: Vec<u64> = members.iter().map(|at| has[*at] - lowest(*at)).collect();
             let before = has.clone();
             take(how, room, &members, &all, shares, &mut has);
             // Better all of it stays away than that a member keeps too few.
-            if members.iter().any(|at| has[*at] < before[*at] && (1..unit).contains(&has[*at])) {
+            if members
+                .iter()
+                .any(|at| has[*at] < before[*at] && (1..unit).contains(&has[*at]))
+            {
                 has = before;
             }
         }
@@ -126,7 +131,10 @@ fn attempt(wish: Wish, shares: &[Share], out: &[bool]) -> Vec<u64> {
     let mut missing = total.saturating_sub(sum(&has));
     for rank in ranks {
         let members = of_rank(shares, rank);
-        let rooms: Vec<u64> = members.iter().map(|at| cap(*at).saturating_sub(has[*at])).collect();
+        let rooms: Vec<u64> = members
+            .iter()
+            .map(|at| cap(*at).saturating_sub(has[*at]))
+            .collect();
         missing -= add(how, missing, unit, &members, &rooms, shares, &mut has);
     }
     has
@@ -193,7 +201,10 @@ fn add(
                 .map(|(room, weight)| if *weight == 0 { 0 } else { *room })
                 .collect();
             let caps: Vec<u64> = members.iter().map(|at| shares[*at].cap).collect();
-            let reachable = rooms.iter().fold(0_u64, |sum, room| sum.saturating_add(*room)).min(missing);
+            let reachable = rooms
+                .iter()
+                .fold(0_u64, |sum, room| sum.saturating_add(*room))
+                .min(missing);
             let (below, step) = below_quota(held.iter().sum::<u64>() + reachable, &weights, &held, &caps);
             level(missing, &below, &rooms, step)
         }
@@ -207,13 +218,22 @@ fn add(
 /// How far each is below its exact quota of `total`, in units of the second number. A quota is the share by weight, but
 /// no more than the cap: what is cut off there is shared out among the others.
 fn below_quota(total: u64, weights: &[u64], held: &[u64], caps: &[u64]) -> (Vec<i128>, i128) {
-    let wide = |numbers: &[u64]| numbers.iter().map(|number| i128::from(*number)).collect::<Vec<_>>();
+    let wide = |numbers: &[u64]| {
+        numbers
+            .iter()
+            .map(|number| i128::from(*number))
+            .collect::<Vec<_>>()
+    };
     let (weights, held, caps) = (wide(weights), wide(held), wide(caps));
     let mut full = vec![false; weights.len()];
     loop {
         let open = |at: &usize| !full[*at];
         let step: i128 = (0..weights.len()).filter(open).map(|at| weights[at]).sum();
-        let rest = i128::from(total) - (0..weights.len()).filter(|at| full[*at]).map(|at| caps[at]).sum::<i128>();
+        let rest = i128::from(total)
+            - (0..weights.len())
+                .filter(|at| full[*at])
+                .map(|at| caps[at])
+                .sum::<i128>();
         let over: Vec<usize> = (0..weights.len())
             .filter(open)
             .filter(|at| rest * weights[*at] > caps[*at].saturating_mul(step))
@@ -282,9 +302,11 @@ fn fill(mut missing: u64, unit: u64, held: &[u64], rooms: &[u64]) -> Vec<u64> {
             .collect();
         while missing > 0 && !left.is_empty() {
             let holding = left.iter().copied().filter(|at| rooms[*at] >= missing);
-            let best = holding
-                .min_by_key(|at| (rooms[*at], *at))
-                .or_else(|| left.iter().copied().max_by_key(|at| (rooms[*at], std::cmp::Reverse(*at))));
+            let best = holding.min_by_key(|at| (rooms[*at], *at)).or_else(|| {
+                left.iter()
+                    .copied()
+                    .max_by_key(|at| (rooms[*at], std::cmp::Reverse(*at)))
+            });
             let Some(at) = best else { break };
             let mut goes = rooms[at].min(missing);
             let rest = missing - goes;

@@ -39,22 +39,33 @@ pub(super) fn judge(member: &Member, moving: &Moving<'_>, now: Timestamp) -> (An
     };
     let silent = format!("{name} has not answered since {since}");
     let Some(failover) = moving.failover else {
-        return (Answer::Unsure(format!("{silent}; the policy has no failover")), None);
+        return (
+            Answer::Unsure(format!("{silent}; the policy has no failover")),
+            None,
+        );
     };
     if moving.stateful && failover.stateful != Some(StatefulFailover::Move) {
         return (
-            Answer::Unsure(format!("{silent}; a workload with state of its own moves only with failover.stateful: Move")),
+            Answer::Unsure(format!(
+                "{silent}; a workload with state of its own moves only with failover.stateful: Move"
+            )),
             None,
         );
     }
     let after = failover.after.map_or(AFTER, |after| after.0);
     let due = since.checked_add(after).unwrap_or(now);
     if due > now {
-        return (Answer::Unsure(format!("{silent}; its work moves at {due}")), Some(due));
+        return (
+            Answer::Unsure(format!("{silent}; its work moves at {due}")),
+            Some(due),
+        );
     }
     match moving.held {
         Some(held) => (Answer::Unsure(format!("{silent}; {held}")), moving.held_until),
-        None => (Answer::No(format!("{silent}, longer than {}", GoDuration(after))), None),
+        None => (
+            Answer::No(format!("{silent}, longer than {}", GoDuration(after))),
+            None,
+        ),
     }
 }
 
@@ -106,7 +117,11 @@ impl Brake {
     /// When the next workload may be moved; `None`: now.
     pub fn next(&mut self, now: Timestamp) -> Option<Timestamp> {
         const HOUR: Duration = Duration::from_secs(3600);
-        while self.moved.front().is_some_and(|at| at.checked_add(HOUR).is_ok_and(|end| end <= now)) {
+        while self
+            .moved
+            .front()
+            .is_some_and(|at| at.checked_add(HOUR).is_ok_and(|end| end <= now))
+        {
             self.moved.pop_front();
         }
         if self.moved.len() < self.most {
@@ -160,7 +175,12 @@ mod tests {
         #[case] until: Option<i64>,
     ) {
         let failover: Option<Failover> = failover.map(|failover| serde_json::from_value(failover).unwrap());
-        let moving = Moving { failover: failover.as_ref(), stateful, held, held_until: None };
+        let moving = Moving {
+            failover: failover.as_ref(),
+            stateful,
+            held,
+            held_until: None,
+        };
         let (answer, again) = judge(&lost("m1", 0), &moving, at(now));
         let answer = match answer {
             Answer::Yes => "comes",
@@ -177,14 +197,29 @@ mod tests {
     #[case::three_one_after_the_other(10, &[0, 100, 200], false)]
     #[case::three_at_once(10, &[0, 30, 60], true)]
     #[case::three_at_once_among_more(20, &[0, 500, 510, 520], true)]
-    fn many_losses_at_once_are_the_hubs_own(#[case] members: usize, #[case] losses: &[i64], #[case] doubted: bool) {
-        let lost = losses.iter().enumerate().map(|(number, second)| lost(&format!("lost-{number}"), *second));
+    fn many_losses_at_once_are_the_hubs_own(
+        #[case] members: usize,
+        #[case] losses: &[i64],
+        #[case] doubted: bool,
+    ) {
+        let lost = losses
+            .iter()
+            .enumerate()
+            .map(|(number, second)| lost(&format!("lost-{number}"), *second));
         let well = (losses.len()..members).map(|number| Member {
             reach: Reach::Reachable,
             ..Member::unheard(format!("well-{number}").parse().unwrap())
         });
-        let members = lost.chain(well).map(|member| (member.name.clone(), Arc::new(member)));
-        assert_eq!(doubt(&Snapshot { members: members.collect() }).is_some(), doubted);
+        let members = lost
+            .chain(well)
+            .map(|member| (member.name.clone(), Arc::new(member)));
+        assert_eq!(
+            doubt(&Snapshot {
+                members: members.collect()
+            })
+            .is_some(),
+            doubted
+        );
     }
 
     #[test]

@@ -49,7 +49,9 @@ impl<'a> Planner<'a> {
             request: *request,
             kind: request.kind.group_kind(),
             tenant: Choice::compile(request.tenant),
-            terms: request.placement.map(|placement| selectors(placement).map(Choice::compile).collect()),
+            terms: request
+                .placement
+                .map(|placement| selectors(placement).map(Choice::compile).collect()),
             current: wanted.map(|cluster| (&cluster.name, cluster)).collect(),
             required: request.required.iter().flat_map(|by| &by.clusters).collect(),
         }
@@ -58,7 +60,10 @@ impl<'a> Planner<'a> {
     /// The members that the policy names.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a ClusterName> {
         let placement = self.request.placement;
-        placement.into_iter().flat_map(selectors).flat_map(|selector| &selector.names)
+        placement
+            .into_iter()
+            .flat_map(selectors)
+            .flat_map(|selector| &selector.names)
     }
 
     /// Whether replicas are shared out, so that a member may get none.
@@ -79,14 +84,19 @@ impl<'a> Planner<'a> {
                 Filter::Leaving => leaving(member),
                 Filter::Tenant => self.tenant.contains(member),
                 // What others need goes where they are: their own placement was asked.
-                Filter::ClusterSelection | Filter::TaintToleration | Filter::Answers if required => Answer::Yes,
+                Filter::ClusterSelection | Filter::TaintToleration | Filter::Answers if required => {
+                    Answer::Yes
+                }
                 Filter::ClusterSelection => {
                     let (chosen, answer) = self.selection(member, had.is_some());
                     terms = chosen;
                     answer
                 }
                 Filter::TaintToleration => {
-                    let tolerations = self.request.placement.map_or(&[][..], |placement| &placement.tolerations);
+                    let tolerations = self
+                        .request
+                        .placement
+                        .map_or(&[][..], |placement| &placement.tolerations);
                     let verdict = taint::judge(member, tolerations, self.request.now);
                     until = until.into_iter().chain(verdict.until).min();
                     verdict.answer
@@ -120,7 +130,11 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let room = self.request.workload.pod.and_then(|pod| self.request.rooms.of(member, pod));
+        let room = self
+            .request
+            .workload
+            .pod
+            .and_then(|pod| self.request.rooms.of(member, pod));
         let candidate = Candidate {
             member,
             terms,
@@ -143,7 +157,12 @@ impl<'a> Planner<'a> {
                 .flat_map(|term| term.numbers(member))
                 .collect(),
             Filter::NodeFit => {
-                let asks = self.request.workload.pod.map(|pod| pod.asks.base).unwrap_or_default();
+                let asks = self
+                    .request
+                    .workload
+                    .pod
+                    .map(|pod| pod.asks.base)
+                    .unwrap_or_default();
                 let milli = |cpu: u64| Amount::from_milli(cpu.try_into().unwrap_or(i64::MAX));
                 let bytes = |memory: u64| Amount::from_bytes(memory.try_into().unwrap_or(i64::MAX));
                 [

@@ -10,8 +10,8 @@ use super::room::Rooms;
 use super::spread::{Grouping, choose};
 use super::{Filter, Reason};
 use crate::model::api::{
-    BindingCluster, ClusterSelector, Divide, Fallback, Placement, ReplicasMode, RequiredBy, Resources, Return,
-    Spread,
+    BindingCluster, ClusterSelector, Divide, Fallback, Placement, ReplicasMode, RequiredBy, Resources,
+    Return, Spread,
 };
 use crate::model::clock::Timestamp;
 use crate::model::fleet::{Member, Snapshot};
@@ -77,7 +77,11 @@ impl Plan {
     /// Whether members could have it, and there is nothing to share out.
     #[must_use]
     pub fn needs_none(&self) -> bool {
-        self.waiting.is_none() && self.reasons.iter().any(|reason| reason.filter == Filter::Division)
+        self.waiting.is_none()
+            && self
+                .reasons
+                .iter()
+                .any(|reason| reason.filter == Filter::Division)
     }
 }
 
@@ -149,12 +153,17 @@ impl<'a> Sharing<'a> {
         }
         let none = Divide::default();
         let divide = asked.divide.as_ref().unwrap_or(&none);
-        let weights = asked.divide.as_ref().and_then(|divide| divide.weighted.as_deref());
+        let weights = asked
+            .divide
+            .as_ref()
+            .and_then(|divide| divide.weighted.as_deref());
         let weights = weights.unwrap_or_default().iter();
         Some(Self {
             how: match divide {
                 Divide { packed: Some(_), .. } => How::Packed,
-                Divide { capacity: Some(_), .. } => How::Capacity,
+                Divide {
+                    capacity: Some(_), ..
+                } => How::Capacity,
                 _ => How::Weighted,
             },
             total: replicas?,
@@ -171,7 +180,10 @@ impl<'a> Sharing<'a> {
         if self.weights.is_empty() {
             return 1;
         }
-        let chosen = self.weights.iter().find(|(choice, _)| choice.contains(member) == Answer::Yes);
+        let chosen = self
+            .weights
+            .iter()
+            .find(|(choice, _)| choice.contains(member) == Answer::Yes);
         chosen.map_or(0, |(_, weight)| *weight)
     }
 
@@ -194,7 +206,9 @@ fn stays(candidate: &Candidate<'_>) -> bool {
 
 fn had(candidate: &Candidate<'_>) -> u64 {
     let replicas = candidate.had.and_then(|had| had.replicas);
-    replicas.and_then(|replicas| replicas.try_into().ok()).unwrap_or(0)
+    replicas
+        .and_then(|replicas| replicas.try_into().ok())
+        .unwrap_or(0)
 }
 
 /// One try to place a workload.
@@ -224,7 +238,9 @@ impl<'a> Planner<'a> {
             name: candidate.member.name.clone(),
             replicas: None,
         }));
-        let Some(placement) = self.request.placement else { return };
+        let Some(placement) = self.request.placement else {
+            return;
+        };
         let mut free: Vec<&Candidate<'_>> = candidates
             .iter()
             .filter(|candidate| !candidate.required && candidate.terms != 0)
@@ -267,7 +283,10 @@ impl<'a> Planner<'a> {
                 cluster: candidate.member.name.clone(),
                 filter,
                 message,
-                numbers: numbers.filter(|_| filter == Filter::Division).into_iter().collect(),
+                numbers: numbers
+                    .filter(|_| filter == Filter::Division)
+                    .into_iter()
+                    .collect(),
             });
         }
         plan.waiting = attempt.waiting;
@@ -305,7 +324,9 @@ impl<'a> Planner<'a> {
             here.peek().is_some() && here.all(|candidate| candidate.terms >> term & 1 == 1)
         });
         let first = used.filter(|_| placement.return_ == Return::Never);
-        let order = first.into_iter().chain((0..terms).filter(|term| Some(*term) != first));
+        let order = first
+            .into_iter()
+            .chain((0..terms).filter(|term| Some(*term) != first));
         let mut best: Option<(Attempt, usize)> = None;
         for term in order {
             let attempt = self.attempt(free, 1 << term, placement, sharing);
@@ -337,7 +358,9 @@ impl<'a> Planner<'a> {
         if sharing.is_some_and(|sharing| sharing.total == 0) {
             return nothing(free, terms);
         }
-        let mut members: Vec<usize> = (0..free.len()).filter(|at| free[*at].terms & terms != 0).collect();
+        let mut members: Vec<usize> = (0..free.len())
+            .filter(|at| free[*at].terms & terms != 0)
+            .collect();
         for spread in &placement.spread {
             members.retain(|at| {
                 let known = group(free[*at].member, spread).is_some();
@@ -349,7 +372,10 @@ impl<'a> Planner<'a> {
             });
         }
         // A group that is not known yet is no reason to move: nothing does until it is.
-        let guessed = attempt.refused.iter().any(|(at, ..)| free[*at].had.is_some() && free[*at].member.room.is_none());
+        let guessed = attempt
+            .refused
+            .iter()
+            .any(|(at, ..)| free[*at].had.is_some() && free[*at].member.room.is_none());
         if guessed {
             return keep(free, terms, "the groups of some members are not known yet");
         }
@@ -366,7 +392,9 @@ impl<'a> Planner<'a> {
         }
         if members.is_empty() {
             let replicas = sharing.map(|sharing| sharing.total);
-            let total = replicas.map(|replicas| format!(" for any of {replicas} replicas")).unwrap_or_default();
+            let total = replicas
+                .map(|replicas| format!(" for any of {replicas} replicas"))
+                .unwrap_or_default();
             attempt.waiting = Some(Waiting {
                 replicas,
                 message: format!("no member that may have it has room{total}"),
@@ -410,12 +438,23 @@ impl<'a> Planner<'a> {
             attempt.placed = may.iter().map(|at| (members[*at], None)).collect();
             return attempt;
         };
-        self.share(free, &members, (&may, &must), &caps, placement, sharing, &mut attempt);
+        self.share(
+            free,
+            &members,
+            (&may, &must),
+            &caps,
+            placement,
+            sharing,
+            &mut attempt,
+        );
         attempt
     }
 
     /// Shares replicas out among the members that may have some.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one step of `attempt`, which nobody else has")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one step of `attempt`, which nobody else has"
+    )]
     fn share(
         &self,
         free: &[&Candidate<'_>],
@@ -466,7 +505,11 @@ impl<'a> Planner<'a> {
         if division.left > 0 {
             attempt.waiting = Some(Waiting {
                 replicas: Some(division.left),
-                message: shortage(sharing, division.left, may.iter().map(|at| (free[members[*at]], caps[*at]))),
+                message: shortage(
+                    sharing,
+                    division.left,
+                    may.iter().map(|at| (free[members[*at]], caps[*at])),
+                ),
             });
         }
     }
@@ -499,7 +542,9 @@ fn nothing(free: &[&Candidate<'_>], terms: u32) -> Attempt {
         if candidate.had.is_some() && candidate.terms & terms != 0 {
             attempt.placed.push((at, Some(0)));
         } else {
-            attempt.refused.push((at, Filter::Division, "there are no replicas".to_owned()));
+            attempt
+                .refused
+                .push((at, Filter::Division, "there are no replicas".to_owned()));
         }
     }
     attempt
@@ -543,8 +588,15 @@ pub(super) fn group<'a>(member: &'a Member, spread: &Spread) -> Option<&'a str> 
 fn bounds(placement: &Placement) -> String {
     let one = |spread: &Spread| {
         let bound = |name: &str, bound: Option<u32>| bound.map(|bound| format!(" {name} {bound}"));
-        let bounds = [bound("at least", spread.min_groups), bound("at most", spread.max_groups)];
-        format!("{}{}", spread.by, bounds.into_iter().flatten().collect::<String>())
+        let bounds = [
+            bound("at least", spread.min_groups),
+            bound("at most", spread.max_groups),
+        ];
+        format!(
+            "{}{}",
+            spread.by,
+            bounds.into_iter().flatten().collect::<String>()
+        )
     };
     placement.spread.iter().map(one).collect::<Vec<_>>().join(", ")
 }
@@ -609,7 +661,10 @@ fn pods(number: u64) -> Amount {
 /// `hanse.dev/rebalance`. Everything else, the fleet above all, changes a decision only as far as it must.
 #[must_use]
 pub fn inputs_hash(placement: Option<&Placement>, rebalance: Option<&str>) -> Hash {
-    Hash::of(&serde_json::json!([placement.map(|placement| &placement.replicas), rebalance]))
+    Hash::of(&serde_json::json!([
+        placement.map(|placement| &placement.replicas),
+        rebalance
+    ]))
 }
 
 #[cfg(test)]

@@ -173,7 +173,8 @@ fn take(nodes: &mut [NodeRoom], pod: &PodShape, pods: u64) {
     for (at, fit) in nodes.iter_mut().zip(&fits) {
         // Rounded so that the sum is exact.
         let after = before + u128::from(*fit);
-        let share = (pods * after).checked_div(all).unwrap_or(0) - (pods * before).checked_div(all).unwrap_or(0);
+        let share =
+            (pods * after).checked_div(all).unwrap_or(0) - (pods * before).checked_div(all).unwrap_or(0);
         before = after;
         at.free.take(&pod.asks, u64::try_from(share).unwrap_or(u64::MAX));
     }
@@ -189,11 +190,18 @@ mod tests {
 
     fn node(cpu: u64) -> NodeRoom {
         let allocatable = Amounts {
-            base: Resources { cpu_milli: cpu * 1000, memory: 1 << 40, pods: 110 },
+            base: Resources {
+                cpu_milli: cpu * 1000,
+                memory: 1 << 40,
+                pods: 110,
+            },
             ..Amounts::default()
         };
         NodeRoom {
-            node: Arc::new(NodeFacts { allocatable: allocatable.clone(), ..NodeFacts::default() }),
+            node: Arc::new(NodeFacts {
+                allocatable: allocatable.clone(),
+                ..NodeFacts::default()
+            }),
             free: allocatable,
         }
     }
@@ -204,7 +212,9 @@ mod tests {
             room: Some(nodes.iter().map(|cpu| node(*cpu)).collect()),
             ..Member::unheard("m1".parse().unwrap())
         };
-        Snapshot { members: [(member.name.clone(), Arc::new(member))].into() }
+        Snapshot {
+            members: [(member.name.clone(), Arc::new(member))].into(),
+        }
     }
 
     fn pod() -> Arc<PodShape> {
@@ -213,7 +223,10 @@ mod tests {
     }
 
     fn key(name: &str) -> BindingKey {
-        BindingKey { namespace: "shop".parse().unwrap(), name: name.parse().unwrap() }
+        BindingKey {
+            namespace: "shop".parse().unwrap(),
+            name: name.parse().unwrap(),
+        }
     }
 
     fn at(second: i64) -> Timestamp {
@@ -222,7 +235,9 @@ mod tests {
 
     fn room(rooms: &mut Rooms, fleet: &Snapshot, ready: u64, now: i64) -> u64 {
         rooms.refresh(fleet, &|_, _| ready, at(now));
-        rooms.of(&fleet.members[&"m1".parse::<ClusterName>().unwrap()], &pod()).unwrap()
+        rooms
+            .of(&fleet.members[&"m1".parse::<ClusterName>().unwrap()], &pod())
+            .unwrap()
     }
 
     #[test]
@@ -231,9 +246,17 @@ mod tests {
         let member: ClusterName = "m1".parse().unwrap();
         assert_eq!(room(&mut rooms, &fleet(&[4, 4]), 0, 0), 8);
         rooms.assume(&key("web"), &pod(), &[(member.clone(), 5)], &|_, _| 0, at(0));
-        assert_eq!(room(&mut rooms, &fleet(&[4, 4]), 0, 1), 3, "nothing is seen of it yet");
+        assert_eq!(
+            room(&mut rooms, &fleet(&[4, 4]), 0, 1),
+            3,
+            "nothing is seen of it yet"
+        );
         assert_eq!(room(&mut rooms, &fleet(&[2, 4]), 2, 2), 3, "two of them are seen");
-        assert_eq!(room(&mut rooms, &fleet(&[2, 4]), 2, 61), 6, "the others never came");
+        assert_eq!(
+            room(&mut rooms, &fleet(&[2, 4]), 2, 61),
+            6,
+            "the others never came"
+        );
 
         rooms.assume(&key("web"), &pod(), &[(member, 5)], &|_, _| 0, at(61));
         rooms.forget(&key("web"));

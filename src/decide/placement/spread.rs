@@ -182,7 +182,11 @@ mod tests {
     use super::*;
 
     fn grouping<'a>(of: &[&'a str], min: usize, max: usize) -> Grouping<'a> {
-        Grouping { of: of.to_vec(), min, max }
+        Grouping {
+            of: of.to_vec(),
+            min,
+            max,
+        }
     }
 
     fn chosen(groupings: &[Grouping<'_>], most: usize) -> Option<(Vec<usize>, Vec<usize>)> {
@@ -213,7 +217,11 @@ mod tests {
         let regions = grouping(&["r1", "r1", "r2", "r2"], 2, 9);
         let zones = grouping(&["z1", "z2", "z1", "z3"], 3, 9);
         assert_eq!(chosen(&[regions.clone(), zones.clone()], 3).unwrap().1, [0, 1, 3]);
-        assert_eq!(chosen(&[regions, zones], 2), None, "three zones need three members");
+        assert_eq!(
+            chosen(&[regions, zones], 2),
+            None,
+            "three zones need three members"
+        );
     }
 
     #[test]
@@ -227,9 +235,9 @@ mod tests {
         (0_u32..1 << candidates).any(|set| {
             let members: Vec<usize> = (0..candidates).filter(|at| set >> at & 1 == 1).collect();
             members.len() <= most
-                && groupings.iter().all(|grouping| {
-                    (grouping.min..=grouping.max).contains(&grouping.groups(&members).len())
-                })
+                && groupings
+                    .iter()
+                    .all(|grouping| (grouping.min..=grouping.max).contains(&grouping.groups(&members).len()))
         })
     }
 

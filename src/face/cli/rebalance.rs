@@ -48,12 +48,16 @@ pub(super) async fn run(global: &Global, screen: Screen, wanted: &Rebalance) -> 
         }
     };
     let Ok(after) = tokio::time::timeout(wanted.timeout.0, decided).await else {
-        screen.words(&format!("{} is asked for; the hub has not decided yet", wanted.workload));
+        screen.words(&format!(
+            "{} is asked for; the hub has not decided yet",
+            wanted.workload
+        ));
         return Ok(Exit::TimedOut);
     };
     let after = after?;
     let (was, is) = (shares(&before), shares(&after));
-    let value = json!({"workload": wanted.workload, "before": before.spec.clusters, "after": after.spec.clusters});
+    let value =
+        json!({"workload": wanted.workload, "before": before.spec.clusters, "after": after.spec.clusters});
     if screen.structured(global.output, &value)? {
         return Ok(Exit::Done);
     }
@@ -74,7 +78,11 @@ fn shares(binding: &WorkloadBinding) -> String {
         None => cluster.name.to_string(),
     };
     let all: Vec<String> = binding.wanted().map(share).collect();
-    if all.is_empty() { "nowhere".to_owned() } else { all.join(", ") }
+    if all.is_empty() {
+        "nowhere".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 fn waits(binding: &WorkloadBinding) -> Option<String> {

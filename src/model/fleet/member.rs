@@ -93,7 +93,12 @@ impl Member {
 
     /// Whether they have the same nodes, however full.
     fn nodes_alike(&self, other: &Self) -> bool {
-        let nodes = |member: &Self| member.room.as_ref().map(|room| room.iter().map(|at| at.node.clone()).collect::<Vec<_>>());
+        let nodes = |member: &Self| {
+            member
+                .room
+                .as_ref()
+                .map(|room| room.iter().map(|at| at.node.clone()).collect::<Vec<_>>())
+        };
         nodes(self) == nodes(other)
     }
 

@@ -48,11 +48,18 @@ pub enum Unfit {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Taint(taint) => write!(f, "untolerated taint {}={}:{}", taint.key, taint.value, taint.effect),
+            Self::Taint(taint) => write!(
+                f,
+                "untolerated taint {}={}:{}",
+                taint.key, taint.value, taint.effect
+            ),
             Self::Labels => f.write_str("node selector or affinity not met"),
             Self::TooSmall { resource, has, asked } => {
                 let unit = if resource == "cpu" { "m" } else { "" };
-                write!(f, "insufficient {resource}: {asked}{unit} asked, {has}{unit} allocatable")
+                write!(
+                    f,
+                    "insufficient {resource}: {asked}{unit} asked, {has}{unit} allocatable"
+                )
             }
         }
     }
@@ -209,16 +216,29 @@ mod tests {
 
     fn node() -> NodeRoom {
         let allocatable = Amounts {
-            base: Resources { cpu_milli: 4000, memory: 8 << 30, pods: 110 },
+            base: Resources {
+                cpu_milli: 4000,
+                memory: 8 << 30,
+                pods: 110,
+            },
             others: [("nvidia.com/gpu".into(), 2)].into(),
         };
         let facts = NodeFacts {
             name: "n1".into(),
-            labels: [("disk", "ssd"), ("cores", "16")].map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-            taints: vec![NodeTaint { key: "gpu".into(), value: "yes".into(), effect: "NoSchedule".into() }],
+            labels: [("disk", "ssd"), ("cores", "16")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            taints: vec![NodeTaint {
+                key: "gpu".into(),
+                value: "yes".into(),
+                effect: "NoSchedule".into(),
+            }],
             allocatable: allocatable.clone(),
         };
-        NodeRoom { node: Arc::new(facts), free: allocatable }
+        NodeRoom {
+            node: Arc::new(facts),
+            free: allocatable,
+        }
     }
 
     fn asking(requests: &Value, more: &Value) -> PodShape {

@@ -4,7 +4,12 @@ use rstest::rstest;
 use super::*;
 
 fn wish(how: How, total: u64, min: u64) -> Wish {
-    Wish { how, total, min, home: false }
+    Wish {
+        how,
+        total,
+        min,
+        home: false,
+    }
 }
 
 fn weighted(weights: &[u64], had: &[u64]) -> Vec<Share> {
@@ -48,7 +53,13 @@ fn replicas_follow_weights(
     #[case] expected: &[u64],
 ) {
     let division = divide(wish(How::Weighted, total, 0), &weighted(weights, had));
-    assert_eq!(division, Division { replicas: expected.to_vec(), left: 0 });
+    assert_eq!(
+        division,
+        Division {
+            replicas: expected.to_vec(),
+            left: 0
+        }
+    );
 }
 
 #[rstest]
@@ -69,7 +80,13 @@ fn replicas_go_where_room_is(
     #[case] left: u64,
 ) {
     let division = divide(wish(how, total, 0), &with_room(had, room));
-    assert_eq!(division, Division { replicas: expected.to_vec(), left });
+    assert_eq!(
+        division,
+        Division {
+            replicas: expected.to_vec(),
+            left
+        }
+    );
 }
 
 #[rstest]
@@ -83,7 +100,11 @@ fn a_member_has_at_least_the_minimum_or_nothing(
     #[case] min: u64,
     #[case] expected: &[u64],
 ) {
-    let shares = [10, 9].map(|cap| Share { cap, weight: 1, ..Share::default() });
+    let shares = [10, 9].map(|cap| Share {
+        cap,
+        weight: 1,
+        ..Share::default()
+    });
     assert_eq!(divide(wish(how, total, min), &shares).replicas, expected);
 }
 
@@ -108,15 +129,36 @@ fn a_later_rank_gets_what_the_earlier_cannot_hold_and_loses_it_first() {
 fn what_was_spilled_comes_home_when_there_is_room() {
     let mut shares = with_room(&[4, 3], &[2, 9]);
     shares[1].rank = 1;
-    let home = Wish { home: true, ..wish(How::Capacity, 7, 0) };
+    let home = Wish {
+        home: true,
+        ..wish(How::Capacity, 7, 0)
+    };
     assert_eq!(divide(home, &shares).replicas, [6, 1]);
-    assert_eq!(divide(wish(How::Capacity, 7, 0), &shares).replicas, [4, 3], "unless it is not asked for");
+    assert_eq!(
+        divide(wish(How::Capacity, 7, 0), &shares).replicas,
+        [4, 3],
+        "unless it is not asked for"
+    );
 }
 
 fn share() -> impl Strategy<Value = Share> {
-    (0..12_u64, any::<bool>(), 0..30_u64, 0..5_u64, 0..4_u64, 0..2_usize).prop_map(
-        |(had, floor, more, weight, spare, rank)| Share { had, floor, cap: had + more, frozen: false, weight, spare, rank },
+    (
+        0..12_u64,
+        any::<bool>(),
+        0..30_u64,
+        0..5_u64,
+        0..4_u64,
+        0..2_usize,
     )
+        .prop_map(|(had, floor, more, weight, spare, rank)| Share {
+            had,
+            floor,
+            cap: had + more,
+            frozen: false,
+            weight,
+            spare,
+            rank,
+        })
 }
 
 fn how() -> impl Strategy<Value = How> {

@@ -23,18 +23,33 @@ impl std::fmt::Debug for World {
             let nodes = member.room.as_ref()?.iter();
             Some(nodes.map(|at| at.free.base.cpu_milli / 1000).collect())
         };
-        let told = |member: &Member| (member.name.clone(), member.region.clone(), free(member), member.reach, member.leaving);
+        let told = |member: &Member| {
+            (
+                member.name.clone(),
+                member.region.clone(),
+                free(member),
+                member.reach,
+                member.leaving,
+            )
+        };
         f.debug_list().entries(self.0.iter().map(told)).finish()
     }
 }
 
 fn node(free: u64) -> NodeRoom {
     let amounts = |cpu: u64| Amounts {
-        base: Resources { cpu_milli: cpu * 1000, memory: 1 << 40, pods: 110 },
+        base: Resources {
+            cpu_milli: cpu * 1000,
+            memory: 1 << 40,
+            pods: 110,
+        },
         ..Amounts::default()
     };
     NodeRoom {
-        node: Arc::new(NodeFacts { allocatable: amounts(4), ..NodeFacts::default() }),
+        node: Arc::new(NodeFacts {
+            allocatable: amounts(4),
+            ..NodeFacts::default()
+        }),
         free: amounts(free),
     }
 }
@@ -52,21 +67,33 @@ fn member(name: &str, region: &str, free: &[u64]) -> Member {
         region: Some(region.to_owned()),
         room: Some(free.iter().map(|cpu| node(*cpu)).collect()),
         labels: [("tier".to_owned(), region.to_owned())].into(),
-        apis: Arc::new(Apis { kinds: [(GroupKind::new("apps", "Deployment"), served)].into(), complete: true }),
+        apis: Arc::new(Apis {
+            kinds: [(GroupKind::new("apps", "Deployment"), served)].into(),
+            complete: true,
+        }),
         ..Member::unheard(name.parse().unwrap())
     }
 }
 
 impl World {
     fn fleet(&self) -> Snapshot {
-        let members = self.0.iter().map(|member| (member.name.clone(), Arc::new(member.clone())));
-        Snapshot { members: members.collect() }
+        let members = self
+            .0
+            .iter()
+            .map(|member| (member.name.clone(), Arc::new(member.clone())));
+        Snapshot {
+            members: members.collect(),
+        }
     }
 }
 
 /// Three members with room for eight pods of one CPU each, two of them in one region.
 fn world() -> World {
-    World(vec![member("a", "r1", &[4, 4]), member("b", "r1", &[4, 4]), member("c", "r2", &[4, 4])])
+    World(vec![
+        member("a", "r1", &[4, 4]),
+        member("b", "r1", &[4, 4]),
+        member("c", "r2", &[4, 4]),
+    ])
 }
 
 struct Asked {
@@ -81,11 +108,21 @@ struct Asked {
 impl Asked {
     fn of(placement: Value, replicas: u64) -> Self {
         let placement = serde_json::from_value(placement).unwrap();
-        Self { placement, replicas, current: Vec::new(), failover: None, anew: false, now: 0 }
+        Self {
+            placement,
+            replicas,
+            current: Vec::new(),
+            failover: None,
+            anew: false,
+            now: 0,
+        }
     }
 
     fn with(self, current: &[(&'static str, u64)]) -> Self {
-        Self { current: current.to_vec(), ..self }
+        Self {
+            current: current.to_vec(),
+            ..self
+        }
     }
 
     fn plan(&self, world: &World) -> Plan {
@@ -114,7 +151,10 @@ impl Asked {
                 ready: None,
                 anew: self.anew,
             },
-            moving: Moving { failover: self.failover.as_ref(), ..Moving::default() },
+            moving: Moving {
+                failover: self.failover.as_ref(),
+                ..Moving::default()
+            },
             rooms: &rooms,
             now,
         };
@@ -126,7 +166,10 @@ impl Asked {
 
 fn shares(plan: &Plan) -> Vec<(&str, u64)> {
     let share = |placed: &'_ Placed| placed.replicas.unwrap_or(99);
-    plan.clusters.iter().map(|placed| (placed.name.as_str(), share(placed))).collect()
+    plan.clusters
+        .iter()
+        .map(|placed| (placed.name.as_str(), share(placed)))
+        .collect()
 }
 
 fn by(how: Value) -> Value {
@@ -171,16 +214,25 @@ fn what_has_no_room_waits_and_says_so() {
 #[test]
 fn room_is_counted_per_node() {
     let world = World(vec![member("a", "r1", &[0, 0, 0]), member("b", "r1", &[3])]);
-    assert_eq!(shares(&Asked::of(by(json!({"capacity": {}})), 3).plan(&world)), [("b", 3)]);
+    assert_eq!(
+        shares(&Asked::of(by(json!({"capacity": {}})), 3).plan(&world)),
+        [("b", 3)]
+    );
 }
 
 #[test]
 fn an_impossible_spread_places_nothing_new_and_takes_nothing_away() {
-    let placement = with(by(json!({"capacity": {}})), json!({"spread": [{"by": "region", "minGroups": 3}]}));
+    let placement = with(
+        by(json!({"capacity": {}})),
+        json!({"spread": [{"by": "region", "minGroups": 3}]}),
+    );
     let plan = Asked::of(placement.clone(), 6).plan(&world());
     assert!(plan.clusters.is_empty());
     let told = &plan.waiting.unwrap().message;
-    assert!(told.contains("region needs 3 groups") && told.contains("r1, r2"), "{told}");
+    assert!(
+        told.contains("region needs 3 groups") && told.contains("r1, r2"),
+        "{told}"
+    );
     let plan = Asked::of(placement, 6).with(&[("a", 4)]).plan(&world());
     assert_eq!(shares(&plan), [("a", 4)]);
 }
@@ -211,10 +263,16 @@ fn terms_are_used_in_their_order(
     // What runs has taken its room already.
     let mut world = world();
     for (name, has) in current {
-        let at = world.0.iter_mut().find(|member| member.name.as_str() == *name).unwrap();
+        let at = world
+            .0
+            .iter_mut()
+            .find(|member| member.name.as_str() == *name)
+            .unwrap();
         *at = member(name, at.region.as_deref().unwrap(), &[4, 4 - has.min(&4)]);
     }
-    let plan = Asked::of(terms(fallback, return_), replicas).with(current).plan(&world);
+    let plan = Asked::of(terms(fallback, return_), replicas)
+        .with(current)
+        .plan(&world);
     assert_eq!(shares(&plan), expected);
 }
 
@@ -231,15 +289,25 @@ fn nothing_moves_until_somebody_asks_for_it() {
 fn scaled_to_nothing_it_stays_where_it_was() {
     let asked = Asked::of(by(json!({"capacity": {}})), 0);
     assert_eq!(shares(&asked.plan(&world())), []);
-    assert_eq!(shares(&asked.with(&[("a", 3), ("b", 1)]).plan(&world())), [("a", 0), ("b", 0)]);
+    assert_eq!(
+        shares(&asked.with(&[("a", 3), ("b", 1)]).plan(&world())),
+        [("a", 0), ("b", 0)]
+    );
 }
 
 #[test]
 fn a_share_leaves_a_lost_member_after_its_time_and_nothing_else_moves() {
     let mut world = world();
     let (reach, lost) = (Reach::Unreachable, Some(Timestamp::UNIX_EPOCH));
-    world.0[1] = Member { reach, lost, ..world.0[1].clone() };
-    let placement = with(by(json!({"capacity": {}})), json!({"spread": [{"by": "region", "minGroups": 2}]}));
+    world.0[1] = Member {
+        reach,
+        lost,
+        ..world.0[1].clone()
+    };
+    let placement = with(
+        by(json!({"capacity": {}})),
+        json!({"spread": [{"by": "region", "minGroups": 2}]}),
+    );
     let mut asked = Asked::of(placement, 6).with(&[("a", 2), ("b", 2), ("c", 2)]);
     asked.failover = Some(serde_json::from_value(json!({"after": "2m"})).unwrap());
     asked.now = 119;
@@ -253,7 +321,11 @@ fn a_share_leaves_a_lost_member_after_its_time_and_nothing_else_moves() {
     assert_eq!(late.reasons[0].filter, Filter::Answers);
     // Back again, it gets nothing that is not needed.
     world.0[1].reach = Reach::Reachable;
-    let back = Asked { current: vec![("a", 3), ("c", 3)], ..asked }.plan(&world);
+    let back = Asked {
+        current: vec![("a", 3), ("c", 3)],
+        ..asked
+    }
+    .plan(&world);
     assert_eq!(shares(&back), [("a", 3), ("c", 3)]);
 }
 
@@ -271,7 +343,10 @@ fn a_pod_that_fits_on_no_node_is_refused_with_the_reason_and_stays_where_it_runs
             kind: &GroupVersionKind::new("apps", "v1", "Deployment"),
             current,
             required: &[],
-            workload: Workload { pod: Some(&pod), ..Workload::default() },
+            workload: Workload {
+                pod: Some(&pod),
+                ..Workload::default()
+            },
             moving: Moving::default(),
             rooms: &rooms,
             now: Timestamp::UNIX_EPOCH,
@@ -280,24 +355,40 @@ fn a_pod_that_fits_on_no_node_is_refused_with_the_reason_and_stays_where_it_runs
     };
     let plan = ask(&[]);
     assert!(plan.clusters.is_empty());
-    assert!(plan.reasons[0].message.contains("0/2 nodes fit: 2 insufficient cpu: 5000m asked, 4000m allocatable"));
+    assert!(
+        plan.reasons[0]
+            .message
+            .contains("0/2 nodes fit: 2 insufficient cpu: 5000m asked, 4000m allocatable")
+    );
     assert_eq!(ask(&current).clusters.len(), 1);
 }
 
 fn any_world() -> impl Strategy<Value = World> {
-    let one = (0..3_usize, prop::collection::vec(0..5_u64, 0..3), 0..8_u8, any::<bool>());
+    let one = (
+        0..3_usize,
+        prop::collection::vec(0..5_u64, 0..3),
+        0..8_u8,
+        any::<bool>(),
+    );
     prop::collection::vec(one, 1..6).prop_map(|members| {
-        let members = members.into_iter().enumerate().map(|(number, (region, free, state, listed))| {
-            let mut member = member(["a", "b", "c", "d", "e"][number], ["r1", "r2", "r3"][region], &free);
-            match state {
-                0 => member.reach = Reach::Unknown,
-                1 => (member.reach, member.lost) = (Reach::Unreachable, Some(Timestamp::UNIX_EPOCH)),
-                2 => member.leaving = true,
-                3 if !listed => (member.room, member.region) = (None, None),
-                _ => {}
-            }
-            member
-        });
+        let members = members
+            .into_iter()
+            .enumerate()
+            .map(|(number, (region, free, state, listed))| {
+                let mut member = member(
+                    ["a", "b", "c", "d", "e"][number],
+                    ["r1", "r2", "r3"][region],
+                    &free,
+                );
+                match state {
+                    0 => member.reach = Reach::Unknown,
+                    1 => (member.reach, member.lost) = (Reach::Unreachable, Some(Timestamp::UNIX_EPOCH)),
+                    2 => member.leaving = true,
+                    3 if !listed => (member.room, member.region) = (None, None),
+                    _ => {}
+                }
+                member
+            });
         World(members.collect())
     })
 }
@@ -319,7 +410,10 @@ fn any_placement() -> impl Strategy<Value = Value> {
         Just(json!([{"clusters": {"names": ["a", "b"]}}, {}])),
         Just(json!([{"clusters": {"names": ["e"]}}, {"clusters": {"names": ["a", "b", "c", "d"]}}])),
     ];
-    let words = (prop_oneof![Just("Whole"), Just("Spill")], prop_oneof![Just("Never"), Just("WhenRoom")]);
+    let words = (
+        prop_oneof![Just("Whole"), Just("Spill")],
+        prop_oneof![Just("Never"), Just("WhenRoom")],
+    );
     (how, spread, terms, words, prop::option::of(1..4_u32), prop::option::of(3..9_u32)).prop_map(
         |(how, spread, terms, (fallback, return_), min, max)| {
             let mut replicas = json!({"mode": "Divided", "divide": how});

@@ -6,8 +6,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::model::api::PlacementReason;
 use crate::decide::placement::audit;
+use crate::model::api::PlacementReason;
 use crate::model::fleet::{ApiKind, Apis, Held, Nodes, Reach};
 use crate::model::name::GroupKind;
 
@@ -86,7 +86,10 @@ fn plan(fleet: &Snapshot, placement: &Placement, current: &[&str]) -> Plan {
         .map(|name| BindingCluster::new(cluster(name)))
         .collect();
     let rooms = Rooms::default();
-    let request = Request { placement: Some(placement), ..asking(&current, &rooms) };
+    let request = Request {
+        placement: Some(placement),
+        ..asking(&current, &rooms)
+    };
     audited(fleet, &request)
 }
 
@@ -172,7 +175,12 @@ fn a_tenants_members_bound_the_policy_and_the_needs_of_others() {
     }];
     let tenant = ClusterSelector::by_names(["a", "b"].map(cluster));
     let rooms = Rooms::default();
-    let request = Request { placement: None, tenant: &tenant, required: &required, ..asking(&[], &rooms) };
+    let request = Request {
+        placement: None,
+        tenant: &tenant,
+        required: &required,
+        ..asking(&[], &rooms)
+    };
     let plan = audited(&fleet, &request);
     assert_eq!(names(&plan), ["a"]);
     let filters: Vec<_> = plan.reasons.iter().map(|reason| reason.filter).collect();
