@@ -42,8 +42,10 @@ pub(crate) async fn run(large: &Large, bindings: usize) -> Result<Filled, Failed
     let fill = async {
         stream::iter(0..bindings)
             .map(|number| {
-                let maps: Api<ConfigMap> =
-                    Api::namespaced(client.clone(), &namespace_of(&large.members[number % large.members.len()]));
+                let maps: Api<ConfigMap> = Api::namespaced(
+                    client.clone(),
+                    &namespace_of(&large.members[number % large.members.len()]),
+                );
                 async move {
                     let map = ConfigMap {
                         metadata: ObjectMeta {

@@ -54,8 +54,14 @@ impl Large {
         let command = HubCommand::new(binary).against(&administrator);
         command.run(&["install"]).await?.done("hub install")?;
         let own = folder.path().join("hub-api.kubeconfig");
-        std::fs::write(&own, own_kubeconfig(&hub, &std::fs::read_to_string(&administrator)?).await?)?;
-        let serve = command.against(&own).serve("hub-serve", folder.path(), &[]).await?;
+        std::fs::write(
+            &own,
+            own_kubeconfig(&hub, &std::fs::read_to_string(&administrator)?).await?,
+        )?;
+        let serve = command
+            .against(&own)
+            .serve("hub-serve", folder.path(), &[])
+            .await?;
         stream::iter(&there)
             .map(async |(member, kubeconfig)| -> Result<(), Failed> {
                 let kubeconfig = kubeconfig.to_string_lossy();
@@ -75,7 +81,10 @@ impl Large {
         };
         large.all_ready().await?;
         large.furnish().await?;
-        eprintln!("{members} members joined and Ready after {:.1?}", started.elapsed());
+        eprintln!(
+            "{members} members joined and Ready after {:.1?}",
+            started.elapsed()
+        );
         Ok(large)
     }
 

@@ -20,10 +20,10 @@ mod fill;
 mod fleet;
 #[path = "../../tests/kubernetes/harness/mod.rs"]
 mod harness;
+mod lost;
 #[path = "../thread/machine.rs"]
 #[allow(dead_code, reason = "the thread's bench uses all of it")]
 mod machine;
-mod lost;
 mod report;
 mod restart;
 mod spread;
@@ -60,7 +60,9 @@ impl Scale {
     fn from_environment() -> Result<Self, Failed> {
         fn number<T: std::str::FromStr>(name: &str, usual: T) -> Result<T, Failed> {
             match std::env::var(name) {
-                Ok(text) => Ok(text.parse().map_err(|_| format!("{name}={text} is not a number"))?),
+                Ok(text) => Ok(text
+                    .parse()
+                    .map_err(|_| format!("{name}={text} is not a number"))?),
                 Err(_) => Ok(usual),
             }
         }

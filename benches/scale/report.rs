@@ -41,7 +41,9 @@ impl Report {
     }
 
     pub(crate) fn table(&self) -> String {
-        let Scale { members, bindings, .. } = self.scale;
+        let Scale {
+            members, bindings, ..
+        } = self.scale;
         let mut table = Table::new();
         table.load_style(presets::ASCII_MARKDOWN);
         table.set_header(["", "hub", "aim", "published elsewhere"]);
@@ -60,22 +62,51 @@ impl Report {
         let ready = self.restart(|restart| restart.ready.as_secs_f64());
         row(what, format!("{ready:.1}"), "< 30", "KubeFleet p90 11 min 15 s");
         let through = self.restart(|restart| restart.through.as_secs_f64());
-        row("… s until all was looked at".to_owned(), format!("{through:.1}"), "< 30", "");
+        row(
+            "… s until all was looked at".to_owned(),
+            format!("{through:.1}"),
+            "< 30",
+            "",
+        );
         let writes = self.restarts.iter().map(|restart| restart.writes).max();
-        row("… writes, at most".to_owned(), writes.unwrap_or_default().to_string(), "0", "");
+        row(
+            "… writes, at most".to_owned(),
+            writes.unwrap_or_default().to_string(),
+            "0",
+            "",
+        );
         let cpu = self.restart(|restart| restart.cpu.as_secs_f64());
         row("… CPU-s of the hub".to_owned(), format!("{cpu:.1}"), "", "");
         for (what, aim, of) in [
-            ("… RSS of the hub, MB", "", (|restart| restart.resident) as fn(&Restart) -> u64),
+            (
+                "… RSS of the hub, MB",
+                "",
+                (|restart| restart.resident) as fn(&Restart) -> u64,
+            ),
             ("… highest RSS of the hub, MB", "< 2000", |restart| restart.peak),
         ] {
             let most = self.restarts.iter().map(of).max().unwrap_or_default();
             row(what.to_owned(), format!("{:.0}", most as f64 / 1e6), aim, "");
         }
-        row("drift repaired, ms, p50".to_owned(), millis(&self.drift, 50), "", "");
-        row("drift repaired, ms, p99".to_owned(), millis(&self.drift, 99), "< 5000", "");
+        row(
+            "drift repaired, ms, p50".to_owned(),
+            millis(&self.drift, 50),
+            "",
+            "",
+        );
+        row(
+            "drift repaired, ms, p99".to_owned(),
+            millis(&self.drift, 99),
+            "< 5000",
+            "",
+        );
         let lost = self.lost.last().map_or(0.0, Duration::as_secs_f64);
-        row("a lost member noticed, s, at most".to_owned(), format!("{lost:.1}"), "< 15", "");
+        row(
+            "a lost member noticed, s, at most".to_owned(),
+            format!("{lost:.1}"),
+            "< 15",
+            "",
+        );
         if let Some(filled) = &self.filled {
             let rate = filled.bindings as f64 / filled.took.as_secs_f64();
             row("bindings made, a second".to_owned(), format!("{rate:.0}"), "", "");

@@ -31,7 +31,8 @@ pub(crate) async fn run(large: &Large, times: usize) -> Result<Vec<Duration>, Fa
     let (seen, mut sightings) = mpsc::channel::<Sighting>(10_000);
     let mut watches = JoinSet::new();
     for member in &large.members {
-        let deployments: Api<PartialObjectMeta<Deployment>> = Api::namespaced(member.unfaulted(), "everywhere");
+        let deployments: Api<PartialObjectMeta<Deployment>> =
+            Api::namespaced(member.unfaulted(), "everywhere");
         let (seen, from) = (seen.clone(), member.name().to_owned());
         let mut events = watcher(deployments, watcher::Config::default())
             .default_backoff()
@@ -59,7 +60,9 @@ pub(crate) async fn run(large: &Large, times: usize) -> Result<Vec<Duration>, Fa
     for number in 0..=times {
         let name = format!("web-{number}");
         let asked = Instant::now();
-        templates.create(&PostParams::default(), &deployment(&name)).await?;
+        templates
+            .create(&PostParams::default(), &deployment(&name))
+            .await?;
         let arrived = all(large, &mut sightings, &name, true).await?;
         if number > 0 {
             took.push(arrived.duration_since(asked));
@@ -90,7 +93,13 @@ async fn all(
             there: is_there,
             at,
         } = next
-            .map_err(|_| format!("{name}: {} members only\n{}", first.len(), large.serve.last_words()))?
+            .map_err(|_| {
+                format!(
+                    "{name}: {} members only\n{}",
+                    first.len(),
+                    large.serve.last_words()
+                )
+            })?
             .ok_or("the watches ended")?;
         if of == name && is_there == there {
             first.entry(member).or_insert(at);

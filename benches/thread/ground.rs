@@ -11,9 +11,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
-use crate::{Failed, Scale};
 use crate::board::Board;
 use crate::harness::{Federation, Fleet, FleetOptions, HubCommand, NodeSize, Usage, Write};
+use crate::{Failed, Scale};
 
 /// The tenant, and its namespace.
 pub(crate) const NAMESPACE: &str = "bench";

@@ -105,12 +105,18 @@ async fn a_stale_read_is_of_the_past_and_a_watch_goes_on_from_there_in_order() {
         cluster.faults().set_lag(back..back);
         assert_eq!(turn(&stale.get("words").await.unwrap()), expected, "{back:?} ago");
         let listed = stale.list(&kube::api::ListParams::default()).await.unwrap();
-        let found = listed.items.iter().find(|map| map.metadata.name.as_deref() == Some("words"));
+        let found = listed
+            .items
+            .iter()
+            .find(|map| map.metadata.name.as_deref() == Some("words"));
         assert_eq!(turn(found.unwrap()), expected, "{back:?} ago");
     }
     let config = kube::runtime::watcher::Config::default().streaming_lists();
     let mut seen = Vec::new();
-    let mut events = std::pin::pin!(kube::runtime::watcher(stale, config.fields("metadata.name=words")));
+    let mut events = std::pin::pin!(kube::runtime::watcher(
+        stale,
+        config.fields("metadata.name=words")
+    ));
     while let Some(Ok(event)) = futures::StreamExt::next(&mut events).await {
         use kube::runtime::watcher::Event;
         match event {
@@ -145,7 +151,10 @@ async fn a_wrong_clock_tells_wrong_times_and_ends_tokens_when_it_says_so() {
     cluster.faults().set_clock_skew(-hour);
     assert_eq!(made("behind").await, before - hour);
     let token = TokenRequest::default();
-    let token = accounts.create_token_request("behind", &PostParams::default(), &token).await.unwrap();
+    let token = accounts
+        .create_token_request("behind", &PostParams::default(), &token)
+        .await
+        .unwrap();
     let ends = token.status.unwrap().expiration_timestamp.unwrap().0;
     assert_eq!(ends, before, "an hour from what the clock says");
     cluster.faults().clear();

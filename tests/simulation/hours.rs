@@ -59,7 +59,10 @@ fn play(worlds: u64, length: Duration) {
     });
     let (took, failed) = (started.elapsed(), failed.into_inner());
     eprintln!("{worlds} worlds of {length:?} in {took:.1?}, {at_once} at a time");
-    assert!(failed.is_empty(), "of {worlds} worlds these ended badly: {failed:?}");
+    assert!(
+        failed.is_empty(),
+        "of {worlds} worlds these ended badly: {failed:?}"
+    );
 }
 
 /// In a thread of its own, so that it ends alone. What happened, and why it ended if it ended badly.

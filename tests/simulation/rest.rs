@@ -9,10 +9,7 @@ use crate::shop::{apply_all, federation, seed, settled};
 
 /// How much was written to each cluster so far.
 fn written(federation: &Embedded) -> Vec<usize> {
-    federation
-        .clusters()
-        .map(Cluster::written)
-        .collect()
+    federation.clusters().map(Cluster::written).collect()
 }
 
 /// What was written to each cluster since, but Leases, and the token that a hub gets before it serves.

@@ -167,7 +167,7 @@ impl World {
                 ]},
             }),
             share @ ("divided" | "moving") => {
-                let mut template = deployment(share, self.chances.i32(0..9));
+                let mut template = deployment(share, self.chances.i32(1..9));
                 template["metadata"]["labels"] = json!({"share": share});
                 template
             }
@@ -304,13 +304,20 @@ impl World {
         let clusters = api(self.federation.hub().unfaulted(), "Cluster");
         let change = json!({"spec": {"cordoned": cordoned}});
         let params = PatchParams::default();
-        clusters.patch(name, &params, &Patch::Merge(&change)).await.unwrap();
+        clusters
+            .patch(name, &params, &Patch::Merge(&change))
+            .await
+            .unwrap();
     }
 
     /// The hub dies, and another one serves, now or when the weather is fair.
     async fn kill(&mut self) {
         let asked = self.chances.bool();
-        self.say(if asked { "the hub is stopped" } else { "the hub is killed" });
+        self.say(if asked {
+            "the hub is stopped"
+        } else {
+            "the hub is killed"
+        });
         if asked {
             self.federation.stop_hub().await;
         } else {
@@ -341,7 +348,8 @@ impl World {
             stale_reads: odds() * 4,
             dropped_events: 0,
         };
-        let [latency, late] = [self.chances.u64(1..400), self.chances.u64(1..2000)].map(Duration::from_millis);
+        let [latency, late] =
+            [self.chances.u64(1..400), self.chances.u64(1..2000)].map(Duration::from_millis);
         self.say(format!(
             "storm over {}: {odds:?}, {latency:?}, events {late:?}",
             cluster.name()
@@ -375,7 +383,11 @@ impl World {
     /// What is not as it should be.
     async fn wrong(&self) -> Option<String> {
         let bindings = api(self.federation.hub().unfaulted(), "WorkloadBinding");
-        let bindings = bindings.list(&kube::api::ListParams::default()).await.unwrap().items;
+        let bindings = bindings
+            .list(&kube::api::ListParams::default())
+            .await
+            .unwrap()
+            .items;
         for binding in &bindings {
             let conditions = binding.data["status"]["conditions"].as_array();
             let is_true = |wanted: &str| {
@@ -387,14 +399,24 @@ impl World {
             }
         }
         if bindings.len() != self.wanted.len() {
-            return Some(format!("{} bindings of {} templates", bindings.len(), self.wanted.len()));
+            return Some(format!(
+                "{} bindings of {} templates",
+                bindings.len(),
+                self.wanted.len()
+            ));
         }
         let mut all = Vec::new();
         for member in self.federation.members() {
             all.push(held(member).await);
         }
-        for ((of, name), template) in self.wanted.iter().filter(|(_, template)| Self::is_divided(template)) {
-            let replicas = |held: &BTreeMap<String, Value>| held.get(&format!("{of}/{name}"))?["spec"]["replicas"].as_i64();
+        for ((of, name), template) in self
+            .wanted
+            .iter()
+            .filter(|(_, template)| Self::is_divided(template))
+        {
+            let replicas = |held: &BTreeMap<String, Value>| {
+                held.get(&format!("{of}/{name}"))?["spec"]["replicas"].as_i64()
+            };
             let shares: Vec<_> = all.iter().map(replicas).collect();
             if Some(shares.iter().flatten().sum()) != template["spec"]["replicas"].as_i64() {
                 return Some(format!("{name} is divided into {shares:?}: {template}"));
@@ -409,7 +431,10 @@ impl World {
                     return Some(format!("{} has no {of} {name}", member.name()));
                 };
                 if let Some(path) = difference(template, found) {
-                    return Some(format!("{of} {name} in {} differs in {path}: {found}", member.name()));
+                    return Some(format!(
+                        "{of} {name} in {} differs in {path}: {found}",
+                        member.name()
+                    ));
                 }
             }
             let ours = ["Deployment/", "ConfigMap/", "Service/"];
@@ -417,7 +442,10 @@ impl World {
                 let (of, name) = key.split_once('/').unwrap_or_default();
                 ours.iter().any(|our| key.starts_with(our))
                     && !["foreign", "text"].contains(&name)
-                    && !self.wanted.keys().any(|(wanted, named)| *wanted == of && named == name)
+                    && !self
+                        .wanted
+                        .keys()
+                        .any(|(wanted, named)| *wanted == of && named == name)
             });
             if let Some(strange) = strange {
                 return Some(format!("{} still has {strange}", member.name()));
@@ -439,7 +467,12 @@ impl World {
             let clusters = self.federation.clusters().zip(&before);
             for (cluster, before) in clusters {
                 let written = cluster.writes_since(*before).into_iter().find(counts);
-                assert_eq!(written, None, "at rest, in {}, restarted: {restarts}", cluster.name());
+                assert_eq!(
+                    written,
+                    None,
+                    "at rest, in {}, restarted: {restarts}",
+                    cluster.name()
+                );
             }
         }
         assert_eq!(self.wrong().await, None);
@@ -463,7 +496,9 @@ impl World {
                     && (200..300).contains(&write.status)
             });
             assert_eq!(deleted, None, "{}: it was never to go", member.name());
-            let wrong = self.observer.judge(member.name(), writes.into_iter().map(crate::Write::from));
+            let wrong = self
+                .observer
+                .judge(member.name(), writes.into_iter().map(crate::Write::from));
             assert_eq!(wrong, Vec::<String>::new());
         }
     }
@@ -497,7 +532,8 @@ fn difference(template: &Value, found: &Value) -> Option<String> {
                 .find_map(|(field, value)| inside(value, &found[field], &format!("{path}/{field}"))),
             (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
                 let items = wanted.iter().zip(found).enumerate();
-                let mut items = items.filter_map(|(at, (one, other))| inside(one, other, &format!("{path}/{at}")));
+                let mut items =
+                    items.filter_map(|(at, (one, other))| inside(one, other, &format!("{path}/{at}")));
                 items.next()
             }
             _ => (wanted != found).then(|| path.to_owned()),

@@ -23,7 +23,8 @@ const AUTOSCALERS: Kind = Kind::new("horizontalpodautoscalers.autoscaling");
 const SAID: &str = "sandbox.hanse.dev/replicas";
 /// Upstream's period.
 const PERIOD: Duration = Duration::from_secs(15);
-const NO_METRICS: &str = "the HPA was unable to compute the replica count: unable to get metrics: no metrics in a sandbox";
+const NO_METRICS: &str =
+    "the HPA was unable to compute the replica count: unable to get metrics: no metrics in a sandbox";
 
 #[derive(Debug)]
 pub(super) struct Autoscalers(pub(super) Levers);
@@ -53,7 +54,11 @@ impl Actor for Autoscalers {
         let scale = target(&scaler, desk).and_then(|target| Some((desk.server.get(&target).ok()?, target)));
         let Some((scale, target)) = scale else {
             let why = "the HPA controller was unable to get the target's current scale";
-            conditions::put_all(&mut all, [("AbleToScale", "False", "FailedGetScale", why)], desk.now);
+            conditions::put_all(
+                &mut all,
+                [("AbleToScale", "False", "FailedGetScale", why)],
+                desk.now,
+            );
             status["conditions"] = all.into();
             return tell(&scaler, status, desk);
         };
@@ -76,12 +81,21 @@ impl Actor for Autoscalers {
             status["lastScaleTime"] = clock::format_seconds(desk.now).into();
         }
         let scaling = if said.is_some() {
-            ("ScalingActive", "True", "ValidMetricFound", "the replicas are as the script says")
+            (
+                "ScalingActive",
+                "True",
+                "ValidMetricFound",
+                "the replicas are as the script says",
+            )
         } else {
             ("ScalingActive", "False", "FailedGetResourceMetric", NO_METRICS)
         };
         let able = "the HPA controller was able to get the target's current scale";
-        conditions::put_all(&mut all, [("AbleToScale", "True", "SucceededGetScale", able), scaling], desk.now);
+        conditions::put_all(
+            &mut all,
+            [("AbleToScale", "True", "SucceededGetScale", able), scaling],
+            desk.now,
+        );
         status["conditions"] = all.into();
         status["currentReplicas"] = current.into();
         status["desiredReplicas"] = wanted.into();

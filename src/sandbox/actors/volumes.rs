@@ -65,7 +65,10 @@ impl Actor for Volumes {
                 wake.add_all(claims_of(pod).map(|name| CLAIMS.key(namespace, name)));
             }
         } else if (VOLUMES.is(&change.key) || CLASSES.is(&change.key)) && change.new.is_some() {
-            let waiting = desk.list(CLAIMS, None).into_iter().filter(|claim| !is_bound(claim));
+            let waiting = desk
+                .list(CLAIMS, None)
+                .into_iter()
+                .filter(|claim| !is_bound(claim));
             wake.add_all(waiting.map(|claim| act::key_of(CLAIMS, &claim)));
         }
     }
@@ -104,7 +107,9 @@ pub(super) fn claims_of(pod: &Value) -> impl Iterator<Item = &str> {
 }
 
 fn is_placed(pod: &Value) -> bool {
-    pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty())
+    pod["spec"]["nodeName"]
+        .as_str()
+        .is_some_and(|node| !node.is_empty())
 }
 
 pub(super) fn is_bound(claim: &Value) -> bool {
@@ -144,7 +149,11 @@ fn volume_for(claim: &Value, volumes: &[Object]) -> Option<Object> {
             && has["storageClassName"].as_str().unwrap_or_default()
                 == spec["storageClassName"].as_str().unwrap_or_default()
             && has["volumeMode"] == spec["volumeMode"]
-            && modes.all(|mode| has["accessModes"].as_array().is_some_and(|has| has.contains(mode)))
+            && modes.all(|mode| {
+                has["accessModes"]
+                    .as_array()
+                    .is_some_and(|has| has.contains(mode))
+            })
             && labels.as_object().into_iter().flatten().all(labelled)
             && size(volume, "/spec/capacity/storage").is_some_and(|size| size >= wanted)
     };
@@ -222,7 +231,9 @@ fn tell_bound(volume: &str, desk: &Desk<'_>) -> Result<Object, Failure> {
 /// The claim has its volume.
 fn bind(claim: &Value, volume: &Value, desk: &Desk<'_>) -> Result<(), Failure> {
     let mut new = claim.clone();
-    let chosen = claim["spec"]["volumeName"].as_str().is_some_and(|name| !name.is_empty());
+    let chosen = claim["spec"]["volumeName"]
+        .as_str()
+        .is_some_and(|name| !name.is_empty());
     new["spec"]["volumeName"] = object::name(volume).into();
     let annotations = object::field_mut(&mut new["metadata"], "annotations");
     annotations.insert("pv.kubernetes.io/bind-completed".to_owned(), "yes".into());

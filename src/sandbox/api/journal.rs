@@ -48,7 +48,11 @@ impl Journal {
         let writes = self.0.lock();
         let (remembered, all) = &*writes;
         let forgotten = all - remembered.len();
-        remembered.iter().skip(count.saturating_sub(forgotten)).cloned().collect()
+        remembered
+            .iter()
+            .skip(count.saturating_sub(forgotten))
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn note(&self, write: Write) {

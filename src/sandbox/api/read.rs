@@ -80,7 +80,10 @@ impl Server {
         revision: u64,
     ) -> Result<Vec<Object>, Compacted> {
         fn place(object: &Object) -> (&str, &str) {
-            (object::namespace(object).unwrap_or_default(), object::name(object))
+            (
+                object::namespace(object).unwrap_or_default(),
+                object::name(object),
+            )
         }
         let wanted = target.namespace.as_deref();
         let (mut objects, read) = self.store().list(&target.kept_as(), wanted);

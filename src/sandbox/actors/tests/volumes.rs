@@ -40,7 +40,10 @@ async fn a_claim_gets_a_volume_at_once_or_with_its_first_pod_and_takes_it_along(
         world.create("", "persistentvolumeclaims", claim(name, name));
     }
     world.after(5).await;
-    assert_eq!([world.phase("standard"), world.phase("late")], ["Bound", "Pending"]);
+    assert_eq!(
+        [world.phase("standard"), world.phase("late")],
+        ["Bound", "Pending"]
+    );
     world.create("", "pods", pod_with("late"));
     world.after(5).await;
     assert_eq!(world.phase("late"), "Bound");
@@ -66,8 +69,17 @@ async fn a_pod_waits_for_its_claim_and_a_claim_for_a_volume_that_fits() {
     world.create("", "pods", pod_with("disk"));
     world.create("", "persistentvolumes", volume("tiny", "100Mi"));
     world.after(5).await;
-    let told = |world: &World| world.pods()[0]["status"]["conditions"][0]["message"].as_str().unwrap().to_owned();
-    assert!(told(&world).contains("persistentvolumeclaim \"disk\" not found"), "{}", told(&world));
+    let told = |world: &World| {
+        world.pods()[0]["status"]["conditions"][0]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(
+        told(&world).contains("persistentvolumeclaim \"disk\" not found"),
+        "{}",
+        told(&world)
+    );
     world.create("", "persistentvolumeclaims", claim("disk", "by-hand"));
     world.after(5).await;
     assert!(told(&world).contains("unbound immediate"), "{}", told(&world));
@@ -76,10 +88,17 @@ async fn a_pod_waits_for_its_claim_and_a_claim_for_a_volume_that_fits() {
     }
     world.after(5).await;
     let disk = world.get("persistentvolumeclaims", "disk").unwrap();
-    assert_eq!((&disk["spec"]["volumeName"], world.ready_pods()), (&json!("fits"), 1));
+    assert_eq!(
+        (&disk["spec"]["volumeName"], world.ready_pods()),
+        (&json!("fits"), 1)
+    );
     world.delete("", "persistentvolumeclaims", "disk", Propagation::Background);
     world.after(5).await;
-    let fits = world.server.store().get(&Key::new("persistentvolumes", None, "fits")).unwrap();
+    let fits = world
+        .server
+        .store()
+        .get(&Key::new("persistentvolumes", None, "fits"))
+        .unwrap();
     assert_eq!(fits["status"]["phase"], "Released");
 }
 
@@ -102,13 +121,18 @@ async fn an_autoscaler_keeps_its_bounds_and_scales_as_the_script_says() {
     let replicas = || world.get("deployments.apps", "web").unwrap()["spec"]["replicas"].clone();
     world.after(20).await;
     assert_eq!(replicas(), 2);
-    world.levers.script_replicas(|_, now| Some(if now.as_second() < START + 60 { 4 } else { 9 }));
+    world
+        .levers
+        .script_replicas(|_, now| Some(if now.as_second() < START + 60 { 4 } else { 9 }));
     world.after(20).await;
     assert_eq!(replicas(), 4);
     world.after(60).await;
     assert_eq!(replicas(), 5);
     let web = world.get("deployments.apps", "web").unwrap();
     let fields = web["metadata"]["managedFields"].as_array().unwrap();
-    let of_scale = fields.iter().find(|entry| entry["subresource"] == "scale").unwrap();
+    let of_scale = fields
+        .iter()
+        .find(|entry| entry["subresource"] == "scale")
+        .unwrap();
     assert_eq!(of_scale["fieldsV1"], json!({"f:spec": {"f:replicas": {}}}));
 }
