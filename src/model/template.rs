@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::model::hash::Hash;
-use crate::model::kind::{Facts, Refusal, never_selected, replicas_pointer, scale_target};
+use crate::model::kind::{Facts, Kinds, Refusal, never_selected, scale_target};
 use crate::model::name::{self, GroupKind, GroupVersionKind, NamespaceName, ObjectKey};
 use crate::model::schema::{FieldSet, prune};
 
@@ -65,6 +65,8 @@ pub struct Template {
     pub body: Arc<str>,
     /// The live number of replicas, also when nobody set it; None for kinds without.
     pub replicas: Option<i64>,
+    /// JSON pointer to that number; None for kinds without.
+    pub replicas_at: Option<Arc<str>>,
     /// `type` of a Secret.
     pub secret_type: Option<Arc<str>>,
     /// `spec.type` of a Service.
@@ -86,8 +88,14 @@ impl Template {
     }
 
     /// Reads an object as the hub API gave it. `is_hub` knows the hub's own field managers, whose fields are
-    /// left out like those written to subresources. Without managedFields everything counts as set.
+    /// left out like those written to subresources. Without managedFields everything counts as set. Only
+    /// built-in kinds have replicas.
     pub fn from_object(object: &Value, is_hub: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
+        Self::read(object, is_hub, &Kinds::default())
+    }
+
+    /// As [`Self::from_object`], with all that is known of kinds.
+    pub fn read(object: &Value, is_hub: &dyn Fn(&str) -> bool, kinds: &Kinds) -> Result<Self, Error> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let required = |pointer, field| text(pointer).ok_or(Error::Missing { field });
         let gvk = GroupVersionKind::from_api_version(
@@ -115,7 +123,9 @@ impl Template {
             (Some(owners), Some(last_applied)) if owners.updates => owners.uncertain(&body, &last_applied),
             _ => Vec::new(),
         };
-        let replicas = replicas_pointer(&kind)
+        let replicas_at: Option<Arc<str>> = kinds.replicas_pointer(&kind).map(Arc::from);
+        let replicas = replicas_at
+            .as_deref()
             .and_then(|pointer| object.pointer(pointer))
             .and_then(Value::as_i64);
         let hash = Hash::of(&json!([&body, replicas]));
@@ -139,6 +149,7 @@ impl Template {
             size: body.len(),
             body,
             replicas,
+            replicas_at,
             secret_type: of_core("Secret", "/type"),
             service_type: of_core("Service", "/spec/type"),
             scales: scale_target(&kind, object),

@@ -21,7 +21,6 @@ use crate::{
     model::{
         api::{BindingCluster, DriftMode, EventReason, PlacedObject, Reason},
         fleet::ObjectRow,
-        kind,
         name::GroupKind,
         template::Template,
     },
@@ -72,7 +71,7 @@ impl Engine {
             self.lanes.add_after(member.name(), key, UNSYNCED);
             return Ok(()); // what is there is not known yet
         }
-        let has_replicas = kind::replicas_pointer(&template.key.group_kind()).is_some();
+        let has_replicas = template.replicas_at.is_some();
         if known.is_some() && has_replicas && !member.is_autoscaling_synced() {
             // Taken for one that nobody scales, it would get the template's number at each start of the hub.
             self.lanes.add_after(member.name(), key, UNSYNCED);

@@ -10,12 +10,13 @@ use dashmap::DashMap;
 use kube::api::ObjectMeta;
 use parking_lot::RwLock;
 
+use super::kind_rules::KindSources;
 use crate::{
     decide::{policy::Policies, tenancy::Tenants},
     model::{
         api::{Cluster, Tenant, WorkloadBinding},
         fleet::{Apis, BindingKey},
-        kind,
+        kind::{self, Kinds},
         name::{ClusterName, GroupKind, NamespaceName, ObjectName},
         template::Template,
     },
@@ -31,6 +32,9 @@ pub(super) struct Index {
     pub(super) apis: ArcSwap<Apis>,
     pub(super) policies: ArcSwap<Policies>,
     pub(super) tenants: ArcSwap<Tenants>,
+    /// What is known of kinds: built in, from `KindRule`s, and from the scale of custom resources.
+    pub(super) kinds_known: ArcSwap<Kinds>,
+    pub(super) kind_sources: RwLock<KindSources>,
     sources: RwLock<Sources>,
     /// Bindings that are being written now, and by how many.
     writing: DashMap<BindingKey, u32>,

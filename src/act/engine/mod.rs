@@ -25,6 +25,7 @@ mod error;
 mod follow;
 mod hold;
 mod index;
+mod kind_rules;
 mod lanes;
 mod members;
 mod needs;

@@ -276,7 +276,7 @@ impl Engine {
             }
             missing.extend(
                 templates
-                    .waiting()
+                    .waiting(&self.index.kinds_known.load())
                     .into_iter()
                     .map(|kind| format!("the list of {kind}")),
             );

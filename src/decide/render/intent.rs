@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::strip::strip;
 use crate::model::fleet::Member;
 use crate::model::hash::Hash;
-use crate::model::kind::replicas_pointer;
+use crate::model::kind;
 use crate::model::mark;
 use crate::model::name::{ClusterName, GroupKind, GroupVersionKind, ObjectKey, ObjectName};
 use crate::model::template::Template;
@@ -93,8 +93,8 @@ impl Intent {
     /// the field: only the replicas and nothing else. None for kinds without.
     #[must_use]
     pub fn replicas_only(&self, live: i64) -> Option<Value> {
-        // All kinds with replicas have them at the same place.
-        replicas_pointer(&self.key.group_kind()).filter(|pointer| *pointer == REPLICAS)?;
+        // All built-in kinds with replicas have them at the same place.
+        kind::replicas_pointer(&self.key.group_kind()).filter(|pointer| *pointer == "/spec/replicas")?;
         Some(json!({
             "apiVersion": self.gvk.api_version(),
             "kind": &*self.gvk.kind,
@@ -103,8 +103,6 @@ impl Intent {
         }))
     }
 }
-
-const REPLICAS: &str = "/spec/replicas";
 
 /// What the member shall hold of the template.
 pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Error> {
@@ -127,29 +125,23 @@ pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Erro
     }
     strip(&kind, &mut body);
     body["apiVersion"] = gvk.api_version().into();
-    set_replicas(&kind, template, context.replicas, &mut body);
+    set_replicas(template, context.replicas, &mut body);
     stamp(template, context, &mut body);
     Ok(Intent::seal(template.key.clone(), gvk, body))
 }
 
-fn set_replicas(kind: &GroupKind, template: &Template, replicas: Replicas, body: &mut Value) {
-    if replicas_pointer(kind) != Some(REPLICAS) {
+fn set_replicas(template: &Template, replicas: Replicas, body: &mut Value) {
+    let Some(pointer) = template.replicas_at.as_deref() else {
         return;
-    }
+    };
     let number = match replicas {
         Replicas::Template => template.replicas,
         Replicas::Exactly(number) => Some(number),
         Replicas::Autoscaler => None,
     };
-    match (body.get_mut("spec").and_then(Value::as_object_mut), number) {
-        (Some(spec), Some(number)) => {
-            spec.insert("replicas".to_owned(), number.into());
-        }
-        (Some(spec), None) => {
-            spec.remove("replicas");
-        }
-        (None, Some(number)) => body["spec"] = json!({"replicas": number}),
-        (None, None) => {}
+    match number {
+        Some(number) => _ = kind::put_number(body, pointer, number),
+        None => _ = kind::take(body, pointer),
     }
 }
 

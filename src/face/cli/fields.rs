@@ -41,7 +41,7 @@ impl HubSchemas {
                         "/kind",
                         format!("{} has no kind {} in {}", api::GROUP, document.kind(), document.version()),
                     )
-                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy and WorkloadBinding", api::GROUP, api::VERSION)),
+                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy, KindRule and WorkloadBinding", api::GROUP, api::VERSION)),
             ],
         }
     }

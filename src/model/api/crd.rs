@@ -10,7 +10,7 @@ use kube::CustomResourceExt;
 use super::column::columns;
 use super::refusal::refusals;
 use super::rule::rules;
-use super::{Cluster, ClusterPropagationPolicy, PropagationPolicy, Tenant, WorkloadBinding};
+use super::{Cluster, ClusterPropagationPolicy, KindRule, PropagationPolicy, Tenant, WorkloadBinding};
 
 /// The CRDs of all kinds, in the order of the documentation. `hub install` applies and `hub crds` prints
 /// them; `manifests/crds/` holds them as [`render`]ed.
@@ -21,6 +21,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         Tenant::crd(),
         PropagationPolicy::crd(),
         ClusterPropagationPolicy::crd(),
+        KindRule::crd(),
         WorkloadBinding::crd(),
     ];
     crds.iter_mut().for_each(finish);
