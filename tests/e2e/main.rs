@@ -29,6 +29,7 @@ mod fence;
 #[path = "../kubernetes/harness/mod.rs"]
 mod harness;
 mod harness_scenarios;
+mod kind_rules;
 mod kinds;
 mod members;
 #[path = "../observer/mod.rs"]
@@ -78,6 +79,7 @@ fn scenarios() -> Vec<Scenario> {
         boutique::scenarios(),
         deletion::scenarios(),
         dependencies::scenarios(),
+        kind_rules::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
         ownership::scenarios(),

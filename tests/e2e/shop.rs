@@ -257,9 +257,12 @@ fn resource(kind: &str) -> ApiResource {
         "Role" | "RoleBinding" | "ClusterRole" => ("rbac.authorization.k8s.io", "v1"),
         "CustomResourceDefinition" => ("apiextensions.k8s.io", "v1"),
         "Widget" => ("example.dev", "v1"),
-        "Tenant" | "Cluster" | "PropagationPolicy" | "ClusterPropagationPolicy" | "WorkloadBinding" => {
-            ("hanse.dev", "v1alpha1")
-        }
+        "Tenant"
+        | "Cluster"
+        | "PropagationPolicy"
+        | "ClusterPropagationPolicy"
+        | "KindRule"
+        | "WorkloadBinding" => ("hanse.dev", "v1alpha1"),
         _ => ("", "v1"),
     };
     let mut resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));

@@ -44,6 +44,8 @@ pub(super) struct Engine {
     pub(super) status: Queue<BindingKey>,
     /// Policies whose status may have changed.
     pub(super) policies: Queue<PolicyId>,
+    /// `KindRule`s whose status may have changed.
+    pub(super) kind_rules: Queue<String>,
     /// Tenants to enforce on the hub API.
     pub(super) tenants: Queue<ObjectName>,
     /// Members to look through for what is no longer wanted.

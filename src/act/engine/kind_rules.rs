@@ -9,21 +9,39 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use k8s_openapi::{
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
-use kube::ResourceExt;
-use serde::Deserialize;
-
-use super::{engine::Engine, follow::Sink, sinks::To};
-use crate::model::{
-    api::KindRule,
-    kind::{Kinds, Rule, scale_pointer},
-    name::GroupKind,
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
 };
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    engine::{Engine, GATED},
+    error::Error,
+    follow::Sink,
+    sinks::To,
+};
+use crate::{
+    act::wire::Error as WireError,
+    decide::health,
+    model::{
+        api::{ConditionStatus, ConditionType, Health, KindRule, Reason, set_condition},
+        fleet::BindingKey,
+        kind::{Kinds, Rule, scale_pointer},
+        name::GroupKind,
+    },
+};
+
+/// Objects come and go in numbers; what is said of a rule follows at most this often.
+const PERIOD: Duration = Duration::from_secs(2);
 
 /// What [`Kinds`] is made of.
 #[derive(Debug, Default)]
@@ -65,6 +83,12 @@ impl Engine {
         if news.is_empty() {
             return;
         }
+        let rules = self.index.kind_sources.read();
+        for rule in rules.rules.values().filter(|rule| news.contains(&rule.kind)) {
+            self.kind_rules.add(rule.name.clone());
+        }
+        drop(rules);
+        self.forget_refused_sums(&news);
         // Templates whose number of replicas lies elsewhere now are read anew.
         self.kinds.notify_one();
         for binding in &self.index.bindings {
@@ -78,6 +102,130 @@ impl Engine {
                 self.touch(binding.key());
             }
         }
+    }
+}
+
+impl Engine {
+    /// Handles `KindRule`s until stopped.
+    pub(super) async fn kind_rules_loop(self: Arc<Self>) {
+        loop {
+            let work = self.kind_rules.next().await;
+            self.until_active().await;
+            match self.write_rule_status(work.key()).await {
+                Ok(()) => self.kind_rules.forget(work.key()),
+                Err(error) if error.is_not_leader() => self.kind_rules.add_after(work.key().clone(), GATED),
+                Err(error) => {
+                    tracing::debug!(rule = %work.key(), %error, "failed to write the status of the KindRule; trying again");
+                    self.kind_rules.retry(work.key().clone());
+                }
+            }
+        }
+    }
+
+    /// An object was judged by a rule, which may have failed.
+    pub(super) fn look_at_rule(&self, rule: &Rule) {
+        self.kind_rules.add_after(rule.name.clone(), PERIOD);
+    }
+
+    pub(super) fn look_at_rules(&self) {
+        for name in self.index.kind_sources.read().rules.keys() {
+            self.kind_rules.add(name.clone());
+        }
+    }
+
+    async fn write_rule_status(&self, name: &str) -> Result<(), Error> {
+        let Some(rule) = self.index.kind_sources.read().rules.get(name).cloned() else {
+            return Ok(());
+        };
+        let api: Api<KindRule> = Api::all(self.hub.client());
+        let failed =
+            |verb: &str, source| WireError::call(format!("{verb} the status of KindRule {name}"), source);
+        let live = api.get_opt(name).await.map_err(|source| failed("read", source))?;
+        // Of another one the watch will tell.
+        let Some(live) = live.filter(|live| live.metadata.generation == Some(rule.generation)) else {
+            return Ok(());
+        };
+        let before = live.status.unwrap_or_default();
+        let mut after = before.clone();
+        let (holds, reason, message) = self.judge_rule(&rule);
+        set_condition(
+            &mut after.conditions,
+            ConditionType::Ready,
+            holds,
+            reason,
+            &message,
+            Some(rule.generation),
+            self.clock.now(),
+        );
+        if after == before {
+            return Ok(());
+        }
+        let params = PatchParams {
+            field_manager: Some(self.me.manager.clone()),
+            ..PatchParams::default()
+        };
+        match api
+            .patch_status(name, &params, &Patch::Merge(json!({"status": after})))
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(source) => Err(failed("write", source).into()),
+        }
+    }
+
+    /// Whether a rule is in force and does what it says, on all that there is of its kind now.
+    fn judge_rule(&self, rule: &Rule) -> (ConditionStatus, Reason, String) {
+        let not = |reason, message| (ConditionStatus::False, reason, message);
+        if !rule.problems.is_empty() {
+            let problems: Vec<String> = rule.problems.iter().map(ToString::to_string).collect();
+            return not(Reason::RuleInvalid, problems.join("; "));
+        }
+        let kinds = self.index.kinds_known.load();
+        if let Some(other) = kinds.rule(&rule.kind).filter(|other| other.uid != rule.uid) {
+            let message = format!(
+                "KindRule {} is about {} too and is older; it is in force",
+                other.name, rule.kind
+            );
+            return not(Reason::RuleSuperseded, message);
+        }
+        if let Some(message) = self.first_fault(&kinds, rule) {
+            return not(Reason::RuleFailed, message);
+        }
+        match self.why_sums_are_refused(&rule.kind) {
+            Some(why) => not(Reason::SumRefused, why),
+            None => (ConditionStatus::True, Reason::AsDesired, String::new()),
+        }
+    }
+
+    /// Of all objects on which the rule fails the first by name, so that the words stay the same.
+    fn first_fault(&self, kinds: &Kinds, rule: &Rule) -> Option<String> {
+        let mut keys: Vec<BindingKey> = self
+            .index
+            .bindings
+            .iter()
+            .filter(|binding| binding.spec.template.group_kind().as_ref() == Some(&rule.kind))
+            .map(|binding| binding.key().clone())
+            .collect();
+        keys.sort();
+        keys.iter().find_map(|key| {
+            if let Some(held) = self.index.template(key)
+                && let Some(fault) = kinds.dependencies(&rule.kind, &held.template.value()).1
+            {
+                return Some(format!("{}/{}: {fault}", key.namespace, held.template.key.name));
+            }
+            let binding = self.index.binding(key)?;
+            let object = binding.spec.template.key(&key.namespace).ok()?;
+            binding.wanted().find_map(|cluster| {
+                let row = self.fleet.member(&cluster.name)?.row(&object)?;
+                let verdict = health::health(kinds, &rule.kind, &row);
+                let fault = (verdict.health == Health::Unknown).then_some(verdict.message)?;
+                Some(format!(
+                    "{}/{} in {}: {fault}",
+                    key.namespace, object.name, cluster.name
+                ))
+            })
+        })
     }
 }
 

@@ -36,6 +36,7 @@ mod remove;
 mod serve;
 mod sinks;
 mod status;
+mod sums;
 mod sweep;
 mod templates;
 mod tenants;

@@ -6,8 +6,7 @@ use super::{decision::Decision, engine::Engine};
 use crate::model::{
     api::{Dependencies, RequiredBy},
     fleet::BindingKey,
-    kind,
-    name::ObjectKey,
+    name::{GroupKind, ObjectKey},
     template::Template,
 };
 
@@ -52,7 +51,7 @@ impl Engine {
                 let follows =
                     governed.is_none_or(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
                 if follows {
-                    Self::dependencies(key, template)
+                    self.dependencies(key, template)
                 } else {
                     HashSet::new()
                 }
@@ -65,8 +64,12 @@ impl Engine {
         }
     }
 
-    fn dependencies(key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
-        kind::dependencies(&template.key.group_kind(), &template.value())
+    fn dependencies(&self, key: &BindingKey, template: &Template) -> HashSet<BindingKey> {
+        let kind = template.key.group_kind();
+        let kinds = self.index.kinds_known.load();
+        let (found, fault) = kinds.dependencies(&kind, &template.value());
+        self.index_followed(found.iter().map(|needed| &needed.kind));
+        let mut needs: HashSet<BindingKey> = found
             .into_iter()
             .filter_map(|needed| {
                 BindingKey::of(&ObjectKey::new(
@@ -76,7 +79,26 @@ impl Engine {
                 ))
             })
             .filter(|needed| needed != key)
-            .collect()
+            .collect();
+        if let Some(fault) = fault {
+            tracing::debug!(template = %template.key, %fault, "what it needs is not fully known");
+            // Nothing is taken away for what could not be told.
+            needs.extend(self.index.needs_of(key));
+        }
+        if let Some(rule) = kinds.rule(&kind) {
+            self.look_at_rule(rule);
+        }
+        needs
+    }
+
+    /// Kinds that something needs are followed from now on.
+    fn index_followed<'a>(&self, kinds: impl Iterator<Item = &'a GroupKind>) {
+        for kind in kinds {
+            if !self.index.followed.contains_key(kind) {
+                self.index.followed.insert(kind.clone(), ());
+                self.kinds.notify_one();
+            }
+        }
     }
 
     /// The template is gone, and with it what it needed.

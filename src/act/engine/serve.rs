@@ -157,6 +157,7 @@ async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> 
         queue: Queue::default(),
         status: Queue::default(),
         policies: Queue::default(),
+        kind_rules: Queue::default(),
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
@@ -248,6 +249,7 @@ impl Engine {
             tasks.spawn("status", self.clone().status_loop(buckets.clone()));
         }
         tasks.spawn("policies", self.clone().policies_loop());
+        tasks.spawn("kind rules", self.clone().kind_rules_loop());
         tasks.spawn("tenants", self.clone().tenants_loop());
         for _ in 0..SWEEPERS {
             tasks.spawn("sweep", self.clone().sweep_loop());
@@ -322,6 +324,7 @@ impl Engine {
         for policy in self.index.policies.load().iter() {
             self.policies.add(policy.id.clone());
         }
+        self.look_at_rules();
         for name in self.index.tenant_names() {
             self.tenants.add(name);
         }

@@ -314,9 +314,10 @@ impl MemberHandle {
 
     /// Folds what a write of the hub answered at once, without waiting for the watch to show it.
     pub fn note_written(&self, key: &ObjectKey, observed: &Observed) {
-        self.core
-            .objects
-            .wrote(key, objects::row_of(observed, &self.core.context.manager));
+        self.core.objects.wrote(
+            key,
+            objects::row_of(&key.group_kind(), observed, &self.core.context.manager),
+        );
     }
 
     /// Folds that a live read found nothing where a row with this uid was.

@@ -20,4 +20,4 @@ pub use apply::{Applied, Replicas, apply};
 pub use events::{Events, Note};
 pub use ledger::{Ledger, Problem, Standing};
 pub use prune::{Pruned, orphan, prune};
-pub use status::{Scheduling, Standings, binding_status, is_settled, is_summed, template_status};
+pub use status::{Scheduling, Standings, binding_status, cleared_status, is_settled, template_status};

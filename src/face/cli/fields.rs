@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::expressions::expressions;
 use crate::model::{
     api::{self, crds},
     manifest::{Code, Diagnostic, Document},
@@ -33,7 +34,11 @@ impl HubSchemas {
             return Vec::new();
         }
         match self.of(document) {
-            Some(schema) => check(&schema, &document.object).iter().map(|problem| diagnostic(document, problem)).collect(),
+            Some(schema) => {
+                let found = check(&schema, &document.object);
+                let found = found.iter().map(|problem| diagnostic(document, problem));
+                found.chain(expressions(document)).collect()
+            }
             None => vec![
                 document
                     .error(

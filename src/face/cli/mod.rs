@@ -21,6 +21,7 @@ mod diagnose;
 pub mod embedded;
 mod events;
 mod explain;
+mod expressions;
 mod failure;
 mod fields;
 mod get;

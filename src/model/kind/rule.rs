@@ -153,15 +153,14 @@ impl Rule {
         Some(found.map_err(|message| self.fault("health", message)))
     }
 
-    /// What the rule says that the object needs. An expression that does not compile is told of by
-    /// [`Self::problems`], and adds nothing.
+    /// What the rule says that the object needs.
     pub(super) fn dependencies(&self, object: &Value) -> Result<BTreeSet<Dependency>, Fault> {
-        let Part::Is(program) = &self.dependencies else {
-            return Ok(BTreeSet::new());
+        let found = match &self.dependencies {
+            Part::Absent => Ok(BTreeSet::new()),
+            Part::Broken => Err("it does not compile".to_owned()),
+            Part::Is(program) => run(program, object).and_then(|value| read_needs(&value)),
         };
-        run(program, object)
-            .and_then(|value| read_needs(&value))
-            .map_err(|message| self.fault("dependencies", message))
+        found.map_err(|message| self.fault("dependencies", message))
     }
 
     fn fault(&self, field: &'static str, message: String) -> Fault {
