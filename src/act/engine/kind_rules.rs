@@ -83,11 +83,6 @@ impl Engine {
         if news.is_empty() {
             return;
         }
-        let rules = self.index.kind_sources.read();
-        for rule in rules.rules.values().filter(|rule| news.contains(&rule.kind)) {
-            self.kind_rules.add(rule.name.clone());
-        }
-        drop(rules);
         self.forget_refused_sums(&news);
         // Templates whose number of replicas lies elsewhere now are read anew.
         self.kinds.notify_one();
@@ -253,6 +248,7 @@ impl Sink<KindRule> for To<KindRules> {
             engine.change_kinds(|sources| {
                 sources.rules.insert(name.clone(), rule);
             });
+            engine.look_at_rules(); // it may stand before another, or behind
         }
         Some(name)
     }
@@ -273,6 +269,7 @@ impl Sink<KindRule> for To<KindRules> {
             engine.change_kinds(|sources| {
                 sources.rules.remove(name);
             });
+            engine.look_at_rules();
         }
     }
 }
