@@ -6,9 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::model::hash::Hash;
-use crate::model::kind::{
-    Facts, Refusal, never_selected, pod_template_pointer, replicas_pointer, scale_target,
-};
+use crate::model::kind::{Facts, Kinds, Refusal, never_selected, scale_target};
 use crate::model::mark;
 use crate::model::name::{self, GroupKind, GroupVersionKind, NamespaceName, ObjectKey};
 use crate::model::pod::PodShape;
@@ -71,6 +69,8 @@ pub struct Template {
     pub body: Arc<str>,
     /// The live number of replicas, also when nobody set it; None for kinds without.
     pub replicas: Option<i64>,
+    /// JSON pointer to that number; None for kinds without.
+    pub replicas_at: Option<Arc<str>>,
     /// What one of its pods needs of a node; None for kinds without pods.
     pub pod: Option<Arc<PodShape>>,
     /// Annotation `hanse.dev/rebalance`: any new value asks for a new division of the replicas.
@@ -96,8 +96,14 @@ impl Template {
     }
 
     /// Reads an object as the hub API gave it. `is_hub` knows the hub's own field managers, whose fields are
-    /// left out like those written to subresources. Without managedFields everything counts as set.
+    /// left out like those written to subresources. Without managedFields everything counts as set. Only
+    /// built-in kinds have replicas.
     pub fn from_object(object: &Value, is_hub: &dyn Fn(&str) -> bool) -> Result<Self, Error> {
+        Self::read(object, is_hub, &Kinds::default())
+    }
+
+    /// As [`Self::from_object`], with all that is known of kinds.
+    pub fn read(object: &Value, is_hub: &dyn Fn(&str) -> bool, kinds: &Kinds) -> Result<Self, Error> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
         let required = |pointer, field| text(pointer).ok_or(Error::Missing { field });
         let gvk = GroupVersionKind::from_api_version(
@@ -125,7 +131,9 @@ impl Template {
             (Some(owners), Some(last_applied)) if owners.updates => owners.uncertain(&body, &last_applied),
             _ => Vec::new(),
         };
-        let replicas = replicas_pointer(&kind)
+        let replicas_at: Option<Arc<str>> = kinds.replicas_pointer(&kind).map(Arc::from);
+        let replicas = replicas_at
+            .as_deref()
             .and_then(|pointer| object.pointer(pointer))
             .and_then(Value::as_i64);
         let hash = Hash::of(&json!([&body, replicas]));
@@ -150,7 +158,8 @@ impl Template {
             size: body.len(),
             body,
             replicas,
-            pod: pod_of(&kind, object).map(Arc::new),
+            replicas_at,
+            pod: pod_of(&kind, object, kinds).map(Arc::new),
             rebalance: text("/metadata/annotations/hanse.dev~1rebalance").map(Arc::from),
             secret_type: of_core("Secret", "/type"),
             service_type: of_core("Service", "/spec/type"),
@@ -372,8 +381,8 @@ fn is_controlled(object: &Value) -> bool {
 
 /// Leaves of the metadata only names, labels and annotations, and of those not the hub's or the servers' own.
 /// What one pod of it needs, read from the whole object: defaults count as well.
-fn pod_of(kind: &GroupKind, object: &Value) -> Option<PodShape> {
-    let template = object.pointer(pod_template_pointer(kind)?)?;
+fn pod_of(kind: &GroupKind, object: &Value, kinds: &Kinds) -> Option<PodShape> {
+    let template = object.pointer(kinds.pod_template_pointer(kind)?)?;
     Some(PodShape::of(template.get("spec")?))
 }
 

@@ -68,6 +68,69 @@ const ACCEPTED: &[(&str, &str)] = &[
          [/spec/template/spec/containers/name=app/image, /metadata/annotations/example.dev~1a]}, \
          {kind: ConfigMap, pointers: [/data/8080, /data/a.b]}]}",
     ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: Widget, replicasPath: /spec/replicas}",
+    ),
+    (
+        "KindRule",
+        "{group: gateway.networking.k8s.io, kind: Gateway, health: \"'Healthy'\", podTemplatePath: /spec/a~1b/template, \
+         dependencies: '[]', status: {sum: [/status/replicas, /status/deep/count]}}",
+    ),
+];
+
+/// What an API server says of a rule, and `hub check` before it.
+const KIND_RULES_INVALID: &[(&str, &str, &str)] = &[
+    (
+        "KindRule",
+        "{group: apps, kind: Deployment, health: x}",
+        "kinds that Kubernetes builds in",
+    ),
+    (
+        "KindRule",
+        "{group: networking.k8s.io, kind: Ingress, health: x}",
+        "have their own rules, which stand",
+    ),
+    (
+        "KindRule",
+        "{group: hanse.dev, kind: Tenant, health: x}",
+        "have their own rules, which stand",
+    ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: 'Wid*', health: x}",
+        "kind is a kind like Rollout",
+    ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: Widget}",
+        "says at least one of health",
+    ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: Widget, replicasPath: .spec.replicas}",
+        "replicasPath is a JSON pointer below /spec",
+    ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: Widget, replicasPath: '/spec/a~2'}",
+        "replicasPath is a JSON pointer below /spec",
+    ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: Widget, podTemplatePath: /metadata}",
+        "podTemplatePath is a JSON pointer below /spec",
+    ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: Widget, status: {sum: [/spec/replicas]}}",
+        "JSON pointer below /status",
+    ),
+    (
+        "KindRule",
+        "{group: example.dev, kind: Widget, health: ''}",
+        "spec.health",
+    ),
 ];
 
 /// Declared and not built: the server must name each field with the words of `not_implemented`.
@@ -226,7 +289,7 @@ async fn accept_and_refuse(fleet: Fleet) {
             );
         }
     }
-    for (kind, spec, part) in INVALID {
+    for (kind, spec, part) in INVALID.iter().chain(KIND_RULES_INVALID) {
         let answer = submit(&client, kind, "invalid", spec).await.expect_err(spec);
         assert!(answer.contains(part), "{kind} {spec}: no {part:?} in {answer}");
     }
@@ -234,7 +297,7 @@ async fn accept_and_refuse(fleet: Fleet) {
     a_binding_keeps_its_template(&client).await;
 }
 
-/// The API server takes all five and serves them: the rules compile and stay under its cost limits.
+/// The API server takes all of them and serves them: the rules compile and stay under its cost limits.
 async fn install(client: &Client) {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     for crd in api::crds() {
@@ -324,6 +387,7 @@ async fn submit(client: &Client, kind: &str, name: &str, spec: &str) -> Result<(
         "Tenant" => (api::Tenant::api_resource(), false),
         "PropagationPolicy" => (api::PropagationPolicy::api_resource(), true),
         "ClusterPropagationPolicy" => (api::ClusterPropagationPolicy::api_resource(), false),
+        "KindRule" => (api::KindRule::api_resource(), false),
         other => panic!("no table row is a {other}"),
     };
     let url = dynamic(client, &resource, namespaced).resource_url().to_owned();

@@ -32,6 +32,7 @@ mod fence;
 mod harness;
 mod harness_scenarios;
 mod immutable;
+mod kind_rules;
 mod kinds;
 mod left;
 mod members;
@@ -94,6 +95,7 @@ fn scenarios() -> Vec<Scenario> {
         deletion::scenarios(),
         dependencies::scenarios(),
         divided::scenarios(),
+        kind_rules::scenarios(),
         drift::scenarios(),
         kinds::scenarios(),
         overrides::scenarios(),

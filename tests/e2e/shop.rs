@@ -261,6 +261,7 @@ fn resource(kind: &str) -> ApiResource {
         | "Cluster"
         | "PropagationPolicy"
         | "ClusterPropagationPolicy"
+        | "KindRule"
         | "WorkloadBinding"
         | "OverridePolicy"
         | "ClusterOverridePolicy" => ("hanse.dev", "v1alpha1"),

@@ -87,7 +87,10 @@ impl Observer {
                 write.verb.as_str(),
                 "patch" | "update" | "delete" | "deletecollection"
             );
-            let Some((.., plural)) = KINDS.iter().find(|(.., plural)| *plural == write.resource) else {
+            let watched = |(group, .., plural): &&(&str, &str, &str, &str)| {
+                *group == write.group && *plural == write.resource
+            };
+            let Some((.., plural)) = KINDS.iter().find(watched) else {
                 continue;
             };
             if write.user != HUB || !is_change || !write.succeeded() || write.subresource.is_some() {

@@ -5,17 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde::Deserialize;
 
 use super::decision::{self, Around, Decision, Facts};
 use super::engine::Engine;
 use crate::{
-    decide::placement::{Brake, Rooms, doubt},
+    decide::{
+        health,
+        placement::{Brake, Rooms, doubt},
+    },
     model::{
-        api::{BindingCluster, WorkloadBinding},
+        api::{BindingCluster, Health, WorkloadBinding},
         clock::Timestamp,
         fleet::{BindingKey, Snapshot},
-        kind,
         name::{ClusterName, ObjectKey},
         template::Template,
     },
@@ -121,9 +122,6 @@ impl Engine {
         let Ok(template) = binding.spec.template.key(&key.namespace) else {
             return BTreeMap::new();
         };
-        if kind::replicas_pointer(&template.group_kind()).is_none() {
-            return BTreeMap::new();
-        }
         let known = |cluster: &&BindingCluster| {
             let member = fleet.members.get(&cluster.name);
             member.is_some_and(|member| member.is_writable())
@@ -149,15 +147,14 @@ impl Engine {
 
     /// What the object's own status says; `None` if it was not seen there.
     pub(super) fn ready_replicas(&self, object: &ObjectKey, cluster: &ClusterName) -> Option<u64> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Status {
-            #[serde(default)]
-            ready_replicas: u64,
-        }
         let row = self.fleet.member(cluster)?.row(object)?;
-        let status: Option<Status> = serde_json::from_str(row.status.as_deref()?).ok();
-        status.map(|status| status.ready_replicas)
+        row.status.as_ref()?;
+        let (kinds, kind) = (self.index.kinds_known.load(), object.group_kind());
+        let ready = health::ready_replicas(&kinds, &kind, &row).map(i64::from);
+        // Of kinds that don't say it all are, once they are healthy.
+        let is_healthy = || health::health(&kinds, &kind, &row).health == Health::Healthy;
+        let ready = ready.or_else(|| row.replicas.filter(|_| is_healthy()));
+        Some(ready.and_then(|ready| ready.try_into().ok()).unwrap_or(0))
     }
 }
 

@@ -190,8 +190,12 @@ impl Engine {
         match live {
             None => Ok(Looked::Gone),
             Some(live) => {
-                let template = Template::from_object(&live, &|manager| self.is_own_manager(manager))
-                    .map_err(|error| unreadable(error.to_string()))?;
+                let template = Template::read(
+                    &live,
+                    &|manager| self.is_own_manager(manager),
+                    &self.index.kinds_known.load(),
+                )
+                .map_err(|error| unreadable(error.to_string()))?;
                 Ok(Looked::There(Arc::new(template)))
             }
         }

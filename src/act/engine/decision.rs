@@ -18,6 +18,7 @@ use crate::{
         },
         clock::Timestamp,
         fleet::{BindingKey, Snapshot},
+        kind,
         name::ClusterName,
         template::Template,
     },
@@ -121,6 +122,23 @@ pub(super) fn decide(facts: &Facts<'_>, around: &Around<'_>) -> Decision {
     }
 }
 
+/// Why nothing is decided anew.
+fn kept_because(governed: &Governed, template: &Template) -> Option<(Reason, &'static str)> {
+    let spec = &governed.policy.spec;
+    if spec.suspend.scheduling {
+        return Some((Reason::Suspended, "suspend.scheduling of the policy says so"));
+    }
+    // Built-in kinds without replicas are whole in each member.
+    let divided = spec.placement.replicas.mode == ReplicasMode::Divided;
+    let unknown = template.replicas_at.is_none() && !kind::is_built_in(&template.key.group_kind());
+    (divided && unknown).then_some((
+        Reason::ReplicasUnknown,
+        "the policy divides replicas, and nothing says where this kind has their number; a KindRule with \
+         spec.replicasPath does, or a scale subresource of its definition; else another policy with replicas.mode \
+         Duplicated selects it",
+    ))
+}
+
 /// As whom the hub acts for the template.
 pub(super) fn acts_as(facts: &Facts<'_>, governed: Option<&Governed>) -> ActsAs {
     // What is here only because others need it acts as whoever owns the namespace.
@@ -211,9 +229,10 @@ fn want(
         now: facts.now,
     };
     let revision = template.revision();
-    if let Some(governed) = governed.filter(|governed| governed.policy.spec.suspend.scheduling) {
+    let kept = governed.and_then(|governed| Some((governed, kept_because(governed, template)?)));
+    if let Some((governed, why)) = kept {
         let spec = binding_spec(template, Some(&governed.policy), acts_as);
-        return Decision::Want(Box::new(keep_decision(facts, spec, &revision)));
+        return Decision::Want(Box::new(keep_decision(facts, spec, &revision, why)));
     }
     let plan = placement::place(facts.fleet, &request);
     debug_assert_eq!(

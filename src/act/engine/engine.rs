@@ -49,6 +49,8 @@ pub(super) struct Engine {
     pub(super) policies: Queue<PolicyId>,
     /// Overrides whose status may have changed.
     pub(super) overrides: Queue<OverrideId>,
+    /// `KindRule`s whose status may have changed.
+    pub(super) kind_rules: Queue<String>,
     /// Tenants to enforce on the hub API.
     pub(super) tenants: Queue<ObjectName>,
     /// Members to look through for what is no longer wanted.

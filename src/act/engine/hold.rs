@@ -21,7 +21,6 @@ use crate::{
     decide::{render, tenancy},
     model::{
         api::{BindingCluster, ConflictMode, Dependencies, DriftMode, EventReason, PlacedObject, Reason},
-        kind,
         name::{GroupKind, GroupVersionKind, ObjectKey},
         schema::{Pointer, SchemaRef},
         template::Template,
@@ -167,17 +166,16 @@ impl Engine {
     /// Whether what is known of the object in the member is to be believed.
     fn is_seen(place: &Place<'_>, template: &Template) -> bool {
         let (kind, member) = (template.key.group_kind(), place.member);
-        let has_replicas = kind::replicas_pointer(&kind).is_some();
         // Taken for one that nobody scales, it would get the template's number at each start of the hub.
         member.is_synced(&kind, Some(&place.key.namespace))
-            && (!has_replicas || member.is_autoscaling_synced())
+            && (template.replicas_at.is_none() || member.is_autoscaling_synced())
     }
 
     /// The fields that are left to the member.
     fn left(place: &Place<'_>, template: &Template, autoscaled: bool) -> Result<Vec<Pointer>, Trouble> {
         let ignored = &place.binding.spec.ignore_fields;
         let kind = template.key.group_kind();
-        let replicas = kind::replicas_pointer(&kind).filter(|_| autoscaled);
+        let replicas = template.replicas_at.as_deref().filter(|_| autoscaled);
         render::left_to_members(&kind, ignored, replicas).map_err(|error| not_left(&error))
     }
 

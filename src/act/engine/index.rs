@@ -10,6 +10,8 @@ use dashmap::DashMap;
 use kube::api::ObjectMeta;
 use parking_lot::RwLock;
 
+use super::kind_rules::KindSources;
+use super::sums::{ForbiddenSum, RefusedSum};
 use crate::{
     decide::{
         policy::{Overrides, Policies},
@@ -18,7 +20,7 @@ use crate::{
     model::{
         api::{Cluster, Tenant, WorkloadBinding},
         fleet::{Apis, BindingKey},
-        kind,
+        kind::{self, Kinds},
         name::{ClusterName, GroupKind, NamespaceName, ObjectName},
         template::Template,
     },
@@ -35,6 +37,15 @@ pub(super) struct Index {
     pub(super) policies: ArcSwap<Policies>,
     pub(super) overrides: ArcSwap<Overrides>,
     pub(super) tenants: ArcSwap<Tenants>,
+    /// What is known of kinds: built in, from `KindRule`s, and from the scale of custom resources.
+    pub(super) kinds_known: ArcSwap<Kinds>,
+    pub(super) kind_sources: RwLock<KindSources>,
+    /// Sums that the hub API did not keep as they were written.
+    pub(super) refused: DashMap<BindingKey, RefusedSum>,
+    /// Kinds whose status the hub may not write.
+    pub(super) forbidden: DashMap<GroupKind, ForbiddenSum>,
+    /// Kinds that some template was found to need.
+    pub(super) followed: DashMap<GroupKind, ()>,
     sources: RwLock<Sources>,
     /// Bindings that are being written now, and by how many.
     writing: DashMap<BindingKey, u32>,
@@ -276,7 +287,8 @@ impl Index {
                 placed.contains(kind)
                     || policies.names(kind)
                     || (policies.may_select(kind) && !kind::is_never_selected(kind))
-                    || (is_needed_by_others(kind) && policies.follow_dependencies())
+                    || ((is_needed_by_others(kind) || self.followed.contains_key(kind))
+                        && policies.follow_dependencies())
             })
             .map(|(kind, api)| (kind.clone(), api.clone()))
             .collect()

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use serde_json::Value;
+
 use super::{
     decision::Decision,
     engine::Engine,
@@ -14,7 +16,7 @@ use crate::{
         api::{BindingCluster, Dependencies, Reason, RequiredBy},
         fleet::BindingKey,
         kind,
-        name::ObjectKey,
+        name::{GroupKind, ObjectKey},
         template::Template,
     },
 };
@@ -81,25 +83,16 @@ impl Engine {
         clusters: &[BindingCluster],
     ) -> HashSet<BindingKey> {
         let kind = template.key.group_kind();
-        let overrides = self.index.overrides.load().of_template(template);
-        let fleet = self.fleet.snapshot();
-        let mut needed = BTreeSet::new();
-        if overrides.is_empty() || clusters.is_empty() {
-            needed.extend(kind::dependencies(&kind, &template.value()));
-        } else {
-            for cluster in clusters {
-                let mut body = template.value();
-                let changed = fleet
-                    .members
-                    .get(&cluster.name)
-                    .map(|member| render::change(&overrides, template, member, &mut body));
-                if !matches!(changed, Some(Ok(()))) {
-                    body = template.value(); // what runs there may still need it
-                }
-                needed.extend(kind::dependencies(&kind, &body));
-            }
+        let kinds = self.index.kinds_known.load();
+        let mut found = BTreeSet::new();
+        let mut fault = None;
+        for body in self.bodies(template, clusters) {
+            let (named, failed) = kinds.dependencies(&kind, &body);
+            found.extend(named);
+            fault = fault.or(failed);
         }
-        needed
+        self.index_followed(found.iter().map(|needed| &needed.kind));
+        let mut needs: HashSet<BindingKey> = found
             .into_iter()
             .filter_map(|needed| {
                 BindingKey::of(&ObjectKey::new(
@@ -109,7 +102,44 @@ impl Engine {
                 ))
             })
             .filter(|needed| needed != key)
-            .collect()
+            .collect();
+        if let Some(fault) = fault {
+            tracing::debug!(template = %template.key, %fault, "what it needs is not fully known");
+            // Nothing is taken away for what could not be told.
+            needs.extend(self.index.needs_of(key));
+        }
+        if let Some(rule) = kinds.rule(&kind) {
+            self.look_at_rule(rule);
+        }
+        needs
+    }
+
+    /// The template as it is in these members, each body once where nothing changes it.
+    fn bodies(&self, template: &Template, clusters: &[BindingCluster]) -> Vec<Value> {
+        let overrides = self.index.overrides.load().of_template(template);
+        if overrides.is_empty() || clusters.is_empty() {
+            return vec![template.value()];
+        }
+        let fleet = self.fleet.snapshot();
+        let changed = clusters.iter().map(|cluster| {
+            let mut body = template.value();
+            let member = fleet.members.get(&cluster.name);
+            match member.map(|member| render::change(&overrides, template, member, &mut body)) {
+                Some(Ok(())) => body,
+                _ => template.value(), // what runs there may still need it
+            }
+        });
+        changed.collect()
+    }
+
+    /// Kinds that something needs are followed from now on.
+    fn index_followed<'a>(&self, kinds: impl Iterator<Item = &'a GroupKind>) {
+        for kind in kinds {
+            if !self.index.followed.contains_key(kind) {
+                self.index.followed.insert(kind.clone(), ());
+                self.kinds.notify_one();
+            }
+        }
     }
 
     /// Whether everything that the object can't start without is at the hub, from where it follows, or in the member

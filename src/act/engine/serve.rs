@@ -172,6 +172,7 @@ async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> 
         status: Queue::default(),
         policies: Queue::default(),
         overrides: Queue::default(),
+        kind_rules: Queue::default(),
         tenants: Queue::default(),
         sweeps: Queue::default(),
         lanes: Lanes::default(),
@@ -266,6 +267,7 @@ impl Engine {
         }
         tasks.spawn("policies", self.clone().policies_loop());
         tasks.spawn("overrides", self.clone().overrides_loop());
+        tasks.spawn("kind rules", self.clone().kind_rules_loop());
         tasks.spawn("tenants", self.clone().tenants_loop());
         for _ in 0..SWEEPERS {
             tasks.spawn("sweep", self.clone().sweep_loop());
@@ -294,7 +296,7 @@ impl Engine {
             }
             missing.extend(
                 templates
-                    .waiting()
+                    .waiting(&self.index.kinds_known.load())
                     .into_iter()
                     .map(|kind| format!("the list of {kind}")),
             );
@@ -348,6 +350,7 @@ impl Engine {
         for policy in self.index.overrides.load().iter() {
             self.overrides.add(policy.id.clone());
         }
+        self.look_at_rules();
         for name in self.index.tenant_names() {
             self.tenants.add(name);
         }

@@ -5,16 +5,14 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use k8s_openapi::{
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
-};
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::{ResourceExt, core::PartialObjectMeta};
 
 use super::{
     engine::Engine,
     follow::{Sink, Synced, follow},
     index::{Namespace, is_decided_alike, keys_of},
+    kind_rules::{CustomKinds, KindRules, SlimDefinition},
 };
 use crate::{
     act::wire::Error as WireError,
@@ -73,12 +71,11 @@ impl Engine {
             ),
             (
                 "custom resource definitions",
-                follow::<PartialObjectMeta<CustomResourceDefinition>, _>(
-                    hub,
-                    tasks,
-                    kube::Api::all,
-                    to(self, Definitions),
-                )?,
+                follow::<SlimDefinition, _>(hub, tasks, kube::Api::all, to(self, CustomKinds))?,
+            ),
+            (
+                "kind rules",
+                follow(hub, tasks, kube::Api::all, to(self, KindRules))?,
             ),
         ];
         sources.extend(self.follow_overrides()?);
@@ -438,7 +435,7 @@ fn binding_key(binding: &WorkloadBinding) -> Option<BindingKey> {
     })
 }
 
-/// Custom resources and aggregated APIs come and go: then the hub API is asked again what it serves.
+/// Aggregated APIs come and go: then the hub API is asked again what it serves.
 #[derive(Debug)]
 struct Definitions;
 

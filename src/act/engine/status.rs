@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     act::{
-        propagate::{Standings, binding_status, is_settled, is_summed, template_status},
+        propagate::{Standings, binding_status, cleared_status, is_settled, template_status},
         wire::{Error as WireError, Lane, Observed},
     },
     model::{
@@ -225,7 +225,8 @@ impl Engine {
         self.index.binding(key).is_some_and(|binding| {
             let held = self.index.template(key);
             let template = held.as_ref().map(|held| &*held.template);
-            !is_settled(&binding, &self.standings(key, &binding), template)
+            let kinds = self.index.kinds_known.load();
+            !is_settled(&kinds, &binding, &self.standings(key, &binding), template)
         })
     }
 
@@ -233,15 +234,33 @@ impl Engine {
     fn due(&self, key: &BindingKey) -> Option<Due> {
         let binding = self.index.binding(key)?;
         let standings = self.standings(key, &binding);
+        let kinds = self.index.kinds_known.load();
+        if let Some(rule) = binding
+            .spec
+            .template
+            .group_kind()
+            .and_then(|kind| kinds.rule(&kind))
+        {
+            self.look_at_rule(rule);
+        }
         let scheduling = self.scheduling.get(key).map(|scheduling| scheduling.clone());
-        let wanted = binding_status(&binding, scheduling.as_ref(), &standings, self.clock.now());
+        let wanted = binding_status(
+            &kinds,
+            &binding,
+            scheduling.as_ref(),
+            &standings,
+            self.clock.now(),
+        );
         let held = self.index.template(key);
-        let settled = is_settled(&binding, &standings, held.as_ref().map(|held| &*held.template));
+        let template = held.as_ref().map(|held| &*held.template);
+        let settled = is_settled(&kinds, &binding, &standings, template);
         let template = held.and_then(|held| {
             let read = |status: &str| serde_json::from_str::<Value>(status).ok();
             let previous = held.status.as_deref().and_then(read);
-            let status = template_status(&held.template, previous.as_ref(), &binding, &standings)?;
-            (previous.as_ref().unwrap_or(&json!({})) != &status).then_some((held, status))
+            let status = template_status(&kinds, &held.template, previous.as_ref(), &binding, &standings)?;
+            let differs = previous.as_ref().unwrap_or(&json!({})) != &status;
+            (differs && !self.is_refused(&held.template.key.group_kind(), key, &status))
+                .then_some((held, status))
         });
         let status = (binding.status.as_ref() != Some(&wanted)).then_some(wanted);
         (status.is_some() || template.is_some()).then_some(Due {
@@ -339,12 +358,14 @@ impl Engine {
         let Some(held) = self.index.template(key) else {
             return Ok(());
         };
-        let has_status = held.status.as_deref().is_some_and(|status| status != "{}");
-        // A Job that has finished stays finished.
-        if !has_status || *held.template.key.kind == *"Job" || !is_summed(&held.template.key.group_kind()) {
+        let read = |status: &str| serde_json::from_str::<Value>(status).ok();
+        let Some(before) = held.status.as_deref().and_then(read) else {
             return Ok(());
+        };
+        match cleared_status(&self.index.kinds_known.load_full(), &held.template, &before) {
+            Some(cleared) if cleared != before => self.write_template_status(&held, &cleared).await,
+            _ => Ok(()),
         }
-        self.write_template_status(&held, &json!({})).await
     }
 
     async fn write_template_status(&self, held: &Held, status: &Value) -> Result<(), Error> {
@@ -377,13 +398,15 @@ impl Engine {
         match written {
             Ok(written) => {
                 if let Some(key) = BindingKey::of(&template.key) {
-                    let status = written.status.map(|status| status.get().into());
-                    self.index.keep_status(&key, &template.uid, status);
+                    let kept = written.status.map(|status| Arc::<str>::from(status.get()));
+                    self.note_sum(template, &key, status, kept.as_deref());
+                    self.index.keep_status(&key, &template.uid, kept);
                 }
                 Ok(())
             }
             // Gone, or another one of that name: its own events say so.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(kube::Error::Api(refused)) if self.note_refused_sum(template, status, &refused) => Ok(()),
             Err(source) => {
                 Err(WireError::call(format!("write the status of {}", template.key), source).into())
             }

@@ -46,15 +46,20 @@ impl Engine {
 }
 
 /// The decision that stands, kept: members that are gone or leaving are still left, and the revision moves on.
-pub(super) fn keep_decision(facts: &Facts<'_>, spec: WorkloadBindingSpec, revision: &str) -> Wanted {
+pub(super) fn keep_decision(
+    facts: &Facts<'_>,
+    spec: WorkloadBindingSpec,
+    revision: &str,
+    (reason, why): (Reason, &str),
+) -> Wanted {
     let current = facts.current.map(|binding| &binding.spec);
     let had = current.map_or(&[][..], |spec| &spec.clusters);
     let clusters = kept_members(had, facts.fleet, revision);
     let kept = clusters.iter().filter(|cluster| !cluster.removing).count();
     let scheduling = saying(
-        ConditionStatus::from(kept > 0),
-        Reason::Suspended,
-        &format!("the decision for {kept} members stays as it is: suspend.scheduling of the policy says so"),
+        ConditionStatus::from(kept > 0 && reason == Reason::Suspended),
+        reason,
+        &format!("the decision for {kept} members stays as it is: {why}"),
     );
     Wanted {
         spec: WorkloadBindingSpec {

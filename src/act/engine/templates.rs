@@ -19,6 +19,7 @@ use crate::{
     model::{
         api::EventReason,
         fleet::BindingKey,
+        kind::Kinds,
         name::{GroupKind, ObjectKey},
         template::Template,
     },
@@ -26,19 +27,40 @@ use crate::{
 
 /// The watches of templates, one per kind that some policy may select.
 #[derive(Debug, Default)]
-pub(super) struct TemplateWatches(Mutex<HashMap<GroupKind, (String, Tasks, Synced)>>);
+pub(super) struct TemplateWatches(Mutex<HashMap<GroupKind, Watch>>);
+
+#[derive(Debug)]
+struct Watch {
+    version: String,
+    /// Where its templates were told to have their number of replicas.
+    replicas_at: Option<String>,
+    tasks: Tasks,
+    synced: Synced,
+}
+
+impl Watch {
+    fn reads_alike(&self, kinds: &Kinds, kind: &GroupKind) -> bool {
+        self.replicas_at.as_deref() == kinds.replicas_pointer(kind)
+    }
+}
 
 impl TemplateWatches {
     /// Starts and ends watches so that exactly the kinds that policies may select are followed.
     pub(super) fn arrange(&self, engine: &Arc<Engine>) -> Result<(), WireError> {
         let wanted: HashMap<_, _> = engine.index.template_kinds().into_iter().collect();
+        let kinds = engine.index.kinds_known.load_full();
         let mut watches = self.0.lock();
-        watches.retain(|kind, (version, tasks, _)| {
+        watches.retain(|kind, watch| {
             let stays = wanted
                 .get(kind)
-                .is_some_and(|api| api.versions.first() == Some(version));
+                .is_some_and(|api| api.versions.first() == Some(&watch.version));
+            if stays && !watch.reads_alike(&kinds, kind) {
+                // The next one lists them anew; none is thought gone meanwhile.
+                watch.tasks.stop();
+                return false;
+            }
             if !stays {
-                tasks.stop();
+                watch.tasks.stop();
                 let left: Vec<_> = engine
                     .index
                     .templates
@@ -69,17 +91,23 @@ impl TemplateWatches {
                 },
             });
             let synced = follow_dynamic::<DynamicObject, _>(&engine.hub, &tasks, &resource, sink)?;
-            watches.insert(kind, (version.clone(), tasks, synced));
+            let watch = Watch {
+                version: version.clone(),
+                replicas_at: kinds.replicas_pointer(&kind).map(str::to_owned),
+                tasks,
+                synced,
+            };
+            watches.insert(kind, watch);
         }
         Ok(())
     }
 
-    /// The kinds whose first list is not complete.
-    pub(super) fn waiting(&self) -> Vec<String> {
+    /// The kinds whose first list is not complete, or was read with less than what is known now.
+    pub(super) fn waiting(&self, kinds: &Kinds) -> Vec<String> {
         let watches = self.0.lock();
         watches
             .iter()
-            .filter(|(_, (_, _, synced))| !synced.now())
+            .filter(|(kind, watch)| !watch.synced.now() || !watch.reads_alike(kinds, kind))
             .map(|(kind, _)| kind.to_string())
             .collect()
     }
@@ -101,7 +129,11 @@ impl Sink<DynamicObject> for To<Templates> {
         value["apiVersion"] = self.of.api_version.as_str().into();
         value["kind"] = (&*self.of.kind.kind).into();
         let status = value.get("status").map(|status| Arc::from(status.to_string()));
-        let template = match Template::from_object(&value, &|manager| engine.is_own_manager(manager)) {
+        let template = match Template::read(
+            &value,
+            &|manager| engine.is_own_manager(manager),
+            &engine.index.kinds_known.load(),
+        ) {
             Ok(template) => Arc::new(template),
             Err(error) => {
                 engine.refuse_template(&value, &error.to_string());
@@ -114,6 +146,7 @@ impl Sink<DynamicObject> for To<Templates> {
         let same = before.as_ref().is_some_and(|before| {
             let before = &before.template;
             before.hash == template.hash
+                && before.replicas_at == template.replicas_at
                 && before.uid == template.uid
                 && before.labels == template.labels
                 && before.deleting == template.deleting

@@ -320,7 +320,7 @@ impl MemberHandle {
 
     /// Folds what a write of the hub answered at once, without waiting for the watch to show it.
     pub fn note_written(&self, key: &ObjectKey, observed: &Observed) {
-        let row = objects::row_of(observed, &self.core.context.manager);
+        let row = objects::row_of(&key.group_kind(), observed, &self.core.context.manager);
         self.core.objects.wrote(key, row, observed.managers.others);
     }
 

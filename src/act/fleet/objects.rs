@@ -6,12 +6,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::RwLock;
+use serde_json::value::RawValue;
 
 use crate::{
-    act::wire::{Managers, Observed},
+    act::wire::{Managers, Observed, Spec},
     model::{
-        fleet::ObjectRow,
+        fleet::{ObjectRow, Pace},
         hash::Hash,
+        kind::is_built_in,
         mark,
         name::{GroupKind, NamespaceName, ObjectKey},
     },
@@ -310,8 +312,9 @@ fn is_alike_but_for_status(old: &ObjectRow, new: &ObjectRow) -> bool {
 }
 
 /// What is kept of an object; `manager` is this hub's field manager.
-pub(super) fn row_of(observed: &Observed, manager: &str) -> ObjectRow {
+pub(super) fn row_of(kind: &GroupKind, observed: &Observed, manager: &str) -> ObjectRow {
     let metadata = &observed.metadata;
+    let raw = |raw: &Option<Box<RawValue>>| raw.as_ref().map(|raw| Arc::from(raw.get()));
     let annotation = |name: &str| {
         metadata
             .annotations
@@ -340,8 +343,24 @@ pub(super) fn row_of(observed: &Observed, manager: &str) -> ObjectRow {
         replicas: observed.spec.replicas,
         cluster_ip: observed.spec.cluster_ip.clone(),
         service_type: observed.spec.type_.clone(),
-        status: observed.status.as_ref().map(|raw| Arc::from(raw.get())),
+        pace: pace_of(&observed.spec),
+        spec: if is_built_in(kind) {
+            None
+        } else {
+            raw(&observed.raw_spec)
+        },
+        status: raw(&observed.status),
         deleting: metadata.deletion_timestamp.is_some(),
+    }
+}
+
+fn pace_of(spec: &Spec) -> Pace {
+    let strategy = spec.update_strategy.as_ref();
+    let partition = strategy.and_then(|strategy| strategy.rolling_update?.partition);
+    Pace {
+        held: spec.paused.or(spec.suspend).unwrap_or_default(),
+        on_delete: strategy.is_some_and(|strategy| strategy.type_.as_deref() == Some("OnDelete")),
+        partition: partition.unwrap_or_default(),
     }
 }
 

@@ -30,16 +30,9 @@ fn row(version: u64) -> ObjectRow {
         uid: "u".into(),
         resource_version: version.to_string(),
         generation: 1,
-        intent: None,
         binding: Some("web".into()),
-        stamp: None,
-        owned: None,
-        last_editor: None,
         replicas: Some(i64::try_from(version).unwrap()),
-        cluster_ip: None,
-        service_type: None,
-        status: None,
-        deleting: false,
+        ..ObjectRow::default()
     }
 }
 

@@ -204,7 +204,7 @@ impl Fold<Observed> for ObjectFold {
                 let Some(key) = key_of(&self.stream.kind, &observed) else {
                     return;
                 };
-                let row = row_of(&observed, &core.context.manager);
+                let row = row_of(&self.stream.kind, &observed, &core.context.manager);
                 if let Some(folded) = core.objects.saw(&self.stream, key, row, observed.managers.others) {
                     self.tell(folded).await;
                 }

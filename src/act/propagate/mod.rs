@@ -25,4 +25,4 @@ pub use drift::Drift;
 pub use events::{Events, Note};
 pub use ledger::{Ledger, Looked, Problem, Standing};
 pub use prune::{Pruned, orphan, prune, prune_with_all};
-pub use status::{Scheduling, Standings, binding_status, is_settled, is_summed, template_status};
+pub use status::{Scheduling, Standings, binding_status, cleared_status, is_settled, template_status};

@@ -14,6 +14,7 @@ use crate::{
         },
         clock::{Timestamp, whole_seconds},
         fleet::{ObjectRow, Reach},
+        kind::Kinds,
         name::{ClusterName, GroupKind},
         template::Template,
     },
@@ -43,6 +44,7 @@ const WORDS: usize = 4096;
 /// The status that the binding should show. Times move only on transitions, so equal input gives equal output.
 #[must_use]
 pub fn binding_status(
+    kinds: &Kinds,
     binding: &WorkloadBinding,
     scheduling: Option<&Scheduling>,
     standings: &Standings,
@@ -57,15 +59,12 @@ pub fn binding_status(
         .map(|cluster| {
             let before = status.clusters.iter().find(|had| had.name == cluster.name);
             let (standing, reach, row) = standings.get(&cluster.name).cloned().unwrap_or_default();
-            of_member(
-                &cluster.name,
-                kind.as_ref(),
-                before,
-                &standing,
+            let seen = Seen {
+                standing: &standing,
                 reach,
-                row.as_deref(),
-                now,
-            )
+                row: row.as_deref(),
+            };
+            of_member(kinds, &cluster.name, kind.as_ref(), before, &seen, now)
         })
         .collect();
     if let Some(scheduling) = scheduling {
@@ -78,18 +77,30 @@ pub fn binding_status(
     status
 }
 
+/// What is known of a binding in one member.
+struct Seen<'a> {
+    standing: &'a Standing,
+    reach: Reach,
+    row: Option<&'a ObjectRow>,
+}
+
+/// Whether what is known of a member may be believed.
+fn is_heard(reach: Reach) -> bool {
+    matches!(reach, Reach::Reachable | Reach::Suspect)
+}
+
 fn of_member(
+    kinds: &Kinds,
     name: &ClusterName,
     kind: Option<&GroupKind>,
     before: Option<&BindingClusterStatus>,
-    standing: &Standing,
-    reach: Reach,
-    row: Option<&ObjectRow>,
+    seen: &Seen<'_>,
     now: Timestamp,
 ) -> BindingClusterStatus {
-    let heard = matches!(reach, Reach::Reachable | Reach::Suspect);
+    let Seen { standing, reach, row } = *seen;
+    let heard = is_heard(reach);
     let mut verdict = match (kind, row) {
-        (Some(kind), Some(row)) if heard && standing.applied => health::health(kind, row),
+        (Some(kind), Some(row)) if heard && standing.applied => health::health(kinds, kind, row),
         _ => health::Verdict {
             health: Health::Unknown,
             message: String::new(),
@@ -99,14 +110,16 @@ fn of_member(
         verdict.health = Health::Progressing;
     }
     let message = match (&standing.problem, &standing.drifted) {
-        _ if !heard => "the member does not answer; what is shown of it is old".to_owned(),
+        _ if !heard => "the member does not answer; how it does there is not known".to_owned(),
         (Some(problem), _) => problem.message.clone(),
         (None, Some(drift)) => drift.clone(),
         (None, None) => verdict.message,
     };
     let message = cut(message);
     let ready_replicas = match (kind, row) {
-        (Some(kind), Some(row)) => health::ready_replicas(kind, row),
+        // The last number of a member that is lost would look like one that is true.
+        _ if !heard => None,
+        (Some(kind), Some(row)) => health::ready_replicas(kinds, kind, row),
         _ => before.and_then(|before| before.ready_replicas),
     };
     let mut objects = standing.objects.clone();
@@ -163,7 +176,7 @@ fn conditions(
     let told: Vec<Told> = scheduled
         .into_iter()
         .chain([applied(&wanted, scheduling, standings)])
-        .chain(available(&wanted))
+        .chain(available(&wanted, standings))
         .chain([drifted(standings)])
         .collect();
     for (kind, holds, reason, message) in told {
@@ -227,7 +240,7 @@ fn applied(wanted: &[&BindingClusterStatus], scheduling: Option<&Scheduling>, st
 }
 
 /// Available and Progressing, from the worst member.
-fn available(wanted: &[&BindingClusterStatus]) -> [Told; 2] {
+fn available(wanted: &[&BindingClusterStatus], standings: &Standings) -> [Told; 2] {
     let worst = wanted
         .iter()
         .map(|cluster| cluster.health)
@@ -243,10 +256,15 @@ fn available(wanted: &[&BindingClusterStatus]) -> [Told; 2] {
         .filter(|cluster| cluster.health == Health::Healthy)
         .count();
     let count = format!("{healthy} of {} members are healthy", wanted.len());
+    let silent = wanted.iter().any(|cluster| {
+        let reach = standings.get(&cluster.name).map(|(_, reach, _)| *reach);
+        cluster.health == Health::Unknown && !reach.is_some_and(is_heard)
+    });
     let (holds, reason) = match worst {
         Some(Health::Healthy) if is_applied => (ConditionStatus::True, Reason::Available),
         Some(Health::Degraded) => (ConditionStatus::False, Reason::Degraded),
-        Some(Health::Unknown) => (ConditionStatus::Unknown, Reason::ClusterUnreachable),
+        Some(Health::Unknown) if silent => (ConditionStatus::Unknown, Reason::ClusterUnreachable),
+        Some(Health::Unknown) => (ConditionStatus::Unknown, Reason::HealthUnknown),
         _ => (ConditionStatus::False, Reason::Progressing),
     };
     let progressing = worst == Some(Health::Progressing) || !is_applied;
@@ -255,8 +273,14 @@ fn available(wanted: &[&BindingClusterStatus]) -> [Told; 2] {
     } else {
         Reason::AsDesired
     };
+    // Of a failure people want to know where and why.
+    let first = wanted.iter().find(|cluster| Some(cluster.health) == worst);
+    let told = match first.filter(|_| matches!(reason, Reason::Degraded | Reason::HealthUnknown)) {
+        Some(first) => format!("{count}; {}: {}", first.name, first.message),
+        None => count.clone(),
+    };
     [
-        (ConditionType::Available, holds, reason, count.clone()),
+        (ConditionType::Available, holds, reason, told),
         (ConditionType::Progressing, progressing.into(), why, count),
     ]
 }
@@ -286,10 +310,15 @@ fn drifted(standings: &Standings) -> Told {
 /// Whether nothing more is on its way: a state that stands is written at once, one that passes may wait. What
 /// only a person can solve stands too, and what is paused, once its controllers have seen it.
 #[must_use]
-pub fn is_settled(binding: &WorkloadBinding, standings: &Standings, template: Option<&Template>) -> bool {
+pub fn is_settled(
+    kinds: &Kinds,
+    binding: &WorkloadBinding,
+    standings: &Standings,
+    template: Option<&Template>,
+) -> bool {
     let kind = binding.spec.template.group_kind();
     let rests = |kind: &GroupKind, row: &ObjectRow| {
-        has_observed(kind, row) && template.is_some_and(Template::is_paused)
+        health::has_observed(kind, row) && template.is_some_and(Template::is_paused)
     };
     binding.spec.clusters.iter().all(|cluster| {
         let Some((standing, reach, row)) = standings.get(&cluster.name) else {
@@ -298,11 +327,11 @@ pub fn is_settled(binding: &WorkloadBinding, standings: &Standings, template: Op
         if standing.problem.as_ref().is_some_and(|problem| problem.terminal) {
             return true;
         }
-        let heard = matches!(reach, Reach::Reachable | Reach::Suspect);
+        let heard = is_heard(*reach);
         standing.applied
             && match (&kind, row) {
                 (Some(kind), Some(row)) if heard => {
-                    health::health(kind, row).health != Health::Progressing || rests(kind, row)
+                    health::health(kinds, kind, row).health != Health::Progressing || rests(kind, row)
                 }
                 _ => true,
             }
@@ -312,6 +341,7 @@ pub fn is_settled(binding: &WorkloadBinding, standings: &Standings, template: Op
 /// The status that the template should show; `None` for kinds whose status is not summed.
 #[must_use]
 pub fn template_status(
+    kinds: &Kinds,
     template: &Template,
     previous: Option<&Value>,
     binding: &WorkloadBinding,
@@ -323,13 +353,13 @@ pub fn template_status(
         .map(|cluster| {
             let found = standings.get(&cluster.name);
             let row = found.and_then(|(_, _, row)| row.as_deref());
-            let heard = found.is_some_and(|(_, reach, _)| matches!(reach, Reach::Reachable | Reach::Suspect));
+            let heard = found.is_some_and(|(_, reach, _)| is_heard(*reach));
             MemberStatus {
                 cluster: &cluster.name,
                 applied_generation: found
                     .filter(|(standing, ..)| standing.applied)
                     .and_then(|(standing, ..)| standing.generation),
-                observed: row.is_some_and(|row| has_observed(&kind, row)),
+                observed: row.is_some_and(|row| health::has_observed(&kind, row)),
                 status: row.filter(|_| heard).and_then(|row| row.status.as_deref()),
             }
         })
@@ -337,39 +367,44 @@ pub fn template_status(
     if members.is_empty() {
         return None;
     }
-    let facts = TemplateFacts {
-        kind: &kind,
+    health::aggregate(&facts_of(kinds, template, &kind, previous), &members)
+}
+
+/// What is left of the template's status when it is nowhere any more; `None` where the hub writes none.
+#[must_use]
+pub fn cleared_status(kinds: &Kinds, template: &Template, previous: &Value) -> Option<Value> {
+    let kind = template.key.group_kind();
+    // A Job that has finished stays finished.
+    if *kind.kind == *"Job" && *kind.group == *"batch" {
+        return None;
+    }
+    if is_summed(&kind) {
+        return Some(Value::Object(serde_json::Map::new()));
+    }
+    health::cleared(&facts_of(kinds, template, &kind, Some(previous)))
+}
+
+fn facts_of<'a>(
+    kinds: &'a Kinds,
+    template: &'a Template,
+    kind: &'a GroupKind,
+    previous: Option<&'a Value>,
+) -> TemplateFacts<'a> {
+    TemplateFacts {
+        kind,
         generation: template.generation.unwrap_or_default(),
         service_type: template.service_type.as_deref(),
         previous,
-    };
-    health::aggregate(&facts, &members)
+        sums: kinds.rule(kind).map_or(&[], |rule| &rule.sums),
+    }
 }
 
-/// Whether the status of templates of this kind is the hub's to write.
-#[must_use]
-pub fn is_summed(kind: &GroupKind) -> bool {
+/// Whether the whole status of templates of this kind is the hub's to write.
+fn is_summed(kind: &GroupKind) -> bool {
     matches!(
         (&*kind.group, &*kind.kind),
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet") | ("batch", "Job") | ("", "Service")
     )
-}
-
-/// Whether the member's controller has seen the object as it is now. Controllers of workloads always say what
-/// they have seen; of other kinds many never do.
-fn has_observed(kind: &GroupKind, row: &ObjectRow) -> bool {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Seen {
-        observed_generation: Option<i64>,
-    }
-    let status = row
-        .status
-        .as_deref()
-        .and_then(|status| serde_json::from_str::<Seen>(status).ok());
-    status
-        .and_then(|seen| seen.observed_generation)
-        .map_or(*kind.group != *"apps", |seen| seen >= row.generation)
 }
 
 #[cfg(test)]
@@ -378,6 +413,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{api::find_condition, kind::Rule};
 
     /// A template, and what its one member says of it.
     fn told(spec: &Value, status: &Value) -> (Template, WorkloadBinding, Standings) {
@@ -401,19 +437,10 @@ mod tests {
             ..Standing::default()
         };
         let row = ObjectRow {
-            uid: "u".to_owned(),
-            resource_version: "7".to_owned(),
             generation: 1,
-            intent: None,
-            binding: None,
-            stamp: None,
-            owned: None,
-            last_editor: None,
             replicas: Some(1),
-            cluster_ip: None,
-            service_type: None,
             status: Some(status.to_string().into()),
-            deleting: false,
+            ..ObjectRow::default()
         };
         let all = (standing, Reach::Reachable, Some(std::sync::Arc::new(row)));
         (template, binding, [("m".parse().unwrap(), all)].into())
@@ -430,7 +457,10 @@ mod tests {
         #[case] settled: bool,
     ) {
         let (template, binding, standings) = told(&spec, &status);
-        assert_eq!(is_settled(&binding, &standings, Some(&template)), settled);
+        assert_eq!(
+            is_settled(&Kinds::default(), &binding, &standings, Some(&template)),
+            settled
+        );
     }
 
     #[rstest]
@@ -442,8 +472,90 @@ mod tests {
         #[case] observed: Option<i64>,
     ) {
         let (template, binding, standings) = told(&json!({}), &status);
-        let shown = template_status(&template, None, &binding, &standings).unwrap();
+        let shown = template_status(&Kinds::default(), &template, None, &binding, &standings).unwrap();
         assert_eq!(shown.get("observedGeneration").and_then(Value::as_i64), observed);
+    }
+
+    #[rstest]
+    #[case::ready(Reach::Reachable, Health::Healthy, Some(1), Reason::Available, "1 of 1")]
+    #[case::slow_to_answer(Reach::Suspect, Health::Healthy, Some(1), Reason::Available, "1 of 1")]
+    #[case::lost(
+        Reach::Unreachable,
+        Health::Unknown,
+        None,
+        Reason::ClusterUnreachable,
+        "0 of 1"
+    )]
+    #[case::not_asked_yet(Reach::Unknown, Health::Unknown, None, Reason::ClusterUnreachable, "0 of 1")]
+    fn what_a_lost_member_last_said_is_not_shown_as_true(
+        #[case] reach: Reach,
+        #[case] health: Health,
+        #[case] ready: Option<i32>,
+        #[case] reason: Reason,
+        #[case] message: &str,
+    ) {
+        let well = json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1});
+        let (_, mut binding, mut standings) = told(&json!({}), &well);
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let known = binding_status(&Kinds::default(), &binding, None, &standings, at(100));
+        assert_eq!(known.clusters[0].health, Health::Healthy);
+        binding.status = Some(known);
+        standings.values_mut().for_each(|(_, of, _)| *of = reach);
+        let shown = binding_status(&Kinds::default(), &binding, None, &standings, at(200));
+        let member = &shown.clusters[0];
+        assert_eq!(
+            (member.health, member.ready_replicas),
+            (health, ready),
+            "{member:?}"
+        );
+        let since = member.since.as_ref().unwrap().0.as_second();
+        assert_eq!(
+            since,
+            if health == Health::Healthy { 100 } else { 200 },
+            "since it is so"
+        );
+        binding.status = Some(shown.clone());
+        let later = binding_status(&Kinds::default(), &binding, None, &standings, at(300));
+        assert_eq!(later, shown, "nothing moves while nothing changes");
+        let available = find_condition(&shown.conditions, ConditionType::Available).unwrap();
+        assert_eq!(available.reason, reason.as_str());
+        assert!(available.message.starts_with(message), "{}", available.message);
+    }
+
+    #[rstest]
+    #[case::fails(
+        "object.status.gone == 1 ? 'Healthy' : 'Degraded'",
+        "Unknown",
+        "HealthUnknown",
+        "m: KindRule r: spec.health: no such key: gone"
+    )]
+    #[case::degraded("'Degraded'", "False", "Degraded", "m: KindRule r says so")]
+    #[case::healthy("'Healthy'", "True", "Available", "1 of 1")]
+    fn what_a_rule_says_or_fails_to_say_is_shown(
+        #[case] expression: &str,
+        #[case] status: &str,
+        #[case] reason: &str,
+        #[case] message: &str,
+    ) {
+        let (_, mut binding, standings) = told(&json!({}), &json!({"observedGeneration": 1}));
+        binding.spec.template.api_version = "example.com/v1".to_owned();
+        binding.spec.template.kind = "Widget".to_owned();
+        let rule = Rule::of(
+            &serde_json::from_value(json!({
+                "apiVersion": "hanse.dev/v1alpha1", "kind": "KindRule", "metadata": {"name": "r"},
+                "spec": {"group": "example.com", "kind": "Widget", "health": expression},
+            }))
+            .unwrap(),
+        );
+        let kinds = Kinds::new([std::sync::Arc::new(rule)], []);
+        let now = Timestamp::from_second(100).unwrap();
+        let shown = binding_status(&kinds, &binding, None, &standings, now);
+        let available = find_condition(&shown.conditions, ConditionType::Available).unwrap();
+        assert_eq!(
+            (available.status.as_str(), available.reason.as_str()),
+            (status, reason)
+        );
+        assert!(available.message.contains(message), "{}", available.message);
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use error::{Error, brief, is_certificate};
 pub use gate::{Gate, NotLeader, TimedOut};
 pub use identity::{ActAs, HubIdentity, TENANTS_NAMESPACE};
 pub use lane::{Backlog, Lane, Outstanding};
-pub use observed::{Editor, Managers, Observed, ScaleTarget, Spec};
+pub use observed::{Editor, Managers, Observed, RollingUpdate, ScaleTarget, Spec, UpdateStrategy};
 pub use queue::{Load, Queue, Work};
 pub use resolve::is_link_local;
 pub use stack::{HttpService, ResponseBody, Seat, Stack};

@@ -22,6 +22,8 @@ pub struct Observed {
     pub managers: Managers,
     /// The few fields of a spec that are ever compared.
     pub spec: Spec,
+    /// The spec as the member wrote it.
+    pub raw_spec: Option<Box<RawValue>>,
     /// The status as the member wrote it.
     pub status: Option<Box<RawValue>>,
 }
@@ -29,8 +31,8 @@ pub struct Observed {
 #[derive(Deserialize)]
 struct Raw {
     metadata: Meta,
-    #[serde(default, deserialize_with = "lenient")]
-    spec: Spec,
+    #[serde(default)]
+    spec: Option<Box<RawValue>>,
     #[serde(default)]
     status: Option<Box<RawValue>>,
 }
@@ -77,7 +79,8 @@ impl From<Raw> for Observed {
                 ..ObjectMeta::default()
             },
             managers,
-            spec,
+            spec: lenient(spec.as_deref()),
+            raw_spec: spec,
             status,
         }
     }
@@ -97,8 +100,33 @@ pub struct Spec {
     /// Of Services: `ClusterIP`, `NodePort`, `LoadBalancer`, `ExternalName`.
     #[serde(rename = "type")]
     pub type_: Option<String>,
+    /// Of Deployments.
+    pub paused: Option<bool>,
+    /// Of Jobs and `CronJobs`.
+    pub suspend: Option<bool>,
+    /// Of `StatefulSets` and `DaemonSets`.
+    pub update_strategy: Option<UpdateStrategy>,
     /// Of autoscalers: Kubernetes' own and KEDA's.
     pub scale_target_ref: Option<ScaleTarget>,
+}
+
+/// How pods are changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpdateStrategy {
+    /// `RollingUpdate` or `OnDelete`.
+    #[serde(rename = "type")]
+    pub type_: Option<String>,
+    /// Of the former.
+    pub rolling_update: Option<RollingUpdate>,
+}
+
+/// How far pods are changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct RollingUpdate {
+    /// So many pods of a `StatefulSet` stay as they were.
+    pub partition: Option<i64>,
 }
 
 /// Whom an autoscaler scales.
@@ -190,11 +218,9 @@ fn hub_annotations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMa
 }
 
 /// A spec of a kind nobody knows may hold anything under these names: what does not fit is not read.
-fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Spec, D::Error> {
-    let raw = Option::<Box<RawValue>>::deserialize(deserializer)?;
-    Ok(raw
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default())
+fn lenient(raw: Option<&RawValue>) -> Spec {
+    raw.and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default()
 }
 
 impl kube::Resource for Observed {

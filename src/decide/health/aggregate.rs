@@ -3,10 +3,13 @@
 //! Counts are sums, `observedGeneration` moves only when every member has applied and observed that
 //! generation, and a condition is true only if it is true everywhere. What cannot be believed is not counted.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::conditions::{self, Condition};
 use super::job;
+use crate::model::kind::{put_number, take};
 use crate::model::name::{ClusterName, GroupKind};
 
 /// What must be known of the template.
@@ -20,6 +23,8 @@ pub struct TemplateFacts<'a> {
     pub service_type: Option<&'a str>,
     /// Its status as it stands in the hub API: some numbers must never go back.
     pub previous: Option<&'a Value>,
+    /// What a `KindRule` has summed, as JSON pointers below `/status`.
+    pub sums: &'a [Arc<str>],
 }
 
 /// What one member says.
@@ -70,8 +75,26 @@ pub fn aggregate(template: &TemplateFacts<'_>, members: &[MemberStatus<'_>]) -> 
         )),
         ("batch", "Job") => Some(job::status(&sum)),
         ("", "Service") => Some(sum.service(template.service_type)),
+        _ if !template.sums.is_empty() => Some(sum.by_rule(template.sums)),
         _ => None,
     }
+}
+
+/// What is left of a template's status when it is nowhere any more; None for kinds without sums of a rule.
+#[must_use]
+pub fn cleared(template: &TemplateFacts<'_>) -> Option<Value> {
+    if template.sums.is_empty() {
+        return None;
+    }
+    let mut status = template.previous.cloned().unwrap_or_else(|| json!({}));
+    let summed = template
+        .sums
+        .iter()
+        .filter_map(|pointer| pointer.strip_prefix("/status"));
+    for below in summed.chain(["/observedGeneration"]) {
+        take(&mut status, below);
+    }
+    Some(status)
 }
 
 /// What all members say.
@@ -217,6 +240,34 @@ impl<'a> Sum<'a> {
                 status[field] = revision.clone();
             }
         }
+    }
+
+    /// What a rule names and nothing else: the rest of the status belongs to others. Where no member says a number
+    /// there is none.
+    fn by_rule(&self, pointers: &[Arc<str>]) -> Value {
+        let mut status = self.previous.cloned().unwrap_or_else(|| json!({}));
+        for pointer in pointers {
+            let Some(below) = pointer.strip_prefix("/status") else {
+                continue;
+            };
+            let mut numbers = self
+                .heard()
+                .filter_map(|status| status.pointer(below)?.as_i64())
+                .peekable();
+            if numbers.peek().is_some() {
+                put_number(&mut status, below, numbers.fold(0, i64::saturating_add));
+            } else {
+                take(&mut status, below);
+            }
+        }
+        let observed = self.heard().find_map(|status| status.get("observedGeneration"));
+        match observed.filter(|_| self.settled) {
+            // Argo's Rollouts say it as text.
+            Some(Value::String(_)) => status["observedGeneration"] = self.generation.to_string().into(),
+            Some(_) => status["observedGeneration"] = self.generation.into(),
+            None => {}
+        }
+        status
     }
 
     /// Anything but a `LoadBalancer` with ingress points is refused by the API server.

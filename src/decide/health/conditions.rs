@@ -40,6 +40,13 @@ impl<'a> Condition<'a> {
     }
 }
 
+impl Condition<'_> {
+    /// The generation that it was written for, if it says so.
+    pub(super) fn observed(&self) -> Option<i64> {
+        self.json.get("observedGeneration").and_then(Value::as_i64)
+    }
+}
+
 /// The condition of that type in a status.
 pub(super) fn find<'a>(status: &'a Value, of: &str) -> Option<Condition<'a>> {
     let conditions = status.get("conditions").and_then(Value::as_array);

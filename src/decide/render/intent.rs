@@ -9,7 +9,7 @@ use super::strip::strip;
 use crate::decide::policy::Override;
 use crate::model::fleet::Member;
 use crate::model::hash::Hash;
-use crate::model::kind::replicas_pointer;
+use crate::model::kind;
 use crate::model::mark;
 use crate::model::name::{ClusterName, GroupKind, GroupVersionKind, ObjectKey, ObjectName};
 use crate::model::template::Template;
@@ -97,8 +97,6 @@ impl Intent {
     }
 }
 
-const REPLICAS: &str = "/spec/replicas";
-
 /// What the member shall hold of the template.
 pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Error> {
     let kind = template.key.group_kind();
@@ -121,29 +119,23 @@ pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Erro
     strip(&kind, &mut body);
     body["apiVersion"] = gvk.api_version().into();
     change(context.overrides, template, member, &mut body)?;
-    set_replicas(&kind, template, context.replicas, &mut body);
+    set_replicas(template, context.replicas, &mut body);
     stamp(template, context, &mut body);
     Ok(Intent::seal(template.key.clone(), gvk, body))
 }
 
-fn set_replicas(kind: &GroupKind, template: &Template, replicas: Replicas, body: &mut Value) {
-    if replicas_pointer(kind) != Some(REPLICAS) {
+fn set_replicas(template: &Template, replicas: Replicas, body: &mut Value) {
+    let Some(pointer) = template.replicas_at.as_deref() else {
         return;
-    }
+    };
     let number = match replicas {
         Replicas::Template => template.replicas,
         Replicas::Exactly(number) => Some(number),
         Replicas::Autoscaler => None,
     };
-    match (body.get_mut("spec").and_then(Value::as_object_mut), number) {
-        (Some(spec), Some(number)) => {
-            spec.insert("replicas".to_owned(), number.into());
-        }
-        (Some(spec), None) => {
-            spec.remove("replicas");
-        }
-        (None, Some(number)) => body["spec"] = json!({"replicas": number}),
-        (None, None) => {}
+    match number {
+        Some(number) => _ = kind::put_number(body, pointer, number),
+        None => _ = kind::take(body, pointer),
     }
 }
 

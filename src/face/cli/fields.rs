@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::expressions::expressions;
 use super::overrides::mistakes;
 use crate::model::{
     api::{self, crds},
@@ -38,6 +39,7 @@ impl HubSchemas {
                 .iter()
                 .map(|problem| diagnostic(document, problem))
                 .chain(mistakes(document))
+                .chain(expressions(document))
                 .collect(),
             None => vec![
                 document
@@ -46,7 +48,7 @@ impl HubSchemas {
                         "/kind",
                         format!("{} has no kind {} in {}", api::GROUP, document.kind(), document.version()),
                     )
-                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy, OverridePolicy, ClusterOverridePolicy and WorkloadBinding", api::GROUP, api::VERSION)),
+                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy, OverridePolicy, ClusterOverridePolicy, KindRule and WorkloadBinding", api::GROUP, api::VERSION)),
             ],
         }
     }

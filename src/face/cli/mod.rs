@@ -22,6 +22,7 @@ mod diff;
 pub mod embedded;
 mod events;
 mod explain;
+mod expressions;
 mod failure;
 mod fields;
 mod get;

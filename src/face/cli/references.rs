@@ -81,6 +81,7 @@ pub(super) fn references(documents: &[Document], namespace: Option<&str>, known:
             "PropagationPolicy" | "ClusterPropagationPolicy" | "OverridePolicy" | "ClusterOverridePolicy" => {
                 policy(document, namespace, known, documents, &mut found);
             }
+            "KindRule" => found.extend(kind_rule(document, documents)),
             _ => {}
         }
     }
@@ -106,6 +107,31 @@ fn tenant(document: &Document, spec: &TenantSpec, known: &Known, found: &mut Vec
             );
         }
     }
+}
+
+/// The first one in the files is taken for the older.
+fn kind_rule(document: &Document, documents: &[Document]) -> Option<Diagnostic> {
+    let about = |document: &Document| {
+        let spec = document.object.get("spec")?;
+        let text = |field: &str| spec.get(field)?.as_str().map(str::to_owned);
+        Some((text("group")?, text("kind")?))
+    };
+    let subject = about(document)?;
+    let first = documents
+        .iter()
+        .filter(|other| other.group() == api::GROUP && other.kind() == "KindRule")
+        .find(|other| about(other).as_ref() == Some(&subject))?;
+    (first.name() != document.name()).then(|| {
+        let (group, kind) = subject;
+        document
+            .error(
+                Code::KIND_RULE_TWICE,
+                "/spec/kind",
+                format!("KindRule {} is about {kind}.{group} too", first.name()),
+            )
+            .with_hint("the older of the two is in force; put what both say into one")
+            .as_warning()
+    })
 }
 
 fn policy(

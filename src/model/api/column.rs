@@ -82,6 +82,23 @@ const OVERRIDE_POLICY: Columns = Columns {
     wide: &[Reason(Ready)],
 };
 
+const KIND_RULE: Columns = Columns {
+    narrow: &[
+        Field("Group", "string", ".spec.group", "API group of the kind"),
+        Field("Kind", "string", ".spec.kind", "The kind it is about"),
+        Status(Ready),
+    ],
+    wide: &[
+        Reason(Ready),
+        Field(
+            "Replicas",
+            "string",
+            ".spec.replicasPath",
+            "Where the kind has its number of replicas, if the rule says it",
+        ),
+    ],
+};
+
 const WORKLOAD_BINDING: Columns = Columns {
     narrow: &[
         Field("Kind", "string", ".spec.template.kind", "Kind of the template"),
@@ -118,6 +135,7 @@ pub(super) fn columns(kind: &str) -> Vec<CustomResourceColumnDefinition> {
         "Cluster" => CLUSTER,
         "Tenant" => TENANT,
         "OverridePolicy" | "ClusterOverridePolicy" => OVERRIDE_POLICY,
+        "KindRule" => KIND_RULE,
         "WorkloadBinding" => WORKLOAD_BINDING,
         _ => POLICY,
     };

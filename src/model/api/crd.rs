@@ -11,8 +11,8 @@ use super::column::columns;
 use super::refusal::refusals;
 use super::rule::rules;
 use super::{
-    Cluster, ClusterOverridePolicy, ClusterPropagationPolicy, OverridePolicy, PropagationPolicy, Tenant,
-    WorkloadBinding,
+    Cluster, ClusterOverridePolicy, ClusterPropagationPolicy, KindRule, OverridePolicy, PropagationPolicy,
+    Tenant, WorkloadBinding,
 };
 
 /// The CRDs of all kinds, in the order of the documentation. `hub install` applies and `hub crds` prints
@@ -26,6 +26,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         ClusterPropagationPolicy::crd(),
         OverridePolicy::crd(),
         ClusterOverridePolicy::crd(),
+        KindRule::crd(),
         WorkloadBinding::crd(),
     ];
     crds.iter_mut().for_each(finish);

@@ -42,7 +42,7 @@ macro_rules! words {
 words! {
     /// What a condition is about.
     ConditionType {
-        /// Cluster: objects can be placed there now, Unknown when it was not heard of. Tenant: its namespaces and rights are in place in every member it may use. Policy: it is in force.
+        /// Cluster: objects can be placed there now, Unknown when it was not heard of. Tenant: its namespaces and rights are in place in every member it may use. Policy, `KindRule`: it is in force.
         Ready,
         /// Cluster: the last probe was answered.
         Reachable,
@@ -110,6 +110,8 @@ words! {
         Decided,
         /// Not everything has a place: replicas wait for room, or the spread that the policy asks for cannot be kept.
         Unschedulable,
+        /// The policy divides replicas, and nothing says where this custom kind has their number.
+        ReplicasUnknown,
         /// The policy that governed the template is gone; its objects stay as they are.
         PolicyGone,
         /// The policy asks for something that cannot be evaluated, such as an expression that fails.
@@ -154,12 +156,22 @@ words! {
         Progressing,
         /// It fails in at least one member.
         Degraded,
+        /// A `KindRule` could not tell how it does; the message says why.
+        HealthUnknown,
         /// At least one member was not heard of, so how it does there is not known.
         ClusterUnreachable,
         /// At least one member is held and gets no writes.
         ClusterHeld,
         /// A propagated object was edited or deleted in a member.
         Drifted,
+        /// Part of the `KindRule` does not compile or points nowhere; the rest is in force.
+        RuleInvalid,
+        /// The `KindRule` is in force and failed on at least one object.
+        RuleFailed,
+        /// An older `KindRule` is about the same kind; that one is in force.
+        RuleSuperseded,
+        /// The hub API refuses the sums that the `KindRule` asks for; the message says what to do.
+        SumRefused,
     }
 }
 

@@ -223,6 +223,47 @@ const OVERRIDE_POLICY: &[Rule] = &[
     },
 ];
 
+const KIND_RULE: &[Rule] = &[
+    Rule {
+        path: "spec.group",
+        cel: "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)+$')",
+        message: "group is the API group of custom resources, like argoproj.io; kinds that Kubernetes builds in have their own rules",
+    },
+    Rule {
+        path: "spec.group",
+        cel: "!(self in ['hanse.dev', 'admissionregistration.k8s.io', 'apiextensions.k8s.io', 'apiregistration.k8s.io', \
+              'authentication.k8s.io', 'authorization.k8s.io', 'certificates.k8s.io', 'coordination.k8s.io', 'discovery.k8s.io', \
+              'events.k8s.io', 'flowcontrol.apiserver.k8s.io', 'internal.apiserver.k8s.io', 'networking.k8s.io', 'node.k8s.io', \
+              'rbac.authorization.k8s.io', 'resource.k8s.io', 'scheduling.k8s.io', 'storage.k8s.io'])",
+        message: "kinds of Kubernetes itself and of the hub have their own rules, which stand",
+    },
+    Rule {
+        path: "spec.kind",
+        cel: "self.matches('^[A-Z][-A-Za-z0-9]*$')",
+        message: "kind is a kind like Rollout",
+    },
+    Rule {
+        path: "spec",
+        cel: "has(self.health) || has(self.replicasPath) || has(self.podTemplatePath) || has(self.dependencies) || has(self.status)",
+        message: "a KindRule says at least one of health, replicasPath, podTemplatePath, dependencies and status",
+    },
+    Rule {
+        path: "spec.replicasPath",
+        cel: "self.matches('^/spec(/([^~/]|~[01])+)+$')",
+        message: "replicasPath is a JSON pointer below /spec, like /spec/replicas",
+    },
+    Rule {
+        path: "spec.podTemplatePath",
+        cel: "self.matches('^/spec(/([^~/]|~[01])+)+$')",
+        message: "podTemplatePath is a JSON pointer below /spec, like /spec/template",
+    },
+    Rule {
+        path: "spec.status.sum[]",
+        cel: "self.matches('^/status(/([^~/]|~[01])+)+$')",
+        message: "what is summed is a JSON pointer below /status, like /status/readyReplicas",
+    },
+];
+
 const WORKLOAD_BINDING: &[Rule] = &[Rule {
     path: "spec.template",
     // uid and version may change: a template made again under its name keeps its binding.
@@ -239,6 +280,7 @@ pub(super) fn rules(kind: &str) -> &'static [Rule] {
         "Tenant" => TENANT,
         "PropagationPolicy" | "ClusterPropagationPolicy" => POLICY,
         "OverridePolicy" | "ClusterOverridePolicy" => OVERRIDE_POLICY,
+        "KindRule" => KIND_RULE,
         "WorkloadBinding" => WORKLOAD_BINDING,
         _ => &[],
     }

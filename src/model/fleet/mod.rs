@@ -11,4 +11,4 @@ mod row;
 pub use apis::{ApiKind, Apis};
 pub use key::BindingKey;
 pub use member::{Held, Member, Nodes, Reach, Resources, Snapshot};
-pub use row::ObjectRow;
+pub use row::{ObjectRow, Pace};

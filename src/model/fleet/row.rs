@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::hash::Hash;
 
 /// An object in a member that bears the hub's stamp, as last seen.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ObjectRow {
     /// `metadata.uid`
     pub uid: String,
@@ -29,8 +29,23 @@ pub struct ObjectRow {
     pub cluster_ip: Option<String>,
     /// `spec.type` of a Service.
     pub service_type: Option<String>,
+    /// How its controller is told to change pods.
+    pub pace: Pace,
+    /// The spec as JSON, of kinds that are not built in: rules may ask for any field of it.
+    pub spec: Option<Arc<str>>,
     /// The status as the member wrote it: compact JSON.
     pub status: Option<Arc<str>>,
     /// Whether it is being deleted.
     pub deleting: bool,
+}
+
+/// What the spec of a workload says of when its controller changes pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// A Deployment that is paused, or a Job or `CronJob` that is suspended.
+    pub held: bool,
+    /// Pods are changed only when somebody deletes them.
+    pub on_delete: bool,
+    /// So many pods of a `StatefulSet` stay as they were.
+    pub partition: i64,
 }

@@ -10,7 +10,8 @@ use crate::model::name::{GroupKind, ObjectName};
 /// An object of the same namespace that another one names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Dependency {
-    /// ConfigMap, Secret, `ServiceAccount`, `PersistentVolumeClaim` or Service; all of the core group.
+    /// ConfigMap, Secret, `ServiceAccount`, `PersistentVolumeClaim` or Service of the core group; any that a
+    /// `KindRule` names.
     pub kind: GroupKind,
     /// Its name.
     pub name: ObjectName,
@@ -22,8 +23,15 @@ pub struct Dependency {
 /// object can have.
 #[must_use]
 pub fn dependencies(kind: &GroupKind, object: &Value) -> Vec<Dependency> {
+    named(kind, pod_template_pointer(kind), object)
+        .into_iter()
+        .collect()
+}
+
+/// The same, where it is known where the pod template lies.
+pub(super) fn named(kind: &GroupKind, pods: Option<&str>, object: &Value) -> BTreeSet<Dependency> {
     let mut found = Found::default();
-    let template = pod_template_pointer(kind).and_then(|pointer| object.pointer(pointer));
+    let template = pods.and_then(|pointer| object.pointer(pointer));
     if let Some(pod) = template.and_then(|template| template.get("spec")) {
         of_pod(pod, &mut found);
     }
@@ -45,7 +53,7 @@ pub fn dependencies(kind: &GroupKind, object: &Value) -> Vec<Dependency> {
         ("gateway.networking.k8s.io", route) if route.ends_with("Route") => of_route(object, &mut found),
         _ => {}
     }
-    found.0.into_iter().collect()
+    found.0
 }
 
 /// Of what [`dependencies`] finds, that without which no pod starts: `ConfigMaps`, Secrets and claims that are not

@@ -2,7 +2,37 @@
 
 use serde_json::Value;
 
+use crate::model::api;
 use crate::model::name::GroupKind;
+
+/// The groups of Kubernetes' own kinds whose names have a point. Other groups below `k8s.io` belong to custom
+/// resources (Gateway API, snapshots).
+const GROUPS: [&str; 17] = [
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+];
+
+/// Whether it is a kind of Kubernetes itself or of the hub, so that no custom resource and no `KindRule` is
+/// about it.
+#[must_use]
+pub fn is_built_in(kind: &GroupKind) -> bool {
+    !kind.group.contains('.') || GROUPS.contains(&&*kind.group) || *kind.group == *api::GROUP
+}
 
 /// JSON pointer to the number of replicas, for kinds that have one.
 #[must_use]

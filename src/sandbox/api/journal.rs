@@ -20,6 +20,8 @@ pub struct Write {
     pub as_user: Option<String>,
     /// `create`, `update`, `patch`, `delete`, `deletecollection`
     pub verb: &'static str,
+    /// Empty for the core group.
+    pub group: String,
     pub resource: String,
     pub subresource: Option<String>,
     pub namespace: Option<String>,
@@ -80,6 +82,7 @@ impl Journal {
             user: writer.user.name.to_string(),
             as_user: None,
             verb,
+            group: target.resource.group.to_string(),
             resource: target.resource.plural.to_string(),
             subresource: text(&target.subresource),
             namespace: target.namespace.as_deref().and_then(text),

@@ -33,6 +33,7 @@ pub(super) fn note(
         user,
         as_user,
         verb: call.verb,
+        group: place.group.clone(),
         resource: place.resource.clone(),
         subresource: text(&place.subresource),
         namespace: text(&place.namespace),

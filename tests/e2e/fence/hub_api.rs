@@ -13,6 +13,11 @@ const MANIFESTS: [&str; 4] = [
     include_str!("../../../manifests/hub/40-bindings.yaml"),
 ];
 
+/// What lets the hub sum a kind.
+const GRANT: &str = r#"{"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+    "metadata": {"name": "hanse-sums-gears", "labels": {"hanse.dev/aggregate-to-hub": "true"}},
+    "rules": [{"apiGroups": ["sums.example.com"], "resources": ["gears/status"], "verbs": ["patch"]}]}"#;
+
 const HUB: &str = "system:serviceaccount:hanse-system:hub-api";
 const OWNER: &str = "ana";
 
@@ -35,6 +40,9 @@ const QUESTIONS: &[Question] = &[
     (HUB, "delete", "hanse.dev/workloadbindings", "shop", "", true),
     (HUB, "patch", "apps/deployments/status", "shop", "", true),
     (HUB, "patch", "/services/status", "shop", "", true),
+    (HUB, "patch", "sums.example.com/gears/status", "shop", "", true), // granted for the sums of a KindRule
+    (HUB, "patch", "sums.example.com/gears", "shop", "", false),
+    (HUB, "patch", "argoproj.io/rollouts/status", "shop", "", false),
     (HUB, "create", "/namespaces", "", "", true),
     (HUB, "create", "events.k8s.io/events", "shop", "", true),
     (HUB, "update", "coordination.k8s.io/leases", "hanse-system", "hub-leader", true),
@@ -76,6 +84,7 @@ pub(super) async fn rights_are_bounded(fleet: &Fleet) {
     for manifest in MANIFESTS {
         apply(&admin, manifest).await;
     }
+    apply(&admin, GRANT).await;
     let namespace = fleet.namespace("owned");
     for (path, body) in [
         (

@@ -12,6 +12,8 @@ pub struct Write {
     /// Whom the user acted as.
     pub as_user: Option<String>,
     pub verb: String,
+    /// Empty for the core group.
+    pub group: String,
     pub resource: String,
     pub subresource: Option<String>,
     pub namespace: Option<String>,
@@ -38,6 +40,7 @@ impl Write {
             user: text("/user/username")?,
             as_user: text("/impersonatedUser/username"),
             verb: text("/verb")?,
+            group: text("/objectRef/apiGroup").unwrap_or_default(),
             resource: text("/objectRef/resource")?,
             subresource: text("/objectRef/subresource"),
             namespace: text("/objectRef/namespace"),
@@ -61,6 +64,7 @@ impl From<hanse::sandbox::Write> for Write {
             user: write.user,
             as_user: write.as_user,
             verb: write.verb.to_owned(),
+            group: write.group,
             resource: write.resource,
             subresource: write.subresource,
             namespace: write.namespace,

@@ -40,11 +40,13 @@ fn sum_at(kind: &str, previous: &Value, members: &[(Option<i64>, bool, Value)]) 
             },
         )
         .collect();
+    let sums = ["/status/readyReplicas".into(), "/status/deep/count".into()];
     let facts = TemplateFacts {
         kind: &kind,
         generation: 2,
         service_type: Some("LoadBalancer"),
         previous: Some(previous),
+        sums: &sums,
     };
     aggregate(&facts, &members).unwrap()
 }
@@ -185,6 +187,7 @@ fn only_load_balancers_have_ingress_points(#[case] of: Option<&str>, #[case] exp
         generation: 0,
         service_type: of,
         previous: None,
+        sums: &[],
     };
     let status = aggregate(&facts, &[of_member(&names[1], &both), of_member(&names[0], &one)]).unwrap();
     assert_eq!(
@@ -245,6 +248,7 @@ fn other_kinds_are_not_summed() {
         generation: 1,
         service_type: None,
         previous: None,
+        sums: &[],
     };
     assert_eq!(aggregate(&facts, &[]), None);
 }
@@ -276,4 +280,37 @@ proptest! {
             prop_assert!(found("readyReplicas") <= found("replicas"));
         }
     }
+}
+
+#[test]
+fn a_rule_sums_what_it_names_and_leaves_the_rest_alone() {
+    let previous = json!({"phase": "Up", "readyReplicas": 1, "deep": {"count": 4, "other": 5}});
+    let one = json!({"observedGeneration": 7, "readyReplicas": 2, "deep": {"count": 3}, "phase": "Odd"});
+    let other = json!({"observedGeneration": 1, "readyReplicas": 3});
+    assert_eq!(
+        sum("example.com/Widget", &previous, &[one, other, json!(null)]),
+        json!({"phase": "Up", "readyReplicas": 5, "deep": {"count": 3, "other": 5}}),
+        "not observed by all, since one says nothing",
+    );
+    let text = json!({"observedGeneration": "7", "readyReplicas": "many"});
+    assert_eq!(
+        sum("argoproj.io/Rollout", &previous, &[text]),
+        json!({"observedGeneration": "2", "phase": "Up", "deep": {"other": 5}}),
+    );
+}
+
+#[test]
+fn a_template_that_is_nowhere_any_more_keeps_no_sums() {
+    let kind = GroupKind::new("example.com", "Widget");
+    let previous = json!({"phase": "Up", "readyReplicas": 1, "observedGeneration": 2});
+    let mut facts = TemplateFacts {
+        kind: &kind,
+        generation: 2,
+        service_type: None,
+        previous: Some(&previous),
+        sums: &["/status/readyReplicas".into()],
+    };
+    assert_eq!(cleared(&facts), Some(json!({"phase": "Up"})));
+    facts.sums = &[];
+    assert_eq!(cleared(&facts), None);
 }

@@ -12,7 +12,7 @@ use crate::model::api::{
     ArgsOverride, CommandOverride, EnvOverride, MarksOverride, OverrideRule, PatchItem, PatchOp,
 };
 use crate::model::fleet::Member;
-use crate::model::kind::{pod_template_pointer, replicas_pointer};
+use crate::model::kind::pod_template_pointer;
 use crate::model::name::GroupKind;
 use crate::model::template::Template;
 
@@ -34,7 +34,7 @@ pub fn change(
         return Ok(());
     }
     let kind = template.key.group_kind();
-    let identity = Identity::of(&kind, body);
+    let identity = Identity::of(template, body);
     for due in &due {
         let rule = due.rule.as_ref().map_err(|wrong| due.error("", wrong.clone()))?;
         make(due, rule, &kind, body)?;
@@ -277,19 +277,22 @@ fn missing(body: &Value, pointer: &str) -> String {
 }
 
 /// What of an object no override changes.
-struct Identity {
+struct Identity<'a> {
     kept: Map<String, Value>,
-    replicas: Option<(&'static str, Option<Value>)>,
+    replicas: Option<(&'a str, Option<Value>)>,
 }
 
 /// Labels and annotations with this prefix are the hub's.
 const OURS: &str = "hanse.dev/";
 
-impl Identity {
-    fn of(kind: &GroupKind, body: &Value) -> Self {
+impl<'a> Identity<'a> {
+    fn of(template: &'a Template, body: &Value) -> Self {
         Self {
             kept: kept(body),
-            replicas: replicas_pointer(kind).map(|pointer| (pointer, body.pointer(pointer).cloned())),
+            replicas: template
+                .replicas_at
+                .as_deref()
+                .map(|pointer| (pointer, body.pointer(pointer).cloned())),
         }
     }
 
@@ -316,9 +319,9 @@ impl Identity {
             });
         }
         match &self.replicas {
-            Some((pointer, before)) if body.pointer(pointer) != before.as_ref() => {
-                Err(Wrong::Replicas { pointer })
-            }
+            Some((pointer, before)) if body.pointer(pointer) != before.as_ref() => Err(Wrong::Replicas {
+                pointer: (*pointer).to_owned(),
+            }),
             _ => Ok(()),
         }
     }

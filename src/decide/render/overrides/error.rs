@@ -135,6 +135,6 @@ pub enum Wrong {
     )]
     Replicas {
         /// Where they are.
-        pointer: &'static str,
+        pointer: String,
     },
 }
