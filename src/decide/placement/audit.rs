@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use super::plan::{Plan, Request, again, group};
 use crate::model::api::ReplicasMode;
 use crate::model::fleet::Snapshot;
-use crate::model::name::ClusterName;
 
 /// Every rule that the plan breaks, in words. None is ever broken; tests and debug builds ask.
 #[must_use]
