@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Snapshot, Request ─► filter: Leaving → Tenant → ClusterSelection → TaintToleration → Heard → Answers
-//!                              → ApiEnabled → Held → NodeFit                           (the first "no" of each member)
+//!                              → NodesReady → ApiEnabled → Held → NodeFit                           (the first "no" of each member)
 //!                   ─► per term: spread (which groups) ─► divide (how many replicas) ─► the first that holds it ─► Plan
 //! ```
 //!
