@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scaled::Scaled;
 use super::suspended::keep_decision;
 use crate::{
     act::propagate::Scheduling,
@@ -14,7 +15,7 @@ use crate::{
     model::{
         api::{
             BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind,
-            Reason, ReplicasMode, RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
+            Reason, ReplicasMode, RequiredBy, ScaleRange, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
         },
         clock::Timestamp,
         fleet::{BindingKey, Snapshot},
@@ -63,6 +64,8 @@ pub(super) struct Facts<'a> {
     /// Labels of the hub namespace.
     pub(super) labels: &'a BTreeMap<String, String>,
     pub(super) required: &'a [RequiredBy],
+    /// How the workload is divided that the template scales.
+    pub(super) scaled: &'a Scaled,
     pub(super) fleet: &'a Snapshot,
     pub(super) now: Timestamp,
 }
@@ -234,13 +237,14 @@ fn want(
         let spec = binding_spec(template, Some(&governed.policy), acts_as);
         return Decision::Want(Box::new(keep_decision(facts, spec, &revision, why)));
     }
-    let plan = placement::place(facts.fleet, &request);
+    let mut plan = placement::place(facts.fleet, &request);
     debug_assert_eq!(
         placement::audit(facts.fleet, &request, &plan),
         Vec::<String>::new()
     );
+    let ranges = facts.scaled.narrow(&mut plan, template, current);
     let spec = WorkloadBindingSpec {
-        clusters: clusters(facts, template, &plan, current, &revision),
+        clusters: clusters(facts, template, &plan, current, (&revision, &ranges)),
         required_by: facts.required.to_vec(),
         inputs_hash: Some(hash),
         ..binding_spec(template, governed.map(|governed| &*governed.policy), acts_as)
@@ -290,7 +294,7 @@ fn clusters(
     template: &Template,
     plan: &Plan,
     current: &[BindingCluster],
-    revision: &str,
+    (revision, ranges): (&str, &BTreeMap<ClusterName, ScaleRange>),
 ) -> Vec<BindingCluster> {
     let overrides = facts.overrides.of_template(template);
     let overridden = |name: &ClusterName| {
@@ -306,6 +310,7 @@ fn clusters(
         .map(|placed| BindingCluster {
             name: placed.name.clone(),
             replicas: placed.replicas.and_then(|replicas| i32::try_from(replicas).ok()),
+            scale: ranges.get(&placed.name).copied(),
             revision: Some(revision.to_owned()),
             overrides: overridden(&placed.name),
             removing: false,

@@ -20,7 +20,10 @@ use crate::{
     },
     decide::{render, tenancy},
     model::{
-        api::{BindingCluster, ConflictMode, Dependencies, DriftMode, EventReason, PlacedObject, Reason},
+        api::{
+            BindingCluster, ConflictMode, Dependencies, DriftMode, EventReason, PlacedObject, Reason,
+            ScaleRange,
+        },
         name::{GroupKind, GroupVersionKind, ObjectKey},
         schema::{Pointer, SchemaRef},
         template::Template,
@@ -349,6 +352,7 @@ impl Engine {
             tenant,
             member: place.seen,
             replicas,
+            scale: scale_of(place),
             overrides: &self.index.overrides.load().of_template(template),
         };
         render::render(template, &context).map_err(|error| match error {
@@ -404,6 +408,12 @@ fn replicas_of(entry: &BindingCluster) -> render::Replicas {
     entry.replicas.map_or(render::Replicas::Template, |replicas| {
         render::Replicas::Exactly(i64::from(replicas))
     })
+}
+
+/// An autoscaler's part in the member.
+fn scale_of(place: &Place<'_>) -> Option<ScaleRange> {
+    let mut entries = place.binding.spec.clusters.iter();
+    entries.find(|entry| entry.name == *place.member.name())?.scale
 }
 
 fn not_left(error: &render::NotLeft) -> Trouble {

@@ -67,7 +67,7 @@ pub struct Plan {
     pub waiting: Option<Waiting>,
     /// It would be decided otherwise if there were more room somewhere.
     pub wants_room: bool,
-    /// It leaves a member that does not answer.
+    /// It leaves a member that does not answer, or has no ready node.
     pub fails_over: bool,
     /// When it has to be planned again, if nothing changes before: then something may stay no longer.
     pub until: Option<Timestamp>,
@@ -169,8 +169,8 @@ fn step(fleet: &Snapshot, request: &Request<'_>) -> Plan {
         match answer {
             Ok(candidate) => candidates.push(candidate),
             Err(reason) => {
-                plan.fails_over |=
-                    reason.filter == Filter::Answers && planner.current.contains_key(&member.name);
+                let lost = matches!(reason.filter, Filter::Answers | Filter::NodesReady);
+                plan.fails_over |= lost && planner.current.contains_key(&member.name);
                 plan.reasons.push(reason);
             }
         }

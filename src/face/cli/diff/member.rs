@@ -190,6 +190,7 @@ impl<'a> Members<'a> {
             tenant,
             member,
             replicas,
+            scale: place.scale,
             overrides: &self.world.overrides.of_template(template),
         };
         render(template, &context).map_err(|error| match error {
