@@ -65,6 +65,8 @@ pub struct Plan {
     pub reasons: Vec<Reason>,
     /// What could not be placed.
     pub waiting: Option<Waiting>,
+    /// Why what is in lost members stays there, by member.
+    pub lost: Vec<String>,
     /// It would be decided otherwise if there were more room somewhere.
     pub wants_room: bool,
     /// It leaves a member that does not answer, or has no ready node.
@@ -167,7 +169,10 @@ fn step(fleet: &Snapshot, request: &Request<'_>) -> Plan {
         let (answer, until) = planner.filter(member);
         plan.until = plan.until.into_iter().chain(until).min();
         match answer {
-            Ok(candidate) => candidates.push(candidate),
+            Ok(mut candidate) => {
+                plan.lost.extend(candidate.lost.take());
+                candidates.push(candidate);
+            }
             Err(reason) => {
                 let lost = matches!(reason.filter, Filter::Answers | Filter::NodesReady);
                 plan.fails_over |= lost && planner.current.contains_key(&member.name);
