@@ -3,7 +3,7 @@
 use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
 
-use crate::harness::{Federation, Fleet, NotYet, eventually};
+use crate::harness::{ControlPlane, Federation, Fleet, NotYet, eventually};
 use crate::scenario::Scenario;
 use crate::shop::{SOON, Shop, condition_of, config_map, deployment, everywhere_kind, merge, value};
 
@@ -149,7 +149,7 @@ fn policy(shop: &Shop<'_>, name: &str, spec: &str) -> Value {
 
 /// Writes to objects of the shop in all members.
 fn writes(shop: &Shop<'_>) -> usize {
-    let all = shop.fleet.members().iter().flat_map(|member| member.writes());
+    let all = shop.fleet.members().iter().flat_map(ControlPlane::writes);
     all.filter(|write| write.namespace.as_deref() == Some(shop.name.as_str()))
         // Kubernetes' own controllers write there, too.
         .filter(|write| write.as_user.is_some())
