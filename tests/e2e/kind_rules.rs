@@ -19,6 +19,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             rules,
         ),
         Scenario::federated("a_rule_that_is_wrong_says_so_and_guesses_nothing", wrong_rules),
+        Scenario::federated("objects_that_need_each_other_come_and_go_together", circle),
     ]
 }
 
@@ -513,5 +514,85 @@ async fn wrong_rules(fleet: &Fleet, federation: &Federation) {
         .delete("gadgets-too", &kube::api::DeleteParams::default())
         .await
         .unwrap();
+    shop.close().await;
+}
+
+const HEN: Kind = Kind {
+    group: "farm.example.dev",
+    version: "v1",
+    kind: "Hen",
+    plural: "hens",
+    scale: None,
+    narrow: false,
+};
+const EGG: Kind = Kind {
+    kind: "Egg",
+    plural: "eggs",
+    ..HEN
+};
+
+/// A hen needs the egg it came from, and that the hen that laid it.
+async fn circle(fleet: &Fleet, federation: &Federation) {
+    for kind in [&HEN, &EGG] {
+        kind.define(fleet).await;
+    }
+    let policy = json!({
+        "resourceSelectors": [{"apiVersion": "farm.example.dev/v1", "kind": "Hen"}],
+        "placement": {"terms": [{"clusters": {"names": ["member-1", "member-2"]}}]},
+        "dependencies": "Follow",
+        "deletion": {"policy": "Delete"},
+    });
+    let shop = Shop::open_with(fleet, &federation.hub, "circle", policy).await;
+    let rule = |kind: &Kind, needs: &str, field: &str| {
+        let needs =
+            format!("[{{'group': 'farm.example.dev', 'kind': '{needs}', 'name': object.spec.{field}}}]");
+        json!({
+            "apiVersion": "hanse.dev/v1alpha1", "kind": "KindRule", "metadata": {"name": kind.plural},
+            "spec": {"group": kind.group, "kind": kind.kind, "dependencies": needs},
+        })
+    };
+    shop.apply(&[rule(&HEN, "Egg", "from"), rule(&EGG, "Hen", "by")])
+        .await;
+    let egg = EGG.manifest("first", json!({"by": "berta"}));
+    submit(&shop, &[HEN.manifest("berta", json!({"from": "first"})), egg]).await;
+    HEN.arrives(&shop, &[0, 1], "berta").await;
+    EGG.arrives(&shop, &[0, 1], "first").await;
+
+    // What is needed goes where that goes, which needs it, and stays nowhere for its own sake.
+    let here = |members: &'static [usize], what: &'static str| {
+        let shop = &shop;
+        async move {
+            eventually(SOON * 2, what, async || {
+                for (kind, name) in [(&HEN, "berta"), (&EGG, "first")] {
+                    for (number, member) in fleet.members().iter().enumerate() {
+                        let there = kind.objects(member, &shop.name).get_opt(name).await?.is_some();
+                        if there != members.contains(&number) {
+                            return Err(NotYet(format!("{name} in {}: {there}", member.name())));
+                        }
+                    }
+                }
+                Ok(())
+            })
+            .await;
+        }
+    };
+    here(&[0, 1], "both are where the policy says").await;
+    let terms = json!([{"clusters": {"names": ["member-1"]}}]);
+    shop.edit(
+        "PropagationPolicy",
+        &shop.name,
+        json!({"spec": {"placement": {"terms": terms}}}),
+    )
+    .await;
+    here(&[0], "both left a member").await;
+    shop.delete("PropagationPolicy", &shop.name).await;
+    here(&[], "none keeps the other").await;
+    for rule in ["hens", "eggs"] {
+        let rules = everywhere_kind(fleet.hub().admin(), "KindRule");
+        rules
+            .delete(rule, &kube::api::DeleteParams::default())
+            .await
+            .unwrap();
+    }
     shop.close().await;
 }

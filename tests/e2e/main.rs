@@ -20,6 +20,7 @@
 #![allow(clippy::print_stderr, reason = "the tests' own words")]
 
 mod adopted;
+mod bad_input;
 mod boutique;
 mod cli_scenarios;
 mod custom_resources;
@@ -82,6 +83,7 @@ fn main() -> ExitCode {
 fn scenarios() -> Vec<Scenario> {
     let all = [
         adopted::scenarios(),
+        bad_input::scenarios(),
         immutable::scenarios(),
         left::scenarios(),
         reported::scenarios(),

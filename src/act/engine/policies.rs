@@ -24,7 +24,7 @@ use crate::{
             ClusterPropagationPolicy, ConditionStatus, ConditionType, Placement, PolicyStatus,
             PropagationPolicy, Reason, WorkloadBinding, set_condition,
         },
-        fleet::{Apis, BindingKey},
+        fleet::{Apis, BindingKey, Snapshot},
         kind,
     },
 };
@@ -103,7 +103,7 @@ impl Engine {
         let mut after = before.clone();
         let vain = in_vain(policy, &self.index.apis.load());
         let mut problems = policy.problems.clone();
-        problems.extend(choices(&policy.spec.placement));
+        problems.extend(choices(&policy.spec.placement, &self.fleet.snapshot()));
         let (holds, reason, message) = match (problems.is_empty(), vain.is_empty()) {
             (true, true) => (ConditionStatus::True, Reason::AsDesired, String::new()),
             (false, _) => (ConditionStatus::False, Reason::PolicyInvalid, problems.join("; ")),
@@ -136,8 +136,8 @@ impl Engine {
     }
 }
 
-/// What is wrong with the choices of members: they choose nothing new, and let go of nothing.
-fn choices(placement: &Placement) -> Vec<String> {
+/// What is wrong with the choices of members, by themselves or for a member: they choose nothing new, and let go of nothing.
+fn choices(placement: &Placement, fleet: &Snapshot) -> Vec<String> {
     let terms = placement.terms.iter().enumerate();
     let terms = terms.map(|(at, term)| (format!("terms[{at}]"), &term.clusters));
     let weights = placement.replicas.divide.as_ref();
@@ -147,8 +147,16 @@ fn choices(placement: &Placement) -> Vec<String> {
     terms
         .chain(weights)
         .flat_map(|(at, clusters)| {
-            let problems = Choice::problems(clusters).into_iter();
-            problems.map(move |problem| format!("spec.placement.{at}.clusters.{problem}"))
+            let mut problems = Choice::problems(clusters);
+            if problems.is_empty() {
+                let choice = Choice::compile(clusters);
+                // One member is enough to see what is wrong.
+                let fails = fleet.members.values().find_map(|member| choice.fails(member));
+                problems.extend(fails.map(|why| format!("cel: {why}")));
+            }
+            problems
+                .into_iter()
+                .map(move |problem| format!("spec.placement.{at}.clusters.{problem}"))
         })
         .collect()
 }

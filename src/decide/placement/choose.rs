@@ -103,6 +103,19 @@ impl<'a> Choice<'a> {
             .collect()
     }
 
+    /// Why the expression can't be evaluated for a member that everything is known of.
+    #[must_use]
+    pub fn fails(&self, member: &Member) -> Option<String> {
+        let (_, Ok(program)) = self.cel.as_ref()? else {
+            return None;
+        };
+        if !is_known(member) || !member.is_listed() {
+            return None;
+        }
+        let answer = program.evaluate_bool(&[("cluster", &as_object(member))]);
+        Some(format!("{}: {}", member.name, answer.err()?))
+    }
+
     /// Whether the member is chosen.
     #[must_use]
     pub fn contains(&self, member: &Member) -> Answer {

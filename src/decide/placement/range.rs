@@ -86,7 +86,9 @@ fn apportion(total: u64, weights: &[u64], least: &[u64]) -> Vec<u64> {
             .filter(|at| rest * weights[*at] < lowest[*at] * step)
             .collect();
         if !below.is_empty() {
-            below.into_iter().for_each(|at| at_least[at] = true);
+            for at in below {
+                at_least[at] = true;
+            }
             continue;
         }
         let mut shares = lowest;

@@ -76,14 +76,31 @@ fn of_selectors(document: &Document, value: &Value, at: &mut String, found: &mut
                     ..ClusterSelector::default()
                 };
                 if let Some(error) = Choice::fault(&selector) {
-                    let words = format!("{}: {error}", at.trim_start_matches('/').replace('/', "."));
-                    found.push(said(document, at, &words, error.hint().as_deref()));
+                    let words = format!("{}: {error}", words_of(at));
+                    let hint = error.hint();
+                    let hint = hint.as_deref().unwrap_or(
+                        "an expression on cluster that is true or false, such as cluster.status.nodes.ready >= 3",
+                    );
+                    found.push(said(document, at, &words, Some(hint)));
                 }
             }
             _ => of_selectors(document, field, at, found),
         }
         at.truncate(before);
     }
+}
+
+/// `/spec/terms/0/cel` as people write it: `spec.terms[0].cel`.
+fn words_of(pointer: &str) -> String {
+    let mut words = String::new();
+    for step in pointer.split('/').skip(1) {
+        if step.bytes().all(|byte| byte.is_ascii_digit()) {
+            words.extend(["[", step, "]"]);
+        } else {
+            words.extend([if words.is_empty() { "" } else { "." }, step]);
+        }
+    }
+    words
 }
 
 fn said(document: &Document, pointer: &str, message: &str, hint: Option<&str>) -> Diagnostic {

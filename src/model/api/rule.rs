@@ -83,8 +83,8 @@ const POLICY: &[Rule] = &[
     },
     Rule {
         path: "spec.failover.after",
-        cel: "duration(self) > duration('0s')",
-        message: "failover.after is longer than 0s, and no longer than durations can be: a member that is silent for one probe is not lost",
+        cel: "!self.matches('[0-9]{8}') && duration(self) > duration('0s') && duration(self) <= duration('8760h')",
+        message: "failover.after is longer than 0s, as who is silent for a moment is not lost, and at most 8760h",
     },
     Rule {
         path: "spec.placement.spread[]",

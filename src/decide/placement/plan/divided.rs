@@ -301,9 +301,10 @@ fn scaled_to_nothing_it_stays_where_it_was() {
 fn a_share_leaves_a_lost_member_after_its_time_and_nothing_else_moves(#[case] filter: Filter) {
     let mut world = world();
     let since = Some(Timestamp::UNIX_EPOCH);
-    match filter {
-        Filter::Answers => (world.0[1].reach, world.0[1].lost) = (Reach::Unreachable, since),
-        _ => (world.0[1].room, world.0[1].unready) = (Some(Arc::default()), since),
+    if filter == Filter::Answers {
+        (world.0[1].reach, world.0[1].lost) = (Reach::Unreachable, since);
+    } else {
+        (world.0[1].room, world.0[1].unready) = (Some(Arc::default()), since);
     }
     let placement = with(
         by(json!({"capacity": {}})),
