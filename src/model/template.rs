@@ -1,5 +1,6 @@
 //! A template as the hub needs it: what people set, and nothing that a server added.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +12,10 @@ use crate::model::mark;
 use crate::model::name::{self, GroupKind, GroupVersionKind, NamespaceName, ObjectKey};
 use crate::model::pod::PodShape;
 use crate::model::schema::{FieldSet, prune};
+
+mod bundle;
+
+pub use bundle::{Bundle, is_bundle};
 
 /// The largest template, as compact JSON of what people set: with the hub's marks and a server's additions it
 /// must still fit into etcd's 1.5 MiB.
@@ -81,6 +86,8 @@ pub struct Template {
     pub service_type: Option<Arc<str>>,
     /// Kind and name of the workload whose replicas it sets, if it is an autoscaler.
     pub scales: Option<(GroupKind, String)>,
+    /// What it carries, if it is a Bundle.
+    pub bundle: Option<Arc<Bundle>>,
     /// Hash of what goes to members: body and replicas. Does not move with status or server metadata.
     pub hash: Hash,
     /// JSON pointers into `body` of leaves that may as well be defaults of the hub API, sorted.
@@ -137,6 +144,7 @@ impl Template {
             .and_then(|pointer| object.pointer(pointer))
             .and_then(Value::as_i64);
         let hash = Hash::of(&json!([&body, replicas]));
+        let bundle = is_bundle(&kind).then(|| Arc::new(Bundle::read(&key, &body, kinds)));
         let body: Arc<str> = body.to_string().into();
         if body.len() > MAX_SIZE {
             let size = body.len();
@@ -164,16 +172,37 @@ impl Template {
             secret_type: of_core("Secret", "/type"),
             service_type: of_core("Service", "/spec/type"),
             scales: scale_target(&kind, object),
+            bundle,
             hash,
             uncertain: uncertain.into(),
             key,
         })
     }
 
+    /// What goes to members: the objects of a Bundle in the order in which they are applied, else the template itself.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        match &self.bundle {
+            Some(bundle) => &bundle.items,
+            None => std::slice::from_ref(self),
+        }
+    }
+
+    /// The kinds that a member must serve to have it.
+    #[must_use]
+    pub fn kinds(&self) -> Cow<'_, [GroupVersionKind]> {
+        match &self.bundle {
+            Some(bundle) => Cow::Owned(bundle.kinds()),
+            None => Cow::Borrowed(std::slice::from_ref(&self.gvk)),
+        }
+    }
+
     /// Whether it has state of its own, which does not come along when it moves: a `StatefulSet`, or volume claims.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
-        *self.key.kind == *"StatefulSet" || self.pod.as_ref().is_some_and(|pod| pod.claims)
+        let is_stateful =
+            |item: &Self| *item.key.kind == *"StatefulSet" || item.pod.as_ref().is_some_and(|pod| pod.claims);
+        self.items().iter().any(is_stateful)
     }
 
     /// `body`, parsed.

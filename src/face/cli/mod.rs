@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod bundles;
 mod check;
 mod clusters;
 mod completions;

@@ -192,7 +192,7 @@ fn policy(
     }
     let templates: Vec<&Document> = documents
         .iter()
-        .filter(|template| template.group() != api::GROUP)
+        .filter(|template| template.group() != api::GROUP || template.kind() == api::BUNDLE)
         .filter(|template| inside.is_none() || template.namespace().or(namespace) == inside)
         .collect();
     if templates.is_empty() {
@@ -227,7 +227,7 @@ fn selects(selector: &ResourceSelector, template: &Document) -> bool {
         .as_ref()
         .and_then(|selector| selector.match_labels.as_ref());
     (selector.api_version == "*" || group == template.group())
-        && (selector.kind == "*" || selector.kind == template.kind())
+        && (selector.kind == "*" && template.group() != api::GROUP || selector.kind == template.kind())
         && selector
             .name
             .as_ref()

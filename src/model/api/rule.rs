@@ -264,6 +264,36 @@ const KIND_RULE: &[Rule] = &[
     },
 ];
 
+const BUNDLE: &[Rule] = &[
+    Rule {
+        path: "spec.manifests[].apiVersion",
+        cel: "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$')",
+        message: "apiVersion is a version like v1, or a group and a version like apps/v1",
+    },
+    Rule {
+        path: "spec.manifests[].kind",
+        cel: "self.matches('^[A-Z][-A-Za-z0-9]*$')",
+        message: "kind is a kind like Deployment",
+    },
+    Rule {
+        path: "spec.manifests[]",
+        cel: "self.kind != 'Secret' || self.apiVersion.contains('/')",
+        message: "a Secret has no place in a Bundle, where everybody who may read Bundles reads it: make it in the \
+                  namespace and name it in spec.secrets",
+    },
+    Rule {
+        path: "spec.manifests[]",
+        cel: "!self.apiVersion.startsWith('hanse.dev/')",
+        message: "kinds of the hub are not propagated, and a Bundle holds no other Bundle",
+    },
+    Rule {
+        path: "spec.manifests",
+        cel: "self.all(one, self.exists_one(other, other.metadata.name == one.metadata.name && \
+              other.kind == one.kind && other.apiVersion == one.apiVersion))",
+        message: "every object stands in the Bundle once",
+    },
+];
+
 const WORKLOAD_BINDING: &[Rule] = &[Rule {
     path: "spec.template",
     // uid and version may change: a template made again under its name keeps its binding.
@@ -280,6 +310,7 @@ pub(super) fn rules(kind: &str) -> &'static [Rule] {
         "Tenant" => TENANT,
         "PropagationPolicy" | "ClusterPropagationPolicy" => POLICY,
         "OverridePolicy" | "ClusterOverridePolicy" => OVERRIDE_POLICY,
+        "Bundle" => BUNDLE,
         "KindRule" => KIND_RULE,
         "WorkloadBinding" => WORKLOAD_BINDING,
         _ => &[],
