@@ -21,6 +21,7 @@
 
 mod adopted;
 mod boutique;
+mod bundles;
 mod cli_scenarios;
 mod custom_resources;
 mod deletion;
@@ -92,6 +93,7 @@ fn scenarios() -> Vec<Scenario> {
         fence::scenarios(),
         cli_scenarios::scenarios(),
         boutique::scenarios(),
+        bundles::scenarios(),
         deletion::scenarios(),
         dependencies::scenarios(),
         divided::scenarios(),

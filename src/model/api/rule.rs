@@ -57,9 +57,14 @@ const SELECTED_VERSION: Rule = Rule {
     message: "apiVersion is group/version like apps/v1, a version like v1, or \"*\"",
 };
 const SELECTED_GROUP: Rule = Rule {
+    path: "spec.resourceSelectors[]",
+    cel: "!self.apiVersion.startsWith('hanse.dev/') || self.kind == 'Bundle'",
+    message: "kinds of the hub are never propagated, but for Bundle",
+};
+const CHANGED_GROUP: Rule = Rule {
     path: "spec.resourceSelectors[].apiVersion",
     cel: "!self.startsWith('hanse.dev/')",
-    message: "kinds of the hub are never propagated",
+    message: "kinds of the hub are never propagated; what is in a Bundle is selected by its own kinds",
 };
 const SELECTED_KIND: Rule = Rule {
     path: "spec.resourceSelectors[].kind",
@@ -150,7 +155,7 @@ const POLICY: &[Rule] = &[
 
 const OVERRIDE_POLICY: &[Rule] = &[
     SELECTED_VERSION,
-    SELECTED_GROUP,
+    CHANGED_GROUP,
     SELECTED_KIND,
     Rule {
         path: "spec.rules[]",
