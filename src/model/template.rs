@@ -242,6 +242,17 @@ impl Template {
             .any(|leaf| self.uncertain.binary_search(leaf).is_err())
     }
 
+    /// What people certainly set: `body` without what may as well be a default of the server it was read from.
+    #[must_use]
+    pub fn certain(&self) -> Value {
+        let body = self.value();
+        if self.uncertain.is_empty() {
+            return body;
+        }
+        let mut at = String::new();
+        without(body, &self.uncertain, &mut at).unwrap_or_default()
+    }
+
     /// The namespace it is in; None for cluster-scoped objects, which are never templates.
     #[must_use]
     pub fn namespace(&self) -> Option<&NamespaceName> {
@@ -355,6 +366,33 @@ fn collect_leaves(value: &Value, at: &mut String, leaves: &mut Vec<String>) {
             }
         }
         _ => leaves.push(at.clone()),
+    }
+}
+
+/// The value without these leaves, and without what has nothing left; `None` if that is all of it.
+fn without(value: Value, leaves: &[String], at: &mut String) -> Option<Value> {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            let mut kept = Map::new();
+            for (name, field) in fields {
+                let before = push_step(at, &name);
+                if let Some(field) = without(field, leaves, at) {
+                    kept.insert(name, field);
+                }
+                at.truncate(before);
+            }
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let mut kept = Vec::new();
+            for (index, item) in items.into_iter().enumerate() {
+                let before = push_step(at, &index.to_string());
+                kept.extend(without(item, leaves, at));
+                at.truncate(before);
+            }
+            (!kept.is_empty()).then_some(Value::Array(kept))
+        }
+        value => leaves.binary_search(at).is_err().then_some(value),
     }
 }
 

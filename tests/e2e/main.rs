@@ -43,6 +43,7 @@ mod observer;
 mod overrides;
 mod ownership;
 mod policies;
+mod promoted;
 mod reported;
 mod restart;
 mod restored;
@@ -103,6 +104,7 @@ fn scenarios() -> Vec<Scenario> {
         overrides::scenarios(),
         ownership::scenarios(),
         policies::scenarios(),
+        promoted::scenarios(),
         restart::scenarios(),
         restored::scenarios(),
         soak::scenarios(),

@@ -250,6 +250,16 @@ fn want(
         placement::audit(facts.fleet, &request, &plan),
         Vec::<String>::new()
     );
+    if let Some(why) = too_large(template, plan.clusters.len()) {
+        let spec = binding_spec(
+            facts,
+            template,
+            governed.map(|governed| &*governed.policy),
+            acts_as,
+        );
+        let why = (Reason::BundleInvalid, why.as_str());
+        return Decision::Want(Box::new(keep_decision(facts, spec, &revision, why)));
+    }
     let spec = WorkloadBindingSpec {
         clusters: clusters(facts, template, &plan, current, &revision),
         required_by: facts.required.to_vec(),
@@ -304,6 +314,20 @@ fn binding_spec(
         ignore_fields: spec.map(|spec| spec.ignore_fields.clone()).unwrap_or_default(),
         inputs_hash: None,
     }
+}
+
+/// So many objects has the inventory of one binding room for: each takes some 250 bytes, and an API server takes 1.5 MiB.
+const INVENTORY: usize = 4000;
+
+/// Why a Bundle can't be in so many members.
+fn too_large(template: &Template, members: usize) -> Option<String> {
+    let all = template.bundle.as_ref()?.items.len() * members;
+    (all > INVENTORY).then(|| {
+        format!(
+            "its objects would be {all} in {members} members, and one Bundle is at most {INVENTORY} there: make \
+             several of it"
+        )
+    })
 }
 
 /// What the Bundle consists of, and what it no longer does until that is confirmed gone. Nothing for other templates.

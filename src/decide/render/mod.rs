@@ -18,3 +18,4 @@ pub use fit::{NotKnown, fit};
 pub use intent::{Context, Error, Intent, Replicas, render};
 pub use leave::{NotLeft, leave, left_to_members};
 pub use overrides::{Fault, OverrideError, Wrong, change, lint, overridden, overridden_items};
+pub use strip::strip;

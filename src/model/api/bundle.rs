@@ -67,7 +67,7 @@ fn manifests(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "minItems": 1,
-        "maxItems": 200,
+        "maxItems": 150,
         "x-kubernetes-list-type": "atomic",
         "items": {
             "type": "object",
