@@ -122,10 +122,7 @@ impl Engine {
         if standing.gone || !self.index.clusters.contains_key(cluster) {
             return Ok(());
         }
-        let mut objects = match self.fleet.member(cluster) {
-            Some(member) => inventory(binding, &member, key, standing),
-            None => standing.objects,
-        };
+        let mut objects = inventory(binding, self.fleet.member(cluster).as_deref(), key, standing);
         objects.sort_by_key(|object| std::cmp::Reverse(stage(object)));
         let removal = Removal {
             namespace: key.namespace.clone(),

@@ -24,17 +24,16 @@ use crate::{
 /// the first write there: of what is not recorded there may still be an object.
 pub(super) fn inventory(
     binding: &WorkloadBinding,
-    member: &MemberHandle,
+    member: Option<&MemberHandle>,
     key: &BindingKey,
     standing: Standing,
 ) -> Vec<PlacedObject> {
     let is_bundle = !binding.spec.items.is_empty();
     let mut objects = standing.objects;
     for object in binding.objects(&key.namespace) {
-        let object = if is_bundle {
-            key_in(member, &object)
-        } else {
-            object
+        let object = match member.filter(|_| is_bundle) {
+            Some(member) => key_in(member, &object),
+            None => object,
         };
         let known = objects.iter().any(|placed| placed.is(&object)) || standing.pruned.contains(&object);
         if !known {
@@ -60,7 +59,7 @@ impl Engine {
             self.lanes.add_after(name, key, ENDING);
             return Ok(());
         }
-        let objects = inventory(binding, member, key, standing);
+        let objects = inventory(binding, Some(member), key, standing);
         let keep = self.keeps(key, binding);
         if self.take_all_away(place, objects, keep).await? == Pruned::Ending {
             self.lanes.add_after(name, key, ENDING);

@@ -200,8 +200,11 @@ fn policy(
     }
     ignored(document, &templates, found);
     let selectors: Vec<ResourceSelector> = field(document, "resourceSelectors");
+    // What an override changes may be in a Bundle.
+    let in_bundles = document.kind().ends_with("OverridePolicy")
+        && templates.iter().any(|template| template.kind() == api::BUNDLE);
     for (index, selector) in selectors.iter().enumerate() {
-        if !templates.iter().any(|template| selects(selector, template)) {
+        if !in_bundles && !templates.iter().any(|template| selects(selector, template)) {
             found.push(
                 document
                     .error(
