@@ -24,6 +24,10 @@ pub const MAX_SIZE: usize = 1 << 20;
 /// Where kubectl keeps what it last applied client-side.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// The same, in an entry of managedFields.
+const KEEPS_LAST_APPLIED: &str =
+    "/fieldsV1/f:metadata/f:annotations/f:kubectl.kubernetes.io~1last-applied-configuration";
+
 /// Why an object cannot be a template.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -278,7 +282,10 @@ struct Owners {
     all: FieldSet,
     /// What somebody applied: certainly set.
     applied: FieldSet,
-    /// Whether somebody wrote by `Update`: such an entry names the server's defaults too.
+    /// What somebody changed by `Update`, other than who keeps what he applied client-side: that entry alone names the
+    /// server's defaults too, since it made the object.
+    changed: FieldSet,
+    /// Whether somebody wrote by `Update`.
     updates: bool,
 }
 
@@ -289,6 +296,7 @@ impl Owners {
         let mut owners = Self {
             all: FieldSet::default(),
             applied: FieldSet::default(),
+            changed: FieldSet::default(),
             updates: false,
         };
         for entry in entries {
@@ -301,6 +309,9 @@ impl Owners {
                 owners.applied = owners.applied.union(fields.clone());
             } else {
                 owners.updates = true;
+                if entry.pointer(KEEPS_LAST_APPLIED).is_none() {
+                    owners.changed = owners.changed.union(fields.clone());
+                }
             }
             owners.all = owners.all.union(fields);
         }
@@ -311,7 +322,10 @@ impl Owners {
         let mut not_applied = Vec::new();
         let mut at = String::new();
         leaves_missing(body, Some(last_applied), &mut at, &mut not_applied);
-        not_applied.retain(|leaf| !self.applied.contains_pointer(body, leaf));
+        let is_certain = |leaf: &str| {
+            self.applied.contains_pointer(body, leaf) || self.changed.contains_pointer(body, leaf)
+        };
+        not_applied.retain(|leaf| !is_certain(leaf));
         not_applied.sort_unstable();
         not_applied
     }

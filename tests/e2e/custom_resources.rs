@@ -437,6 +437,8 @@ async fn submit(client: &Client, kind: &str, name: &str, spec: &str) -> Result<(
         "PropagationPolicy" => (api::PropagationPolicy::api_resource(), true),
         "ClusterPropagationPolicy" => (api::ClusterPropagationPolicy::api_resource(), false),
         "KindRule" => (api::KindRule::api_resource(), false),
+        "Bundle" => (api::Bundle::api_resource(), true),
+        "OverridePolicy" => (api::OverridePolicy::api_resource(), true),
         other => panic!("no table row is a {other}"),
     };
     let url = dynamic(client, &resource, namespaced).resource_url().to_owned();

@@ -657,6 +657,49 @@ mod tests {
     }
 
     #[test]
+    fn a_bundle_does_as_the_worst_of_its_objects() {
+        let (_, mut binding, mut standings) = told(&json!({}), &json!({}));
+        let object = |kind: &str, group: &str| PlacedObject {
+            uid: Some("u".to_owned()),
+            ..PlacedObject::new(
+                &crate::model::name::ObjectKey::parse(&GroupKind::new(group, kind), "shop", "web").unwrap(),
+            )
+        };
+        let row = |status: Value| {
+            Some(Arc::new(ObjectRow {
+                generation: 1,
+                replicas: Some(1),
+                status: Some(status.to_string().into()),
+                ..ObjectRow::default()
+            }))
+        };
+        let (standing, _, rows) = standings.values_mut().next().unwrap();
+        standing.objects = vec![
+            object("ConfigMap", ""),
+            object("Deployment", "apps"),
+            object("Service", ""),
+        ];
+        *rows = Rows::Each(vec![row(json!({})), row(json!({"observedGeneration": 1})), None]);
+        binding.spec.items = vec![];
+        let now = Timestamp::from_second(100).unwrap();
+        let shown = binding_status(&Kinds::default(), &binding, None, &standings, now);
+        let member = &shown.clusters[0];
+        assert_eq!(member.health, Health::Progressing);
+        assert!(
+            member.message.starts_with("Deployment web: "),
+            "{}",
+            member.message
+        );
+        let each: Vec<_> = member
+            .objects
+            .iter()
+            .map(|object| object.health.unwrap())
+            .collect();
+        assert_eq!(each, [Health::Healthy, Health::Progressing, Health::Progressing]);
+        assert!(!is_settled(&Kinds::default(), &binding, &standings, None));
+    }
+
+    #[test]
     fn a_message_of_any_length_fits_into_the_status() {
         assert_eq!(cut("short".to_owned()), "short");
         let long = cut("ü".repeat(100_000));
