@@ -182,14 +182,22 @@ async fn podinfo(fleet: &Fleet, federation: &Federation) {
         .output()
         .unwrap();
     let manifests = String::from_utf8(kustomize.stdout).unwrap();
-    let arguments = ["apply", "-n", &shop.name, "-f", "-", "--wait", "--timeout", "2m"];
+    // Its autoscaler stays Degraded without metrics, so only the workload is waited for.
     shop.hub
-        .run_with_input(&arguments, &manifests)
+        .run_with_input(&["apply", "-n", &shop.name, "-f", "-"], &manifests)
         .await
         .unwrap()
         .success();
-
     let members: Vec<usize> = (0..fleet.members().len()).collect();
+    shop.within(
+        Duration::from_secs(60),
+        &members,
+        "Deployment",
+        "podinfo",
+        "it runs",
+        |live| live["status"]["readyReplicas"].as_i64().unwrap_or(0) > 0,
+    )
+    .await;
     shop.everywhere(
         "Deployment",
         "podinfo",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::harness::{Federation, Fleet, FleetOptions, NodeSize, NotYet, eventually};
+use crate::harness::{ControlPlane, Federation, Fleet, FleetOptions, NodeSize, NotYet, eventually};
 use crate::scenario::Scenario;
 use crate::shop::{Shop, everywhere_kind, merge};
 
@@ -23,6 +23,11 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             "a_lost_members_share_moves_and_its_return_removes_the_rest",
             small(),
             failover,
+        ),
+        Scenario::alone(
+            "a_member_without_a_ready_node_is_left_and_can_be_used_again",
+            small(),
+            unready,
         ),
         Scenario::alone("replicas_wait_for_room_and_use_it_when_it_appears", small(), room),
     ]
@@ -68,11 +73,9 @@ async fn counts(shop: &Shop<'_>, member: usize, name: &str) -> (i64, i64) {
     (number("/spec/replicas"), number("/status/readyReplicas"))
 }
 
-async fn failover(fleet: Fleet) {
-    let federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[])
-        .await
-        .unwrap();
-    regions(&fleet).await;
+/// Thirty replicas over three members and both regions, that move after a time; how many each member has.
+async fn thirty<'a>(fleet: &'a Fleet, federation: &Federation, name: &str) -> (Shop<'a>, Vec<i64>) {
+    regions(fleet).await;
     let placement = json!({
         "placement": {
             "spread": [{"by": "region", "minGroups": 2}],
@@ -80,7 +83,7 @@ async fn failover(fleet: Fleet) {
         },
         "failover": {"after": format!("{}s", AFTER.as_secs()), "keepReplicasUntilReady": true},
     });
-    let shop = Shop::open_with(&fleet, &federation.hub, "failover", placement).await;
+    let shop = Shop::open_with(fleet, &federation.hub, name, placement).await;
     shop.apply_and_wait(&[deployment("web", 30, "500m")]).await;
     let mut before = Vec::new();
     for member in 0..3 {
@@ -93,7 +96,136 @@ async fn failover(fleet: Fleet) {
         before.iter().all(|replicas| (9..=11).contains(replicas)),
         "{before:?}"
     );
+    (shop, before)
+}
 
+/// Says of all nodes of a member that they are ready or not, and lets whoever plays them do so only while they are.
+async fn say_ready(member: &ControlPlane, ready: bool) {
+    // Named so differently that it is told apart from a node that nobody ever played.
+    const PLAYED: [&str; 2] = ["type", "test.hanse.dev/was-of-type"];
+    let nodes = everywhere_kind(member.admin(), "Node");
+    let (from, to) = if ready { (1, 0) } else { (0, 1) };
+    for node in nodes.list(&Default::default()).await.unwrap() {
+        let name = node.metadata.name.unwrap();
+        let played = node.metadata.labels.unwrap_or_default().remove(PLAYED[from]);
+        if let Some(played) = played {
+            let labels = json!({PLAYED[from]: null, PLAYED[to]: played});
+            merge(&nodes, &name, "owner", json!({"metadata": {"labels": labels}})).await;
+        }
+    }
+    // Who plays them may be at it for the last time.
+    tokio::time::sleep(SECOND).await;
+    for node in nodes.list(&Default::default()).await.unwrap() {
+        let status = if ready { "True" } else { "False" };
+        let condition = json!({"type": "Ready", "status": status, "reason": "Scenario", "message": ""});
+        let patch = json!({"status": {"conditions": [condition]}});
+        let params = PatchParams::default();
+        nodes
+            .patch_status(&node.metadata.name.unwrap(), &params, &Patch::Strategic(patch))
+            .await
+            .unwrap();
+    }
+}
+
+/// Waits until the Cluster's condition `Ready` has this reason, and so many of its nodes are told: a change by a few comes later.
+async fn cluster_says(shop: &Shop<'_>, name: &str, reason: &str, nodes: &str) {
+    eventually(SECOND * 15, reason, async || {
+        let told = shop.run(&["get", "clusters", name, "-o", "wide"]).await.success();
+        if told.contains(reason) && told.contains(nodes) {
+            Ok(())
+        } else {
+            Err(NotYet(told))
+        }
+    })
+    .await;
+}
+
+async fn no_pods(shop: &Shop<'_>, member: usize) {
+    eventually(SECOND * 30, "its pods are gone, too", async || {
+        let pods = shop.in_member(member, "Pod").list(&Default::default()).await?;
+        if pods.items.is_empty() {
+            Ok(())
+        } else {
+            Err(NotYet(format!("{} pods", pods.items.len())))
+        }
+    })
+    .await;
+}
+
+async fn unready(fleet: Fleet) {
+    let federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[])
+        .await
+        .unwrap();
+    let (shop, before) = thirty(&fleet, &federation, "unready").await;
+    let member = &fleet.members()[1];
+    say_ready(member, false).await;
+    let since = Instant::now();
+    cluster_says(&shop, member.name(), "NoNodeReady", "0/3").await;
+    eventually(
+        AFTER + SECOND * 60,
+        "its share runs elsewhere, and is gone there",
+        async || {
+            let there = shop.in_member(1, "Deployment").get_opt("web").await?;
+            let mut sums = (0, 0);
+            for member in [0, 2] {
+                let (replicas, ready) = counts(&shop, member, "web").await;
+                assert!(ready >= before[member], "member {member} has fewer than before");
+                sums = (sums.0 + replicas, sums.1 + ready);
+            }
+            assert!(sums.0 <= 30, "{} are wanted beside the lost ones", sums.0);
+            if since.elapsed() < AFTER - SECOND * 3 {
+                assert_eq!(sums.0, before[0] + before[2], "not before its time");
+            }
+            let left = there.is_none();
+            assert!(
+                !left || sums == (30, 30),
+                "it was removed before all ran elsewhere: {sums:?}"
+            );
+            if left {
+                Ok(())
+            } else {
+                Err(NotYet(format!("{sums:?}")))
+            }
+        },
+    )
+    .await;
+    println!(
+        "moved and removed {:.1?} after no node was ready",
+        since.elapsed()
+    );
+    let told = shop.run(&["explain", "deployment/web"]).await.success();
+    assert!(
+        told.contains("NodesReady") && told.contains("none of the 3 nodes of member-2 has been ready since"),
+        "{told}"
+    );
+
+    // Its nodes are back: nothing moves by itself, and it can be used.
+    say_ready(member, true).await;
+    cluster_says(&shop, member.name(), "AsDesired", "/3").await;
+    no_pods(&shop, 1).await;
+    tokio::time::sleep(SECOND * 3).await;
+    assert_eq!(counts(&shop, 1, "web").await, (0, 0));
+    shop.run(&["rebalance", "deployment/web"]).await.success();
+    eventually(SECOND * 60, "divided anew", async || {
+        let mut all = Vec::new();
+        for member in 0..3 {
+            all.push(counts(&shop, member, "web").await);
+        }
+        let settled = |(replicas, ready): &(i64, i64)| replicas == ready && (9..=11).contains(replicas);
+        if all.iter().all(settled) {
+            Ok(())
+        } else {
+            Err(NotYet(format!("{all:?}")))
+        }
+    })
+    .await;
+}
+
+async fn failover(fleet: Fleet) {
+    let federation = Federation::start(&fleet, env!("CARGO_BIN_EXE_hub"), &[])
+        .await
+        .unwrap();
+    let (shop, before) = thirty(&fleet, &federation, "failover").await;
     let lost = &fleet.members()[1];
     lost.stop().unwrap();
     let since = Instant::now();
@@ -140,15 +272,7 @@ async fn failover(fleet: Fleet) {
     let (first, third) = (counts(&shop, 0, "web").await, counts(&shop, 2, "web").await);
     assert_eq!((first.0 + third.0, first.1 + third.1), (30, 30));
 
-    eventually(SECOND * 30, "its pods are gone, too", async || {
-        let pods = shop.in_member(1, "Pod").list(&Default::default()).await?;
-        if pods.items.is_empty() {
-            Ok(())
-        } else {
-            Err(NotYet(format!("{} pods", pods.items.len())))
-        }
-    })
-    .await;
+    no_pods(&shop, 1).await;
 
     // Asked to, it comes back in equal shares, and at no time do fewer run.
     let answer = shop.run(&["rebalance", "deployment/web"]).await.success();

@@ -29,6 +29,10 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
             scaled,
         ),
         Scenario::federated("an_autoscaler_that_is_added_never_starts_from_fewer", added),
+        Scenario::federated(
+            "an_autoscaler_of_a_divided_workload_gets_each_members_part",
+            divided,
+        ),
     ]
 }
 
@@ -263,8 +267,9 @@ async fn scaled(fleet: &Fleet, federation: &Federation) {
     let shop = Shop::open(fleet, federation, "scaled").await;
     let mut podinfo = deployment("podinfo");
     podinfo["spec"]["replicas"] = json!(3);
-    shop.apply_and_wait(&[podinfo, autoscaler("podinfo", 1, 20)])
-        .await;
+    // Without metrics an autoscaler is Degraded, so that is not waited for.
+    shop.apply_and_wait(&[podinfo]).await;
+    shop.apply(&[autoscaler("podinfo", 1, 20)]).await;
     shop.everywhere(
         "Deployment",
         "podinfo",
@@ -276,23 +281,8 @@ async fn scaled(fleet: &Fleet, federation: &Federation) {
     let before: Vec<usize> = (0..3)
         .map(|number| writes(&shop, number, "deployments"))
         .collect();
-    // As the autoscaler does; 3 is also what the hub says.
-    let objects = shop.in_member(0, "Deployment");
-    for count in [4, 5, 3, 6, 2, 7, 1, 8, 4, 5] {
-        let params = PatchParams {
-            field_manager: Some("kube-controller-manager".to_owned()),
-            ..PatchParams::default()
-        };
-        let scale = json!({"spec": {"replicas": count}});
-        objects
-            .patch_scale("podinfo", &params, &Patch::Merge(scale))
-            .await
-            .unwrap();
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let live = shop.seen(0, "Deployment", "podinfo").await;
-        assert_eq!(live["spec"]["replicas"], count);
-    }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // 3 is also what the hub says.
+    scale(&shop, "podinfo", &[4, 5, 3, 6, 2, 7, 1, 8, 4, 5]).await;
     let after: Vec<usize> = (0..3)
         .map(|number| writes(&shop, number, "deployments"))
         .collect();
@@ -306,36 +296,73 @@ async fn scaled(fleet: &Fleet, federation: &Federation) {
     shop.close().await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the scenario ends what it starts")]
-async fn added(fleet: &Fleet, federation: &Federation) {
-    let shop = Shop::open(fleet, federation, "scaledlater").await;
-    let mut web = deployment("web");
-    web["spec"]["replicas"] = json!(6);
-    shop.apply_and_wait(&[web]).await;
-    // Every state that the members' API servers ever show is looked at.
-    let seen: Arc<Mutex<Vec<i64>>> = Arc::default();
-    let watches: Vec<_> = (0..3)
-        .map(|number| {
-            let (objects, seen) = (shop.in_member(number, "Deployment"), seen.clone());
+/// As the autoscaler of the first member does.
+async fn scale(shop: &Shop<'_>, name: &str, counts: &[i64]) {
+    let objects = shop.in_member(0, "Deployment");
+    for count in counts {
+        let params = PatchParams {
+            field_manager: Some("kube-controller-manager".to_owned()),
+            ..PatchParams::default()
+        };
+        let scale = json!({"spec": {"replicas": count}});
+        objects
+            .patch_scale(name, &params, &Patch::Merge(scale))
+            .await
+            .unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let live = shop.seen(0, "Deployment", name).await;
+        assert_eq!(live["spec"]["replicas"], *count);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+}
+
+/// Every number of replicas that the members' API servers ever show, with the member.
+struct Seen {
+    all: Arc<Mutex<Vec<(usize, i64)>>>,
+    watches: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Seen {
+    #[expect(clippy::disallowed_methods, reason = "the scenario ends what it starts")]
+    async fn watch(shop: &Shop<'_>, members: &[usize]) -> Self {
+        let all: Arc<Mutex<Vec<(usize, i64)>>> = Arc::default();
+        let watch = |number: &usize| {
+            let (number, objects, seen) = (*number, shop.in_member(*number, "Deployment"), all.clone());
             tokio::spawn(async move {
                 let events = watcher(objects, watcher::Config::default())
                     .applied_objects()
                     .inspect_ok(|object| {
                         let replicas = value(object)["spec"]["replicas"].as_i64();
-                        seen.lock().push(replicas.unwrap_or(1));
+                        seen.lock().push((number, replicas.unwrap_or(1)));
                     });
                 events.for_each(|_| async {}).await;
             })
+        };
+        let watches = members.iter().map(watch).collect();
+        eventually(SOON, "the members are watched", async || {
+            if all.lock().len() >= members.len() {
+                Ok(())
+            } else {
+                Err(crate::harness::NotYet::from("not yet"))
+            }
         })
-        .collect();
-    eventually(SOON, "the members are watched", async || {
-        if seen.lock().len() >= 3 {
-            Ok(())
-        } else {
-            Err(crate::harness::NotYet::from("not yet"))
-        }
-    })
-    .await;
+        .await;
+        Self { all, watches }
+    }
+
+    fn end(self) -> Vec<(usize, i64)> {
+        self.watches.iter().for_each(tokio::task::JoinHandle::abort);
+        let all = self.all.lock();
+        all.clone()
+    }
+}
+
+async fn added(fleet: &Fleet, federation: &Federation) {
+    let shop = Shop::open(fleet, federation, "scaledlater").await;
+    let mut web = deployment("web");
+    web["spec"]["replicas"] = json!(6);
+    shop.apply_and_wait(&[web]).await;
+    let seen = Seen::watch(&shop, &[0, 1, 2]).await;
     shop.apply(&[autoscaler("web", 1, 20)]).await;
     shop.everywhere(
         "Deployment",
@@ -351,13 +378,163 @@ async fn added(fleet: &Fleet, federation: &Federation) {
     })
     .await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    for watch in watches {
-        watch.abort();
-    }
-    let seen = seen.lock().clone();
+    let seen = seen.end();
     assert!(
-        seen.len() > 3 && seen.iter().all(|replicas| *replicas == 6),
+        seen.len() > 3 && seen.iter().all(|(_, replicas)| *replicas == 6),
         "{seen:?}"
     );
+    shop.close().await;
+}
+
+/// Fewest and most of the autoscaler in a member; `None` if there is none.
+async fn range(shop: &Shop<'_>, member: usize, name: &str) -> Option<(i64, i64)> {
+    let object = shop
+        .in_member(member, "HorizontalPodAutoscaler")
+        .get_opt(name)
+        .await
+        .unwrap()?;
+    let spec = &value(&object)["spec"];
+    Some((spec["minReplicas"].as_i64()?, spec["maxReplicas"].as_i64()?))
+}
+
+async fn ranges(shop: &Shop<'_>, what: &str, expected: [Option<(i64, i64)>; 3]) {
+    eventually(SOON, what, async || {
+        let mut found = [None; 3];
+        for (member, found) in found.iter_mut().enumerate() {
+            *found = range(shop, member, "podinfo").await;
+        }
+        if found == expected {
+            Ok(())
+        } else {
+            Err(crate::harness::NotYet(format!("{found:?}")))
+        }
+    })
+    .await;
+}
+
+async fn divided(fleet: &Fleet, federation: &Federation) {
+    let weights = |weights: [u32; 3]| {
+        let names = fleet.members().iter().map(crate::harness::ControlPlane::name);
+        let weighted: Vec<Value> = names
+            .zip(weights)
+            .map(|(name, weight)| json!({"clusters": {"names": [name]}, "weight": weight}))
+            .collect();
+        json!({"placement": {"replicas": {"mode": "Divided", "divide": {"weighted": weighted}}}})
+    };
+    let shop = Shop::open_with(fleet, &federation.hub, "parts", weights([3, 1, 0])).await;
+    let mut podinfo = deployment("podinfo");
+    podinfo["spec"]["replicas"] = json!(8);
+    shop.apply_and_wait(&[podinfo]).await;
+    let seen = Seen::watch(&shop, &[0, 1]).await;
+    shop.apply(&[autoscaler("podinfo", 4, 13)]).await;
+    ranges(
+        &shop,
+        "each member with a share has its part",
+        [Some((3, 10)), Some((1, 3)), None],
+    )
+    .await;
+    shop.within(
+        SOON,
+        &[0, 1],
+        "Deployment",
+        "podinfo",
+        "its replicas are nobody's of the hub",
+        |live| hub_entry(live).is_some_and(|entry| entry["fieldsV1"]["f:spec"].get("f:replicas").is_none()),
+    )
+    .await;
+    shop.edit("Deployment", "podinfo", json!({"spec": {"minReadySeconds": 1}}))
+        .await;
+    shop.within(
+        SOON,
+        &[0, 1],
+        "Deployment",
+        "podinfo",
+        "the change arrives",
+        |live| live["spec"]["minReadySeconds"] == 1,
+    )
+    .await;
+    let told = shop
+        .run(&["explain", "horizontalpodautoscaler/podinfo"])
+        .await
+        .success();
+    assert!(
+        told.contains("its part there is 3 to 10 replicas") && told.contains("has no replicas in member-3"),
+        "{told}"
+    );
+    let diff = shop
+        .try_apply(&[autoscaler("podinfo", 4, 13)], &["--dry-run"])
+        .await;
+    assert!(
+        !diff.stdout.contains("maxReplicas"),
+        "nothing would change: {diff:?}"
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let shown = seen.end();
+    let shares = [6, 2];
+    assert!(
+        shown
+            .iter()
+            .all(|(member, replicas)| *replicas == shares[*member]),
+        "{shown:?}"
+    );
+
+    // What an autoscaler makes of it in one member moves nothing, there or elsewhere; 6 is also what the hub says.
+    let counts = || {
+        (0..3)
+            .map(|number| writes(&shop, number, "deployments"))
+            .collect::<Vec<_>>()
+    };
+    let before = counts();
+    scale(&shop, "podinfo", &[4, 5, 6, 7, 3, 9, 8, 6, 5, 4]).await;
+    assert_eq!(
+        before,
+        counts(),
+        "writes of the hub to Deployments of the members"
+    );
+    let binding = shop.binding("Deployment", "podinfo").await.unwrap();
+    let decided: Vec<_> = binding["spec"]["clusters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["replicas"].as_i64())
+        .collect();
+    assert_eq!(decided, [Some(6), Some(2)]);
+
+    // Other shares: the autoscalers follow, and the Deployments that are there already stay their own.
+    shop.edit(
+        "PropagationPolicy",
+        &shop.name,
+        json!({"spec": weights([1, 1, 2])}),
+    )
+    .await;
+    ranges(
+        &shop,
+        "the parts follow the shares",
+        [Some((1, 3)), Some((1, 3)), Some((2, 7))],
+    )
+    .await;
+    shop.within(
+        SOON,
+        &[2],
+        "Deployment",
+        "podinfo",
+        "it begins with its share",
+        |live| live["spec"]["replicas"] == 4,
+    )
+    .await;
+    assert_eq!(
+        before[..2],
+        counts()[..2],
+        "writes of the hub to Deployments of the members"
+    );
+
+    // Whole in every member again, its autoscaler is, too.
+    shop.edit(
+        "PropagationPolicy",
+        &shop.name,
+        json!({"spec": {"placement": {"replicas": {"mode": "Duplicated", "divide": null}}}}),
+    )
+    .await;
+    ranges(&shop, "the whole range", [Some((4, 13)); 3]).await;
     shop.close().await;
 }

@@ -46,7 +46,6 @@ async fn whole(fleet: Fleet) {
         config_map("text", "one"),
         secret,
         scaled,
-        autoscaler,
         // What is said of a member by its nodes is not known at once after a start.
         json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "OverridePolicy", "metadata": {"name": "places"}, "spec": {
             "resourceSelectors": [{"apiVersion": "*", "kind": "*"}],
@@ -57,6 +56,10 @@ async fn whole(fleet: Fleet) {
         }}),
     ];
     shop.apply_and_wait(&all).await;
+    // Without metrics it is Degraded, so that is not waited for.
+    shop.apply(&[autoscaler]).await;
+    shop.condition("HorizontalPodAutoscaler", "scaled", "Applied", "True", "Applied")
+        .await;
 
     nothing_at_rest(&fleet).await;
     nothing_after_a_restart(&fleet, &mut federation, &shop).await;

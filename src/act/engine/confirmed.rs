@@ -39,6 +39,14 @@ impl Engine {
             return true;
         };
         let ready = self.ready_replicas(&template, &entry.name).unwrap_or(0);
+        let mut wanted = i64::from(wanted);
+        if let Some(member) = self.fleet.member(&entry.name)
+            && (self.index.is_autoscaled(&template) || member.autoscaled(&template))
+        {
+            // An autoscaler may want fewer there, and then no more will come.
+            let asked = member.row(&template).and_then(|row| row.replicas);
+            wanted = asked.map_or(wanted, |asked| wanted.min(asked));
+        }
         ready >= u64::try_from(wanted).unwrap_or(0)
     }
 }

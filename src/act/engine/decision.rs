@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scaled::Scaled;
 use super::suspended::keep_decision;
 use crate::{
     act::propagate::Scheduling,
@@ -14,7 +15,8 @@ use crate::{
     model::{
         api::{
             BindingCluster, BundledObject, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion,
-            PolicyKind, Reason, ReplicasMode, RequiredBy, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
+            PolicyKind, Reason, ReplicasMode, RequiredBy, ScaleRange, TemplateRef, WorkloadBinding,
+            WorkloadBindingSpec,
         },
         clock::Timestamp,
         fleet::{BindingKey, Snapshot},
@@ -63,6 +65,8 @@ pub(super) struct Facts<'a> {
     /// Labels of the hub namespace.
     pub(super) labels: &'a BTreeMap<String, String>,
     pub(super) required: &'a [RequiredBy],
+    /// How the workload is divided that the template scales.
+    pub(super) scaled: &'a Scaled,
     pub(super) fleet: &'a Snapshot,
     pub(super) now: Timestamp,
 }
@@ -245,7 +249,7 @@ fn want(
         let spec = binding_spec(facts, template, Some(&governed.policy), acts_as);
         return Decision::Want(Box::new(keep_decision(facts, spec, &revision, (why.0, &why.1))));
     }
-    let plan = placement::place(facts.fleet, &request);
+    let mut plan = placement::place(facts.fleet, &request);
     debug_assert_eq!(
         placement::audit(facts.fleet, &request, &plan),
         Vec::<String>::new()
@@ -260,8 +264,9 @@ fn want(
         let why = (Reason::BundleInvalid, why.as_str());
         return Decision::Want(Box::new(keep_decision(facts, spec, &revision, why)));
     }
+    let ranges = facts.scaled.narrow(&mut plan, template, current);
     let spec = WorkloadBindingSpec {
-        clusters: clusters(facts, template, &plan, current, &revision),
+        clusters: clusters(facts, template, &plan, current, (&revision, &ranges)),
         required_by: facts.required.to_vec(),
         inputs_hash: Some(hash),
         ..binding_spec(
@@ -361,7 +366,7 @@ fn clusters(
     template: &Template,
     plan: &Plan,
     current: &[BindingCluster],
-    revision: &str,
+    (revision, ranges): (&str, &BTreeMap<ClusterName, ScaleRange>),
 ) -> Vec<BindingCluster> {
     let overridden = |name: &ClusterName| {
         let had = current.iter().find(|had| had.name == *name);
@@ -376,6 +381,7 @@ fn clusters(
         .map(|placed| BindingCluster {
             name: placed.name.clone(),
             replicas: placed.replicas.and_then(|replicas| i32::try_from(replicas).ok()),
+            scale: ranges.get(&placed.name).copied(),
             revision: Some(revision.to_owned()),
             overrides: overridden(&placed.name),
             removing: false,

@@ -22,7 +22,7 @@ use crate::{
     model::{
         api::{
             BindingCluster, ConflictMode, Dependencies, DriftMode, EventReason, PlacedObject, Reason,
-            WorkloadBinding,
+            ScaleRange, WorkloadBinding,
         },
         fleet::BindingKey,
         name::{GroupKind, GroupVersionKind, ObjectKey},
@@ -438,6 +438,7 @@ impl Engine {
             tenant,
             member: place.seen,
             replicas,
+            scale: scale_of(place),
             overrides: &self.index.overrides.load().of_template(item),
         };
         render::render(item, &context).map_err(|error| match error {
@@ -483,6 +484,12 @@ fn replicas_of(entry: &BindingCluster) -> render::Replicas {
     entry.replicas.map_or(render::Replicas::Template, |replicas| {
         render::Replicas::Exactly(i64::from(replicas))
     })
+}
+
+/// An autoscaler's part in the member.
+fn scale_of(place: &Place<'_>) -> Option<ScaleRange> {
+    let mut entries = place.binding.spec.clusters.iter();
+    entries.find(|entry| entry.name == *place.member.name())?.scale
 }
 
 fn not_left(error: &render::NotLeft) -> Trouble {

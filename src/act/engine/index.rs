@@ -353,6 +353,21 @@ impl Index {
         })
     }
 
+    /// The templates that scale this workload.
+    pub(super) fn scalers_of(&self, workload: &crate::model::name::ObjectKey) -> Vec<BindingKey> {
+        let Some(namespace) = &workload.namespace else {
+            return Vec::new();
+        };
+        let all = self.autoscaled.read();
+        let here = all.get(namespace).into_iter().flatten();
+        here.filter(|(_, (kind, name))| *kind == workload.group_kind() && *name == *workload.name)
+            .map(|(scaler, _)| BindingKey {
+                namespace: namespace.clone(),
+                name: scaler.clone(),
+            })
+            .collect()
+    }
+
     /// Takes up what a template scales, if it is an autoscaler. Whom that concerns.
     pub(super) fn note_scaler(
         &self,

@@ -41,6 +41,7 @@ mod reconcile;
 mod recreate;
 mod removals;
 mod remove;
+mod scaled;
 mod serve;
 mod sinks;
 mod status;

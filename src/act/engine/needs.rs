@@ -13,7 +13,7 @@ use super::{
 use crate::{
     decide::render,
     model::{
-        api::{BindingCluster, Dependencies, Reason, RequiredBy},
+        api::{BindingCluster, Dependencies, PolicyDeletion, Reason, RequiredBy},
         fleet::BindingKey,
         kind,
         name::{GroupKind, ObjectKey, ObjectName},
@@ -24,12 +24,23 @@ use crate::{
 impl Engine {
     /// The bindings that need this one, and where they are.
     pub(super) fn required(&self, key: &BindingKey) -> Vec<RequiredBy> {
+        let governed = self.is_governed(key);
+        let loops = if governed {
+            self.reached_from(key)
+        } else {
+            HashSet::new()
+        };
+        if !governed && !self.is_grounded(key) {
+            return Vec::new(); // only what it needs itself still needs it
+        }
         let current = self.index.binding(key);
         let known = current.iter().flat_map(|binding| &binding.spec.required_by);
         let mut required: Vec<RequiredBy> = self
             .index
             .needed_by(key)
             .into_iter()
+            // Where that is, it is for this one's sake.
+            .filter(|parent| !loops.contains(parent) || self.is_governed(parent))
             .filter_map(|parent| {
                 let Some(binding) = self.index.binding(&parent) else {
                     // It is being made again, or nobody has looked at it yet: what was known of it still counts.
@@ -45,6 +56,38 @@ impl Engine {
             .collect();
         required.sort_by(|a, b| a.binding.cmp(&b.binding));
         required
+    }
+
+    /// Whether a policy put it where it is, or keeps it there. What is not known may be.
+    fn is_governed(&self, key: &BindingKey) -> bool {
+        let binding = self.index.binding(key);
+        let claim = binding.as_ref().and_then(|binding| binding.spec.policy.as_ref());
+        let kept = || {
+            binding
+                .as_ref()
+                .is_some_and(|binding| binding.spec.deletion.policy == PolicyDeletion::Keep)
+        };
+        match self.index.template(key) {
+            Some(held) => {
+                let policies = self.index.policies.load();
+                policies.govern(&held.template, claim).is_some() || (claim.is_some() && kept())
+            }
+            None => claim.is_some(),
+        }
+    }
+
+    /// Everything that it needs, and what that needs, and so on.
+    fn reached_from(&self, key: &BindingKey) -> HashSet<BindingKey> {
+        walk(key, |key| self.index.needs_of(key))
+    }
+
+    /// Whether what needs it is itself where it is for the sake of a policy: objects that need each other keep none of
+    /// them alive.
+    fn is_grounded(&self, key: &BindingKey) -> bool {
+        let above = walk(key, |key| self.index.needed_by(key));
+        above
+            .iter()
+            .any(|parent| parent != key && self.is_governed(parent))
     }
 
     /// Says what the template needs from now on, and has that looked at.
@@ -243,4 +286,36 @@ fn secret_key(template: &Template, name: &ObjectName) -> Option<ObjectKey> {
         Some(namespace),
         name.clone(),
     ))
+}
+
+/// All that is reached by steps from `start`, which counts only if it is reached again.
+fn walk(start: &BindingKey, next: impl Fn(&BindingKey) -> Vec<BindingKey>) -> HashSet<BindingKey> {
+    let mut reached = HashSet::new();
+    let mut open = next(start);
+    while let Some(key) = open.pop() {
+        if reached.insert(key.clone()) {
+            open.extend(next(&key));
+        }
+    }
+    reached
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_through_a_circle_ends() {
+        let key = |name: &str| BindingKey {
+            namespace: "shop".parse().unwrap(),
+            name: name.parse().unwrap(),
+        };
+        let next = |at: &BindingKey| match at.name.as_str() {
+            "a" => vec![key("b"), key("c")],
+            "b" => vec![key("a")],
+            _ => Vec::new(),
+        };
+        assert_eq!(walk(&key("a"), next), [key("a"), key("b"), key("c")].into());
+        assert_eq!(walk(&key("c"), next), HashSet::new());
+    }
 }

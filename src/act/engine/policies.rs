@@ -15,11 +15,14 @@ use super::{
 };
 use crate::{
     act::wire::Error as WireError,
-    decide::policy::{Policy, PolicyId},
+    decide::{
+        placement::Choice,
+        policy::{Policy, PolicyId},
+    },
     model::{
         api::{
-            ClusterPropagationPolicy, ConditionStatus, ConditionType, PolicyStatus, PropagationPolicy,
-            Reason, WorkloadBinding, set_condition,
+            ClusterPropagationPolicy, ConditionStatus, ConditionType, Placement, PolicyStatus,
+            PropagationPolicy, Reason, WorkloadBinding, set_condition,
         },
         fleet::{Apis, BindingKey},
         kind,
@@ -99,13 +102,11 @@ impl Engine {
         let before = status(live).unwrap_or_default();
         let mut after = before.clone();
         let vain = in_vain(policy, &self.index.apis.load());
-        let (holds, reason, message) = match (policy.problems.is_empty(), vain.is_empty()) {
+        let mut problems = policy.problems.clone();
+        problems.extend(choices(&policy.spec.placement));
+        let (holds, reason, message) = match (problems.is_empty(), vain.is_empty()) {
             (true, true) => (ConditionStatus::True, Reason::AsDesired, String::new()),
-            (false, _) => (
-                ConditionStatus::False,
-                Reason::PolicyInvalid,
-                policy.problems.join("; "),
-            ),
+            (false, _) => (ConditionStatus::False, Reason::PolicyInvalid, problems.join("; ")),
             (true, false) => (ConditionStatus::False, Reason::KindRefused, vain.join("; ")),
         };
         let (generation, now) = (Some(policy.generation), self.clock.now());
@@ -133,6 +134,23 @@ impl Engine {
             Err(source) => Err(failed("write", source).into()),
         }
     }
+}
+
+/// What is wrong with the choices of members: they choose nothing new, and let go of nothing.
+fn choices(placement: &Placement) -> Vec<String> {
+    let terms = placement.terms.iter().enumerate();
+    let terms = terms.map(|(at, term)| (format!("terms[{at}]"), &term.clusters));
+    let weights = placement.replicas.divide.as_ref();
+    let weights = weights.and_then(|divide| divide.weighted.as_deref());
+    let weights = weights.unwrap_or_default().iter().enumerate();
+    let weights = weights.map(|(at, weight)| (format!("replicas.divide.weighted[{at}]"), &weight.clusters));
+    terms
+        .chain(weights)
+        .flat_map(|(at, clusters)| {
+            let problems = Choice::problems(clusters).into_iter();
+            problems.map(move |problem| format!("spec.placement.{at}.clusters.{problem}"))
+        })
+        .collect()
 }
 
 /// The selectors that name a kind of which no object can be a template: there is no binding on which to say so.

@@ -12,6 +12,7 @@ use super::{
     decision::{Decision, Facts, all_removing},
     engine::{Engine, GATED},
     error::Error,
+    scaled::Scaled,
 };
 use crate::{
     act::{propagate::Scheduling, wire::Error as WireError},
@@ -81,6 +82,9 @@ impl Engine {
             self.fleet.snapshot(),
         );
         let now = self.clock.now();
+        let scaled = template.as_deref().map_or(Scaled::Whole, |template| {
+            self.scaled(template, current.as_deref())
+        });
         let facts = Facts {
             key,
             template: template.as_deref(),
@@ -90,6 +94,7 @@ impl Engine {
             tenants: &tenants,
             labels: &labels,
             required: &required,
+            scaled: &scaled,
             fleet: &fleet,
             now,
         };
@@ -166,6 +171,7 @@ impl Engine {
         for cluster in &binding.spec.clusters {
             self.lanes.add_urgent(self, &cluster.name, key);
         }
+        self.wake_scalers_of(&binding);
         // Where this one is, what it needs must be too.
         for child in self.index.needs_of(key) {
             let here = self.index.binding(&child).is_some_and(|needed| {
@@ -320,7 +326,10 @@ impl Engine {
         for cluster in &now.clusters {
             let had = before.clusters.iter().find(|had| had.name == cluster.name);
             if had.is_some_and(|had| {
-                remade || had.revision != cluster.revision || had.overrides != cluster.overrides
+                remade
+                    || had.revision != cluster.revision
+                    || had.overrides != cluster.overrides
+                    || had.scale != cluster.scale
             }) {
                 self.ledger
                     .update(key, &cluster.name, |standing| standing.applied = false);

@@ -18,7 +18,7 @@ use crate::{
         enforce::{enforce_tenant, release_namespace},
         wire::Error as WireError,
     },
-    decide::tenancy,
+    decide::{placement::Choice, tenancy},
     model::{
         api::{Cluster, ConditionStatus, ConditionType, Reason, Tenant, set_condition},
         mark,
@@ -108,7 +108,13 @@ impl Engine {
         obstacles: &[String],
     ) -> Result<(), Error> {
         let mut status = tenant.status.clone().unwrap_or_default();
-        let (ready, reason, message) = if obstacles.is_empty() {
+        let invalid: Vec<String> = Choice::problems(&tenant.spec.clusters)
+            .into_iter()
+            .map(|problem| format!("spec.clusters.{problem}"))
+            .collect();
+        let (ready, reason, message) = if !invalid.is_empty() {
+            (ConditionStatus::False, Reason::PolicyInvalid, invalid.join("; "))
+        } else if obstacles.is_empty() {
             let count = tenant.spec.namespaces.len();
             (
                 ConditionStatus::True,

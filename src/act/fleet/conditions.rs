@@ -56,6 +56,10 @@ pub(super) fn judge(
         (ConditionType::Ready, ready),
         (ConditionType::Reachable, reachable(known)),
     ];
+    // Of no interest until no node is ready.
+    let shown = find_condition(&status.conditions, ConditionType::NodesReady).is_some();
+    let nodes = nodes_ready(known, member).filter(|nodes| shown || nodes.status == ConditionStatus::False);
+    verdicts.extend(nodes.map(|nodes| (ConditionType::NodesReady, nodes)));
     if verified {
         verdicts.push((ConditionType::Joined, joined(known, member)));
         verdicts.push((ConditionType::Held, held(member)));
@@ -124,6 +128,27 @@ fn reachable(known: &Known) -> Verdict {
     }
 }
 
+/// `None` while it is not known.
+fn nodes_ready(known: &Known, member: &Member) -> Option<Verdict> {
+    match known.probe.reach {
+        Reach::Unknown => None,
+        Reach::Unreachable => Some(verdict(
+            ConditionStatus::Unknown,
+            silence(known.probe.trouble.as_ref()),
+            "",
+        )),
+        Reach::Reachable | Reach::Suspect if !known.nodes_listed => None,
+        Reach::Reachable | Reach::Suspect if member.nodes.none_ready() => {
+            Some(verdict(false, Reason::NoNodeReady, no_node(member)))
+        }
+        Reach::Reachable | Reach::Suspect => Some(verdict(true, Reason::AsDesired, "")),
+    }
+}
+
+fn no_node(member: &Member) -> String {
+    format!("none of its {} nodes is ready", member.nodes.total)
+}
+
 fn silence(trouble: Option<&Trouble>) -> Reason {
     if is_certificate(trouble) {
         Reason::CertificateInvalid
@@ -171,6 +196,9 @@ fn ready(known: &Known, member: &Member) -> Verdict {
             Reason::Connecting,
             "its kinds are not known yet",
         ),
+        (_, None) if known.nodes_listed && member.nodes.none_ready() => {
+            verdict(false, Reason::NoNodeReady, no_node(member))
+        }
         (_, None) => verdict(true, Reason::AsDesired, ""),
     }
 }
@@ -262,7 +290,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::model::{api::Condition, fleet::ApiKind, fleet::Apis, name::GroupKind};
+    use crate::model::{api::Condition, fleet::ApiKind, fleet::Apis, fleet::Nodes, name::GroupKind};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_000_000 + second).unwrap()
@@ -333,6 +361,61 @@ mod tests {
         let strings = |(status, reason): (&str, &str)| (status.to_owned(), reason.to_owned());
         assert_eq!(condition(&status, ConditionType::Ready), strings(ready));
         assert_eq!(condition(&status, ConditionType::Reachable), strings(reachable));
+    }
+
+    #[test]
+    fn that_no_node_is_ready_is_said_and_since_when_until_one_is() {
+        let mut cluster = cluster();
+        let mut told = |reach, listed: bool, (ready, total), second| {
+            let mut known = known(reach, None);
+            known.nodes_listed = listed;
+            let member = Member {
+                nodes: Nodes { ready, total },
+                ..member(None)
+            };
+            cluster.status = judge(&cluster, &known, &member, at(second));
+            let status = cluster.status.clone().unwrap();
+            let nodes = find_condition(&status.conditions, ConditionType::NodesReady);
+            let since = |condition: &Condition| condition.last_transition_time.0.as_second() - 1_000_000;
+            (
+                condition(&status, ConditionType::Ready).1,
+                nodes.map(|nodes| (nodes.status.clone(), since(nodes))),
+            )
+        };
+        let said = |reason: &str, nodes: Option<(&str, i64)>| {
+            (
+                reason.to_owned(),
+                nodes.map(|(status, since)| (status.to_owned(), since)),
+            )
+        };
+        let (reachable, silent) = (Reach::Reachable, Reach::Unreachable);
+        assert_eq!(told(reachable, true, (3, 3), 1), said("AsDesired", None));
+        assert_eq!(told(reachable, true, (0, 0), 2), said("AsDesired", None));
+        assert_eq!(
+            told(reachable, true, (0, 3), 3),
+            said("NoNodeReady", Some(("False", 3)))
+        );
+        assert_eq!(
+            told(reachable, true, (0, 2), 4),
+            said("NoNodeReady", Some(("False", 3)))
+        );
+        // Another process that has not listed them leaves what was said.
+        assert_eq!(
+            told(reachable, false, (0, 0), 5),
+            said("AsDesired", Some(("False", 3)))
+        );
+        assert_eq!(
+            told(silent, true, (0, 2), 6),
+            said("Unreachable", Some(("Unknown", 6)))
+        );
+        assert_eq!(
+            told(reachable, true, (0, 2), 7),
+            said("NoNodeReady", Some(("False", 7)))
+        );
+        assert_eq!(
+            told(reachable, true, (1, 2), 8),
+            said("AsDesired", Some(("True", 8)))
+        );
     }
 
     #[test]

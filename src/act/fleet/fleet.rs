@@ -15,7 +15,7 @@ use super::{
     claim::Claim,
     context::{Change, Context},
     credentials,
-    member::{Core, MemberHandle},
+    member::{Core, Known, MemberHandle},
     probe::Probe,
     supervise,
     transport::{Transport, cluster_name},
@@ -25,7 +25,7 @@ use crate::{
     model::{
         api::{self, ConditionType, find_condition},
         clock::{Clock, Timestamp},
-        fleet::{Held, Member, Reach, Snapshot},
+        fleet::{Held, Member, Nodes, Reach, Snapshot},
         name::{ClusterName, NamespaceName},
     },
     telemetry::metrics,
@@ -279,6 +279,7 @@ impl Core {
             leaving: cluster.metadata.deletion_timestamp.is_some(),
             reach: known.probe.reach,
             lost: lost_since(&known.probe, cluster.status.as_ref()),
+            unready: unready_since(&known, sums.nodes, cluster.status.as_ref()),
             held: known.held,
             version: known.version,
             identity: known.identity,
@@ -304,4 +305,15 @@ fn lost_since(probe: &Probe, status: Option<&api::ClusterStatus>) -> Option<Time
         .filter(|condition| condition.status == "False")
         .map(|condition| condition.last_transition_time.0);
     [probe.since, told].into_iter().flatten().min()
+}
+
+/// Since when a member that answers has nodes and none of them is ready: as its Cluster says, so that it is the same over
+/// restarts of the hub, and only while that is still so.
+fn unready_since(known: &Known, nodes: Nodes, status: Option<&api::ClusterStatus>) -> Option<Timestamp> {
+    let answers = matches!(known.probe.reach, Reach::Reachable | Reach::Suspect);
+    if !answers || !known.nodes_listed || !nodes.none_ready() {
+        return None;
+    }
+    let told = find_condition(&status?.conditions, ConditionType::NodesReady)?;
+    (told.status == "False").then_some(told.last_transition_time.0)
 }

@@ -41,8 +41,13 @@ pub(super) async fn keep(core: Arc<Core>) {
         }
         let cluster = newest(&core.cluster.load(), written.as_ref());
         let current = cluster.status.clone().unwrap_or_default();
-        let numbers_due = numbers_at.is_none_or(|at| at.elapsed() >= NUMBERS);
         let member = core.as_member();
+        // That no node is ready, or one is again, is told with the numbers that say so.
+        let none_ready = |nodes: NodeCount| nodes.ready == 0 && nodes.total > 0;
+        let turned = current
+            .nodes
+            .is_some_and(|nodes| none_ready(nodes) != member.nodes.none_ready());
+        let numbers_due = turned || numbers_at.is_none_or(|at| at.elapsed() >= NUMBERS);
         let known = core.known.lock().clone();
         let now = core.context.clock.now();
         let Some(mut wanted) = conditions::judge(&cluster, &known, &member, now) else {

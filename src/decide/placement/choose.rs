@@ -90,6 +90,19 @@ impl<'a> Choice<'a> {
         }
     }
 
+    /// What is wrong with a choice, whatever the member is like, for a condition: its place below the choice, and why.
+    #[must_use]
+    pub fn problems(selector: &ClusterSelector) -> Vec<String> {
+        let labels = selector.selector.as_ref();
+        let labels = labels.and_then(|labels| LabelMatcher::compile(labels).err());
+        let cel = Self::fault(selector);
+        labels
+            .map(|error| format!("selector: {error}"))
+            .into_iter()
+            .chain(cel.map(|error| format!("cel: {error}")))
+            .collect()
+    }
+
     /// Whether the member is chosen.
     #[must_use]
     pub fn contains(&self, member: &Member) -> Answer {

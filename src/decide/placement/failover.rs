@@ -1,4 +1,4 @@
-//! Whether work leaves a member that does not answer, and what holds that back.
+//! Whether work leaves a member that does not answer, or has no ready node, and what holds that back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::choose::Answer;
 use crate::model::api::{Failover, StatefulFailover};
 use crate::model::clock::{GoDuration, Timestamp};
-use crate::model::fleet::{Member, Reach, Snapshot};
+use crate::model::fleet::{Member, Nodes, Reach, Snapshot};
 
 /// How long a member must be lost if the policy does not say: as upstream evicts pods of an unreachable node.
 const AFTER: Duration = Duration::from_secs(300);
@@ -29,25 +29,52 @@ pub struct Moving<'a> {
 }
 
 /// What is said of a member that does not answer, and until when.
-pub(super) fn judge(member: &Member, moving: &Moving<'_>, now: Timestamp) -> (Answer, Option<Timestamp>) {
+pub(super) fn answers(member: &Member, moving: &Moving<'_>, now: Timestamp) -> (Answer, Option<Timestamp>) {
     let name = &member.name;
     if member.reach != Reach::Unreachable {
         return (Answer::Yes, None);
     }
-    let Some(since) = member.lost else {
-        return (Answer::Unsure(format!("{name} does not answer")), None);
+    match member.lost {
+        None => (Answer::Unsure(format!("{name} does not answer")), None),
+        Some(since) => judge(
+            since,
+            &format!("{name} has not answered since {since}"),
+            moving,
+            now,
+        ),
+    }
+}
+
+/// What is said of a member that answers while none of its nodes is ready, and until when. What ran there may still run, cut
+/// off from its API server, exactly as in a member that is cut off from the hub.
+pub(super) fn nodes_ready(
+    member: &Member,
+    moving: &Moving<'_>,
+    now: Timestamp,
+) -> (Answer, Option<Timestamp>) {
+    let Some(since) = member.unready else {
+        return (Answer::Yes, None);
     };
-    let silent = format!("{name} has not answered since {since}");
+    let Nodes { total, .. } = member.nodes;
+    let told = format!(
+        "none of the {total} nodes of {} has been ready since {since}",
+        member.name
+    );
+    judge(since, &told, moving, now)
+}
+
+/// What becomes of work in a member that is lost `since`; `told` is what it is lost by.
+fn judge(since: Timestamp, told: &str, moving: &Moving<'_>, now: Timestamp) -> (Answer, Option<Timestamp>) {
     let Some(failover) = moving.failover else {
         return (
-            Answer::Unsure(format!("{silent}; the policy has no failover")),
+            Answer::Unsure(format!("{told}; the policy has no failover")),
             None,
         );
     };
     if moving.stateful && failover.stateful != Some(StatefulFailover::Move) {
         return (
             Answer::Unsure(format!(
-                "{silent}; a workload with state of its own moves only with failover.stateful: Move"
+                "{told}; a workload with state of its own moves only with failover.stateful: Move"
             )),
             None,
         );
@@ -56,14 +83,14 @@ pub(super) fn judge(member: &Member, moving: &Moving<'_>, now: Timestamp) -> (An
     let due = since.checked_add(after).unwrap_or(now);
     if due > now {
         return (
-            Answer::Unsure(format!("{silent}; its work moves at {due}")),
+            Answer::Unsure(format!("{told}; its work moves at {due}")),
             Some(due),
         );
     }
     match moving.held {
-        Some(held) => (Answer::Unsure(format!("{silent}; {held}")), moving.held_until),
+        Some(held) => (Answer::Unsure(format!("{told}; {held}")), moving.held_until),
         None => (
-            Answer::No(format!("{silent}, longer than {}", GoDuration(after))),
+            Answer::No(format!("{told}, longer than {}", GoDuration(after))),
             None,
         ),
     }
@@ -75,13 +102,16 @@ pub fn doubt(fleet: &Snapshot) -> Option<String> {
     let staying = fleet.members.values().filter(|member| !member.leaving);
     let all = staying.clone().count();
     let mut lost: Vec<Timestamp> = staying
-        .filter(|member| member.reach == Reach::Unreachable)
-        .filter_map(|member| member.lost)
+        .filter_map(|member| match member.reach {
+            Reach::Unreachable => member.lost,
+            _ => member.unready,
+        })
         .collect();
     lost.sort_unstable();
     if lost.len() * 2 > all {
         return Some(format!(
-            "{} of {all} members do not answer: the hub may be the one that is cut off, so nothing is moved",
+            "{} of {all} members do not answer or have no ready node: the hub may be the one that is cut off, so nothing \
+             is moved",
             lost.len()
         ));
     }
@@ -158,6 +188,15 @@ mod tests {
         }
     }
 
+    fn unready(name: &str, second: i64) -> Member {
+        Member {
+            reach: Reach::Reachable,
+            unready: Some(at(second)),
+            nodes: Nodes { ready: 0, total: 3 },
+            ..Member::unheard(name.parse().unwrap())
+        }
+    }
+
     #[rstest]
     #[case::without_failover(None, false, None, 9999, "stays", None)]
     #[case::not_long_enough(Some(json!({"after": "2m"})), false, None, 119, "stays", Some(120))]
@@ -181,13 +220,19 @@ mod tests {
             held,
             held_until: None,
         };
-        let (answer, again) = judge(&lost("m1", 0), &moving, at(now));
-        let answer = match answer {
-            Answer::Yes => "comes",
-            Answer::Unsure(_) => "stays",
-            Answer::No(_) => "goes",
+        let told = |(answer, again): (Answer, Option<Timestamp>)| {
+            let answer = match answer {
+                Answer::Yes => "comes",
+                Answer::Unsure(_) => "stays",
+                Answer::No(_) => "goes",
+            };
+            (answer, again.map(Timestamp::as_second))
         };
-        assert_eq!((answer, again.map(Timestamp::as_second)), (expected, until));
+        let (silent, unready) = (lost("m1", 0), unready("m1", 0));
+        assert_eq!(told(answers(&silent, &moving, at(now))), (expected, until));
+        assert_eq!(told(nodes_ready(&unready, &moving, at(now))), (expected, until));
+        assert_eq!(told(answers(&unready, &moving, at(now))), ("comes", None));
+        assert_eq!(told(nodes_ready(&silent, &moving, at(now))), ("comes", None));
     }
 
     #[rstest]
@@ -202,10 +247,11 @@ mod tests {
         #[case] losses: &[i64],
         #[case] doubted: bool,
     ) {
-        let lost = losses
-            .iter()
-            .enumerate()
-            .map(|(number, second)| lost(&format!("lost-{number}"), *second));
+        let lost = losses.iter().enumerate().map(|(number, second)| {
+            // Why they are lost makes no difference.
+            let how = [lost, unready][number % 2];
+            how(&format!("lost-{number}"), *second)
+        });
         let well = (losses.len()..members).map(|number| Member {
             reach: Reach::Reachable,
             ..Member::unheard(format!("well-{number}").parse().unwrap())

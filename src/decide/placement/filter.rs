@@ -84,7 +84,9 @@ impl<'a> Planner<'a> {
                 Filter::Leaving => leaving(member),
                 Filter::Tenant => self.tenant.contains(member),
                 // What others need goes where they are: their own placement was asked.
-                Filter::ClusterSelection | Filter::TaintToleration | Filter::Answers if required => {
+                Filter::ClusterSelection | Filter::TaintToleration | Filter::Answers | Filter::NodesReady
+                    if required =>
+                {
                     Answer::Yes
                 }
                 Filter::ClusterSelection => {
@@ -102,8 +104,12 @@ impl<'a> Planner<'a> {
                     verdict.answer
                 }
                 Filter::Heard => heard(member),
-                Filter::Answers => {
-                    let (answer, due) = failover::judge(member, &self.request.moving, self.request.now);
+                Filter::Answers | Filter::NodesReady => {
+                    let judge = match filter {
+                        Filter::Answers => failover::answers,
+                        _ => failover::nodes_ready,
+                    };
+                    let (answer, due) = judge(member, &self.request.moving, self.request.now);
                     until = until.into_iter().chain(due).min();
                     match answer {
                         // A copy is meant for every member: it comes when the member is back.
@@ -168,6 +174,14 @@ impl<'a> Planner<'a> {
                 [
                     ("pod.cpu".to_owned(), milli(asks.cpu_milli)),
                     ("pod.memory".to_owned(), bytes(asks.memory)),
+                ]
+                .into()
+            }
+            Filter::NodesReady => {
+                let nodes = |number: u32| Amount::from_units(number.into());
+                [
+                    ("nodes.ready".to_owned(), nodes(member.nodes.ready)),
+                    ("nodes.total".to_owned(), nodes(member.nodes.total)),
                 ]
                 .into()
             }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Snapshot, Request ─► filter: Leaving → Tenant → ClusterSelection → TaintToleration → Heard → Answers
-//!                              → ApiEnabled → Held → NodeFit                           (the first "no" of each member)
+//!                              → NodesReady → ApiEnabled → Held → NodeFit                           (the first "no" of each member)
 //!                   ─► per term: spread (which groups) ─► divide (how many replicas) ─► the first that holds it ─► Plan
 //! ```
 //!
@@ -16,6 +16,7 @@ mod divide;
 mod failover;
 mod filter;
 mod plan;
+mod range;
 mod reason;
 mod room;
 mod spread;
@@ -25,5 +26,6 @@ pub use audit::audit;
 pub use choose::{Answer, Choice};
 pub use failover::{Brake, Moving, doubt};
 pub use plan::{Placed, Plan, Request, Waiting, Workload, inputs_hash, place};
+pub use range::{Shares, divide_range, shares_of};
 pub use reason::{Filter, Reason};
 pub use room::{PATIENCE, Ready, Rooms};

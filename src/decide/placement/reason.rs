@@ -24,6 +24,8 @@ pub enum Filter {
     ApiEnabled,
     /// It does not answer: nothing new goes there, and what is there may move away.
     Answers,
+    /// It answers, and none of its nodes is ready: as if it did not answer.
+    NodesReady,
     /// Nothing may be written there until a person has decided.
     Held,
     /// No node of it could run one pod, even empty.
@@ -38,13 +40,14 @@ pub enum Filter {
 
 impl Filter {
     /// Those that are asked of each member for itself, in this order.
-    pub(super) const ASKED: [Self; 9] = [
+    pub(super) const ASKED: [Self; 10] = [
         Self::Leaving,
         Self::Tenant,
         Self::ClusterSelection,
         Self::TaintToleration,
         Self::Heard,
         Self::Answers,
+        Self::NodesReady,
         Self::ApiEnabled,
         Self::Held,
         Self::NodeFit,
@@ -62,6 +65,7 @@ impl fmt::Display for Filter {
             Self::ApiEnabled => "ApiEnabled",
             Self::Heard => "Heard",
             Self::Answers => "Answers",
+            Self::NodesReady => "NodesReady",
             Self::Held => "Held",
             Self::NodeFit => "NodeFit",
             Self::Spread => "Spread",

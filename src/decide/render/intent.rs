@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::overrides::{OverrideError, change};
 use super::strip::strip;
 use crate::decide::policy::Override;
+use crate::model::api::ScaleRange;
 use crate::model::fleet::Member;
 use crate::model::hash::Hash;
 use crate::model::kind;
@@ -53,6 +54,8 @@ pub struct Context<'a> {
     pub member: &'a Member,
     /// Who says how many replicas.
     pub replicas: Replicas,
+    /// Of an autoscaler: its part of the range that the template says, if the workload is divided.
+    pub scale: Option<ScaleRange>,
     /// What is different in the member, in order: [`Overrides::of_template`](crate::decide::policy::Overrides::of_template).
     pub overrides: &'a [Arc<Override>],
 }
@@ -119,6 +122,10 @@ pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Erro
     }
     strip(&kind, &mut body);
     body["apiVersion"] = gvk.api_version().into();
+    if let Some(range) = context.scale {
+        // Before overrides: what one says of a member was meant for that member.
+        kind::put_scale_range(&kind, &mut body, range);
+    }
     change(context.overrides, template, member, &mut body)?;
     set_replicas(template, context.replicas, &mut body);
     let mut key = template.key.clone();

@@ -6,6 +6,7 @@ use super::{
     failure::{Exit, Failure},
     fields::{HubSchemas, duplicates},
     output::Screen,
+    overrides::unmade,
     references::{Known, references},
     sources::gather,
 };
@@ -22,6 +23,7 @@ pub(super) fn run(global: &Global, screen: Screen, wanted: &Check) -> Result<Exi
             .iter()
             .flat_map(|document| schemas.check(document)),
     );
+    found.extend(unmade(&sources.documents, namespace));
     found.extend(duplicates(&sources.documents, namespace));
     found.extend(references(
         &sources.documents,

@@ -154,6 +154,10 @@ fn rows(binding: &WorkloadBinding) -> Vec<Row> {
         if let Some(replicas) = cluster.replicas {
             numbers.insert("replicas".into(), json!(replicas));
         }
+        if let Some(range) = cluster.scale {
+            numbers.insert("minReplicas".into(), json!(range.min));
+            numbers.insert("maxReplicas".into(), json!(range.max));
+        }
         if let Some(seen) = seen {
             for (name, number) in [
                 ("readyReplicas", seen.ready_replicas.map(i64::from)),
@@ -188,6 +192,10 @@ fn rows(binding: &WorkloadBinding) -> Vec<Row> {
             None if !needed.is_empty() => format!("needed by {}", needed.join(", ")),
             None => "the policy selects it".to_owned(),
         };
+        if let Some(range) = cluster.scale.filter(|_| !cluster.removing) {
+            let fewest = range.min.map_or_else(String::new, |min| format!("{min} to "));
+            let _ = write!(message, "; its part there is {fewest}{} replicas", range.max);
+        }
         if let Some(overrides) = cluster.overrides.as_ref().filter(|_| !cluster.removing) {
             message.push_str("; changed there by ");
             message.push_str(&overrides.by.join(", "));

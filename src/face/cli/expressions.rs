@@ -3,11 +3,13 @@
 use kube::core::ObjectMeta;
 use serde_json::Value;
 
-use crate::model::{
-    api::{self, KindRule, KindRuleSpec},
-    cel::Program,
-    kind::Rule,
-    manifest::{Code, Diagnostic, Document},
+use crate::{
+    decide::placement::Choice,
+    model::{
+        api::{self, ClusterSelector, KindRule, KindRuleSpec},
+        kind::Rule,
+        manifest::{Code, Diagnostic, Document},
+    },
 };
 
 /// What is wrong with the expressions of a document.
@@ -15,8 +17,11 @@ pub(super) fn expressions(document: &Document) -> Vec<Diagnostic> {
     if document.group() != api::GROUP {
         return Vec::new();
     }
-    if document.kind() == "KindRule" {
-        return of_kind_rule(document);
+    match document.kind() {
+        "KindRule" => return of_kind_rule(document),
+        // They are looked over as a whole.
+        "OverridePolicy" | "ClusterOverridePolicy" => return Vec::new(),
+        _ => {}
     }
     let mut found = Vec::new();
     of_selectors(document, &document.object, &mut String::new(), &mut found);
@@ -66,7 +71,11 @@ fn of_selectors(document: &Document, value: &Value, at: &mut String, found: &mut
         at.push_str(&name.replace('~', "~0").replace('/', "~1"));
         match field.as_str() {
             Some(text) if name == "cel" && value.is_object() => {
-                if let Err(error) = Program::cached(text, &["cluster"]) {
+                let selector = ClusterSelector {
+                    cel: Some(text.to_owned()),
+                    ..ClusterSelector::default()
+                };
+                if let Some(error) = Choice::fault(&selector) {
                     let words = format!("{}: {error}", at.trim_start_matches('/').replace('/', "."));
                     found.push(said(document, at, &words, error.hint().as_deref()));
                 }

@@ -198,6 +198,10 @@ pub struct BindingCluster {
     /// How many replicas it gets. Absent: the template has none, or all are its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
+    /// Of an autoscaler: between which numbers it may scale there, its part of what the template says. Absent: the template's
+    /// own numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<ScaleRange>,
     /// The revision it gets; until rollouts exist, the template's generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -217,11 +221,23 @@ impl BindingCluster {
         Self {
             name,
             replicas: None,
+            scale: None,
             revision: None,
             overrides: None,
             removing: false,
         }
     }
+}
+
+/// Between which numbers of replicas an autoscaler scales.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleRange {
+    /// The fewest. Absent: what its kind does where none is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<i32>,
+    /// The most.
+    pub max: i32,
 }
 
 /// Which overrides change an object for one member.

@@ -30,6 +30,7 @@ pub struct OverridePolicySpec {
     /// The order among all that select a template: lower first, so that the highest has the last word; at the same
     /// priority every `ClusterOverridePolicy` before every `OverridePolicy`, then by name. Absent: 0.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(min = -2_147_483_648, max = 2_147_483_647))]
     pub priority: i32,
     /// The templates it changes; a template is selected when one of them matches.
     #[schemars(length(min = 1, max = 64))]

@@ -31,6 +31,7 @@ pub struct PropagationPolicySpec {
     /// `PropagationPolicy` before a `ClusterPropagationPolicy`, then the more exact selector (name, labels,
     /// kind, `"*"`), then the older policy. Absent: 0.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[schemars(range(min = -2_147_483_648, max = 2_147_483_647))]
     pub priority: i32,
     /// What happens to a template that another policy governs already.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -46,6 +46,8 @@ words! {
         Ready,
         /// Cluster: the last probe was answered.
         Reachable,
+        /// Cluster: some node of it is ready. Absent until none was; Unknown while the member does not answer.
+        NodesReady,
         /// Cluster: what `hub join` made in the member is there and new enough.
         Joined,
         /// Cluster: the hub writes nothing there until a person has decided.
@@ -78,6 +80,8 @@ words! {
         ProbeFailed,
         /// The member has not answered two probes in a row: what is known of it is old.
         Unreachable,
+        /// The member answers, and none of its nodes is ready: nothing runs there for sure.
+        NoNodeReady,
         /// The hub is connecting to the member.
         Connecting,
         /// The Secret named by spec.connection is missing or holds no usable kubeconfig.

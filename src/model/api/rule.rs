@@ -87,6 +87,11 @@ const POLICY: &[Rule] = &[
         message: "tolerationSeconds goes with effect NoExecute",
     },
     Rule {
+        path: "spec.failover.after",
+        cel: "duration(self) > duration('0s')",
+        message: "failover.after is longer than 0s, and no longer than durations can be: a member that is silent for one probe is not lost",
+    },
+    Rule {
         path: "spec.placement.spread[]",
         cel: "self.by in ['region', 'zone', 'provider', 'cluster'] || self.by.startsWith('label:')",
         message: "by is region, zone, provider, cluster or label:<key>",

@@ -33,6 +33,8 @@ pub struct Member {
     pub reach: Reach,
     /// Since when it does not answer, as far as is known: its Cluster remembers it over restarts of the hub.
     pub lost: Option<Timestamp>,
+    /// Since when none of its nodes is ready, of one that answers and has nodes: its Cluster remembers it, too.
+    pub unready: Option<Timestamp>,
     /// Why nothing may be written there although it answers.
     pub held: Option<Held>,
     /// `gitVersion` of its API server.
@@ -67,6 +69,7 @@ impl Member {
             leaving: false,
             reach: Reach::Unknown,
             lost: None,
+            unready: None,
             held: None,
             version: None,
             identity: None,
@@ -195,6 +198,14 @@ pub struct Nodes {
     pub ready: u32,
     /// All, virtual nodes of the hub left out.
     pub total: u32,
+}
+
+impl Nodes {
+    /// Whether there are some, and none of them is ready. A member without nodes may be one that makes them when pods come.
+    #[must_use]
+    pub fn none_ready(self) -> bool {
+        self.ready == 0 && self.total > 0
+    }
 }
 
 /// Amounts of the resources that every node has.

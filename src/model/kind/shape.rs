@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::model::api;
+use super::known::put_number;
+use crate::model::api::{self, ScaleRange};
 use crate::model::name::GroupKind;
 
 /// The groups of Kubernetes' own kinds whose names have a point. Other groups below `k8s.io` belong to custom
@@ -32,6 +33,16 @@ const GROUPS: [&str; 17] = [
 #[must_use]
 pub fn is_built_in(kind: &GroupKind) -> bool {
     !kind.group.contains('.') || GROUPS.contains(&&*kind.group) || *kind.group == *api::GROUP
+}
+
+/// Whether it serves only with what a cluster is given from outside, in minutes or never: addresses of load
+/// balancers, metrics of autoscalers.
+#[must_use]
+pub fn is_given_from_outside(kind: &GroupKind) -> bool {
+    matches!(
+        (&*kind.group, &*kind.kind),
+        ("", "Service") | ("networking.k8s.io", "Ingress") | ("autoscaling", "HorizontalPodAutoscaler")
+    )
 }
 
 /// JSON pointer to the number of replicas, for kinds that have one.
@@ -65,6 +76,41 @@ pub fn is_autoscaler(kind: &GroupKind) -> bool {
         (&*kind.group, &*kind.kind),
         ("autoscaling", "HorizontalPodAutoscaler") | ("keda.sh", "ScaledObject")
     )
+}
+
+/// Where an autoscaler has the fewest and the most replicas.
+fn scale_pointers(kind: &GroupKind) -> Option<(&'static str, &'static str)> {
+    match (&*kind.group, &*kind.kind) {
+        ("autoscaling", "HorizontalPodAutoscaler") => Some(("/spec/minReplicas", "/spec/maxReplicas")),
+        ("keda.sh", "ScaledObject") => Some(("/spec/minReplicaCount", "/spec/maxReplicaCount")),
+        _ => None,
+    }
+}
+
+/// What KEDA takes for the most replicas where nothing is said (its reference of `ScaledObject`).
+const KEDA_MOST: i32 = 100;
+
+/// Between which numbers an autoscaler scales; `None` for other kinds, and for one that says no number.
+#[must_use]
+pub fn scale_range(kind: &GroupKind, object: &Value) -> Option<ScaleRange> {
+    let (min, max) = scale_pointers(kind)?;
+    let number = |pointer| object.pointer(pointer)?.as_i64()?.try_into().ok();
+    let max = number(max).or_else(|| (&*kind.group == "keda.sh").then_some(KEDA_MOST))?;
+    Some(ScaleRange {
+        min: number(min),
+        max,
+    })
+}
+
+/// Has an autoscaler scale between these numbers.
+pub fn put_scale_range(kind: &GroupKind, object: &mut Value, range: ScaleRange) {
+    let Some((min, max)) = scale_pointers(kind) else {
+        return;
+    };
+    if let Some(fewest) = range.min {
+        put_number(object, min, fewest.into());
+    }
+    put_number(object, max, range.max.into());
 }
 
 /// Kind and name of the workload, in its own namespace, whose replicas an autoscaler sets.

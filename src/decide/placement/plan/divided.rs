@@ -295,15 +295,16 @@ fn scaled_to_nothing_it_stays_where_it_was() {
     );
 }
 
-#[test]
-fn a_share_leaves_a_lost_member_after_its_time_and_nothing_else_moves() {
+#[rstest]
+#[case::it_does_not_answer(Filter::Answers)]
+#[case::none_of_its_nodes_is_ready(Filter::NodesReady)]
+fn a_share_leaves_a_lost_member_after_its_time_and_nothing_else_moves(#[case] filter: Filter) {
     let mut world = world();
-    let (reach, lost) = (Reach::Unreachable, Some(Timestamp::UNIX_EPOCH));
-    world.0[1] = Member {
-        reach,
-        lost,
-        ..world.0[1].clone()
-    };
+    let since = Some(Timestamp::UNIX_EPOCH);
+    match filter {
+        Filter::Answers => (world.0[1].reach, world.0[1].lost) = (Reach::Unreachable, since),
+        _ => (world.0[1].room, world.0[1].unready) = (Some(Arc::default()), since),
+    }
     let placement = with(
         by(json!({"capacity": {}})),
         json!({"spread": [{"by": "region", "minGroups": 2}]}),
@@ -318,9 +319,9 @@ fn a_share_leaves_a_lost_member_after_its_time_and_nothing_else_moves() {
     let late = asked.plan(&world);
     assert_eq!(shares(&late), [("a", 3), ("c", 3)]);
     assert!(late.fails_over);
-    assert_eq!(late.reasons[0].filter, Filter::Answers);
+    assert_eq!(late.reasons[0].filter, filter);
     // Back again, it gets nothing that is not needed.
-    world.0[1].reach = Reach::Reachable;
+    world.0[1] = member("b", "r1", &[4, 4]);
     let back = Asked {
         current: vec![("a", 3), ("c", 3)],
         ..asked
@@ -384,6 +385,7 @@ fn any_world() -> impl Strategy<Value = World> {
                     0 => member.reach = Reach::Unknown,
                     1 => (member.reach, member.lost) = (Reach::Unreachable, Some(Timestamp::UNIX_EPOCH)),
                     2 => member.leaving = true,
+                    4 => (member.room, member.unready) = (Some(Arc::default()), Some(Timestamp::UNIX_EPOCH)),
                     3 if !listed => (member.room, member.region) = (None, None),
                     _ => {}
                 }

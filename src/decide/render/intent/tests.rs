@@ -40,6 +40,7 @@ fn render_with(object: &Value, replicas: Replicas) -> Intent {
         tenant: "shop",
         member: &member,
         replicas,
+        scale: None,
         overrides: &[],
     };
     render(&template, &context).unwrap()
@@ -159,6 +160,7 @@ fn an_older_version_is_used_where_the_member_serves_no_other() {
         tenant: "shop",
         member: &member("example.com", "Widget", &["v1", "v1beta1"]),
         replicas: Replicas::Template,
+        scale: None,
         overrides: &[],
     };
     let intent = render(&template, &context).unwrap();

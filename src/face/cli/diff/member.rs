@@ -192,6 +192,7 @@ impl<'a> Members<'a> {
             tenant,
             member,
             replicas,
+            scale: place.scale,
             overrides: &self.world.overrides.of_template(template),
         };
         render(template, &context).map_err(|error| match error {

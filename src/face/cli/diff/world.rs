@@ -13,19 +13,20 @@ use super::{member::Members, problem};
 use crate::{
     act::{fleet::Claim, wire::HubIdentity},
     decide::{
-        placement::{self, Moving, Request, Rooms, Workload},
+        placement::{self, Moving, Request, Rooms, Workload, divide_range, shares_of},
         policy::{Override, OverrideId, Overrides, Policies, Policy, PolicyId},
         tenancy::{ActsAs, Tenants},
     },
     model::{
         api::{
             self, Cluster, ClusterOverridePolicy, ClusterPropagationPolicy, ClusterSelector, OverridePolicy,
-            PlacedObject, PolicyKind, PropagationPolicy, Tenant, WorkloadBinding,
+            PlacedObject, PolicyKind, PropagationPolicy, ScaleRange, Tenant, WorkloadBinding,
         },
         fleet::{BindingKey, Snapshot},
+        kind::scale_range,
         manifest::Document,
         mark,
-        name::{ClusterName, NamespaceName, ObjectKey, ObjectName},
+        name::{ClusterName, NamespaceName, ObjectKey, ObjectName, binding_name},
         template::Template,
     },
 };
@@ -54,6 +55,8 @@ pub(super) struct Place {
     pub(super) acts_as: ActsAs,
     /// None: all that the template has.
     pub(super) replicas: Option<i64>,
+    /// An autoscaler's part of its range.
+    pub(super) scale: Option<ScaleRange>,
     /// Whether it leaves the member.
     pub(super) leaves: bool,
     /// What the binding records there.
@@ -297,6 +300,7 @@ impl World {
                 binding: key.name.clone(),
                 acts_as: acts_as.clone(),
                 replicas,
+                scale: None,
                 leaves,
                 recorded: there.map(|there| there.objects.clone()).unwrap_or_default(),
                 bundle: template.bundle.is_some().then(|| template.key.clone()),
@@ -308,9 +312,8 @@ impl World {
             && is_divided_so(binding, template)
         {
             let wanted = binding.wanted();
-            return Ok(wanted
-                .map(|entry| place(&entry.name, entry.replicas.map(i64::from), false))
-                .collect());
+            let places = wanted.map(|entry| place(&entry.name, entry.replicas.map(i64::from), false));
+            return narrow(hub, template, places.collect()).await;
         }
         let everywhere = ClusterSelector::default();
         let tenant = match &acts_as {
@@ -353,8 +356,32 @@ impl World {
             .iter()
             .filter(|had| !plan.clusters.iter().any(|placed| placed.name == had.name))
             .map(|had| place(&had.name, None, true));
-        Ok(stays.chain(left).collect())
+        narrow(hub, template, stays.chain(left).collect()).await
     }
+}
+
+/// Of an autoscaler, only the places where the workload has replicas, each with its part of the range.
+async fn narrow(hub: &Hub, template: &Template, mut places: Vec<Place>) -> Result<Vec<Place>, Failure> {
+    let (Some((kind, name)), Some(namespace)) = (&template.scales, template.namespace()) else {
+        return Ok(places);
+    };
+    let bindings: Api<WorkloadBinding> = Api::namespaced(hub.client.clone(), namespace);
+    let binding = bindings
+        .get_opt(&binding_name(kind, name))
+        .await
+        .map_err(|error| Failure::hub(&format!("read the binding of {} {name}", kind.kind), &error))?;
+    let Some(shares) = binding.as_ref().and_then(shares_of) else {
+        return Ok(places);
+    };
+    let range = scale_range(&template.key.group_kind(), &template.value());
+    let parts = range
+        .map(|range| divide_range(range, &shares))
+        .unwrap_or_default();
+    for place in &mut places {
+        place.scale = parts.get(&place.cluster).copied();
+        place.leaves |= place.scale.is_none();
+    }
+    Ok(places)
 }
 
 /// Whether the binding shares out as many replicas as the template has.

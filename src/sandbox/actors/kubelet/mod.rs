@@ -27,7 +27,7 @@ use crate::model::clock::Timestamp;
 use crate::sandbox::access::User;
 use crate::sandbox::api::DeleteOptions;
 use crate::sandbox::failure::Failure;
-use crate::sandbox::object;
+use crate::sandbox::object::{self, Object};
 use crate::sandbox::store::{Change, Key};
 use crate::sandbox::write::Writer;
 
@@ -124,6 +124,14 @@ impl Actor for Kubelet {
     }
 
     fn observe(&mut self, change: &Change, desk: &Desk<'_>, wake: &mut Wake<'_>) {
+        if NODES.is(&change.key) {
+            // A kubelet that is back does what it missed.
+            let played = |node: &Option<Object>| node.as_ref().is_some_and(|node| nodes::is_played(node));
+            if played(&change.new) && !played(&change.old) {
+                self.pods.keys().for_each(|pod| wake.add(pod.clone()));
+            }
+            return;
+        }
         if !PODS.is(&change.key) {
             return;
         }
