@@ -113,7 +113,7 @@ impl World {
         let request = Request {
             placement: Some(&self.placements[number % 2]),
             tenant: &self.every,
-            kind: &self.kind,
+            kinds: std::slice::from_ref(&self.kind),
             current,
             required: &[],
             workload: Workload {

@@ -1,5 +1,6 @@
 //! A template as the hub needs it: what people set, and nothing that a server added.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,12 +13,20 @@ use crate::model::name::{self, GroupKind, GroupVersionKind, NamespaceName, Objec
 use crate::model::pod::PodShape;
 use crate::model::schema::{FieldSet, prune};
 
+mod bundle;
+
+pub use bundle::{Bundle, is_bundle};
+
 /// The largest template, as compact JSON of what people set: with the hub's marks and a server's additions it
 /// must still fit into etcd's 1.5 MiB.
 pub const MAX_SIZE: usize = 1 << 20;
 
 /// Where kubectl keeps what it last applied client-side.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The same, in an entry of managedFields.
+const KEEPS_LAST_APPLIED: &str =
+    "/fieldsV1/f:metadata/f:annotations/f:kubectl.kubernetes.io~1last-applied-configuration";
 
 /// Why an object cannot be a template.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +90,8 @@ pub struct Template {
     pub service_type: Option<Arc<str>>,
     /// Kind and name of the workload whose replicas it sets, if it is an autoscaler.
     pub scales: Option<(GroupKind, String)>,
+    /// What it carries, if it is a Bundle.
+    pub bundle: Option<Arc<Bundle>>,
     /// Hash of what goes to members: body and replicas. Does not move with status or server metadata.
     pub hash: Hash,
     /// JSON pointers into `body` of leaves that may as well be defaults of the hub API, sorted.
@@ -137,6 +148,7 @@ impl Template {
             .and_then(|pointer| object.pointer(pointer))
             .and_then(Value::as_i64);
         let hash = Hash::of(&json!([&body, replicas]));
+        let bundle = is_bundle(&kind).then(|| Arc::new(Bundle::read(&key, &body, kinds)));
         let body: Arc<str> = body.to_string().into();
         if body.len() > MAX_SIZE {
             let size = body.len();
@@ -164,16 +176,37 @@ impl Template {
             secret_type: of_core("Secret", "/type"),
             service_type: of_core("Service", "/spec/type"),
             scales: scale_target(&kind, object),
+            bundle,
             hash,
             uncertain: uncertain.into(),
             key,
         })
     }
 
+    /// What goes to members: the objects of a Bundle in the order in which they are applied, else the template itself.
+    #[must_use]
+    pub fn items(&self) -> &[Self] {
+        match &self.bundle {
+            Some(bundle) => &bundle.items,
+            None => std::slice::from_ref(self),
+        }
+    }
+
+    /// The kinds that a member must serve to have it.
+    #[must_use]
+    pub fn kinds(&self) -> Cow<'_, [GroupVersionKind]> {
+        match &self.bundle {
+            Some(bundle) => Cow::Owned(bundle.kinds()),
+            None => Cow::Borrowed(std::slice::from_ref(&self.gvk)),
+        }
+    }
+
     /// Whether it has state of its own, which does not come along when it moves: a `StatefulSet`, or volume claims.
     #[must_use]
     pub fn is_stateful(&self) -> bool {
-        *self.key.kind == *"StatefulSet" || self.pod.as_ref().is_some_and(|pod| pod.claims)
+        let is_stateful =
+            |item: &Self| *item.key.kind == *"StatefulSet" || item.pod.as_ref().is_some_and(|pod| pod.claims);
+        self.items().iter().any(is_stateful)
     }
 
     /// `body`, parsed.
@@ -213,6 +246,17 @@ impl Template {
             .any(|leaf| self.uncertain.binary_search(leaf).is_err())
     }
 
+    /// What people certainly set: `body` without what may as well be a default of the server it was read from.
+    #[must_use]
+    pub fn certain(&self) -> Value {
+        let body = self.value();
+        if self.uncertain.is_empty() {
+            return body;
+        }
+        let mut at = String::new();
+        without(body, &self.uncertain, &mut at).unwrap_or_default()
+    }
+
     /// The namespace it is in; None for cluster-scoped objects, which are never templates.
     #[must_use]
     pub fn namespace(&self) -> Option<&NamespaceName> {
@@ -238,7 +282,10 @@ struct Owners {
     all: FieldSet,
     /// What somebody applied: certainly set.
     applied: FieldSet,
-    /// Whether somebody wrote by `Update`: such an entry names the server's defaults too.
+    /// What somebody changed by `Update`, other than who keeps what he applied client-side: that entry alone names the
+    /// server's defaults too, since it made the object.
+    changed: FieldSet,
+    /// Whether somebody wrote by `Update`.
     updates: bool,
 }
 
@@ -249,6 +296,7 @@ impl Owners {
         let mut owners = Self {
             all: FieldSet::default(),
             applied: FieldSet::default(),
+            changed: FieldSet::default(),
             updates: false,
         };
         for entry in entries {
@@ -261,6 +309,9 @@ impl Owners {
                 owners.applied = owners.applied.union(fields.clone());
             } else {
                 owners.updates = true;
+                if entry.pointer(KEEPS_LAST_APPLIED).is_none() {
+                    owners.changed = owners.changed.union(fields.clone());
+                }
             }
             owners.all = owners.all.union(fields);
         }
@@ -271,7 +322,10 @@ impl Owners {
         let mut not_applied = Vec::new();
         let mut at = String::new();
         leaves_missing(body, Some(last_applied), &mut at, &mut not_applied);
-        not_applied.retain(|leaf| !self.applied.contains_pointer(body, leaf));
+        let is_certain = |leaf: &str| {
+            self.applied.contains_pointer(body, leaf) || self.changed.contains_pointer(body, leaf)
+        };
+        not_applied.retain(|leaf| !is_certain(leaf));
         not_applied.sort_unstable();
         not_applied
     }
@@ -326,6 +380,33 @@ fn collect_leaves(value: &Value, at: &mut String, leaves: &mut Vec<String>) {
             }
         }
         _ => leaves.push(at.clone()),
+    }
+}
+
+/// The value without these leaves, and without what has nothing left; `None` if that is all of it.
+fn without(value: Value, leaves: &[String], at: &mut String) -> Option<Value> {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            let mut kept = Map::new();
+            for (name, field) in fields {
+                let before = push_step(at, &name);
+                if let Some(field) = without(field, leaves, at) {
+                    kept.insert(name, field);
+                }
+                at.truncate(before);
+            }
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let mut kept = Vec::new();
+            for (index, item) in items.into_iter().enumerate() {
+                let before = push_step(at, &index.to_string());
+                kept.extend(without(item, leaves, at));
+                at.truncate(before);
+            }
+            (!kept.is_empty()).then_some(Value::Array(kept))
+        }
+        value => leaves.binary_search(at).is_err().then_some(value),
     }
 }
 

@@ -69,6 +69,15 @@ const ACCEPTED: &[(&str, &str)] = &[
          {kind: ConfigMap, pointers: [/data/8080, /data/a.b]}]}",
     ),
     (
+        "PropagationPolicy",
+        "{resourceSelectors: [{apiVersion: hanse.dev/v1alpha1, kind: Bundle}]}",
+    ),
+    (
+        "Bundle",
+        "{manifests: [{apiVersion: apps/v1, kind: Deployment, metadata: {name: a, labels: {b: c}}, spec: {any: thing}}, \
+         {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: v}}], secrets: [{name: db}]}",
+    ),
+    (
         "KindRule",
         "{group: example.dev, kind: Widget, replicasPath: /spec/replicas}",
     ),
@@ -130,6 +139,46 @@ const KIND_RULES_INVALID: &[(&str, &str, &str)] = &[
         "KindRule",
         "{group: example.dev, kind: Widget, health: ''}",
         "spec.health",
+    ),
+];
+
+/// What an API server says of a Bundle, and `hub check` before it.
+const BUNDLES_INVALID: &[(&str, &str, &str)] = &[
+    ("Bundle", "{manifests: []}", "should have at least 1 items"),
+    (
+        "Bundle",
+        "{manifests: [{apiVersion: v1, kind: Secret, metadata: {name: a}}]}",
+        "name it in spec.secrets",
+    ),
+    (
+        "Bundle",
+        "{manifests: [{apiVersion: hanse.dev/v1alpha1, kind: Bundle, metadata: {name: a}}]}",
+        "holds no other Bundle",
+    ),
+    (
+        "Bundle",
+        "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}, {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}]}",
+        "stands in the Bundle once",
+    ),
+    (
+        "Bundle",
+        "{manifests: [{apiVersion: v1, kind: ConfigMap}]}",
+        "metadata: Required value",
+    ),
+    (
+        "Bundle",
+        "{manifests: [{apiVersion: v1, kind: configmap, metadata: {name: a}}]}",
+        "kind is a kind like Deployment",
+    ),
+    (
+        "Bundle",
+        "{manifests: [{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}], secrets: [{name: db}, {name: db}]}",
+        "Duplicate value",
+    ),
+    (
+        "OverridePolicy",
+        "{resourceSelectors: [{apiVersion: hanse.dev/v1alpha1, kind: Bundle}], rules: [{labels: {}}]}",
+        "what is in a Bundle is selected by its own kinds",
     ),
 ];
 
@@ -289,7 +338,7 @@ async fn accept_and_refuse(fleet: Fleet) {
             );
         }
     }
-    for (kind, spec, part) in INVALID.iter().chain(KIND_RULES_INVALID) {
+    for (kind, spec, part) in INVALID.iter().chain(KIND_RULES_INVALID).chain(BUNDLES_INVALID) {
         let answer = submit(&client, kind, "invalid", spec).await.expect_err(spec);
         assert!(answer.contains(part), "{kind} {spec}: no {part:?} in {answer}");
     }
@@ -388,6 +437,8 @@ async fn submit(client: &Client, kind: &str, name: &str, spec: &str) -> Result<(
         "PropagationPolicy" => (api::PropagationPolicy::api_resource(), true),
         "ClusterPropagationPolicy" => (api::ClusterPropagationPolicy::api_resource(), false),
         "KindRule" => (api::KindRule::api_resource(), false),
+        "Bundle" => (api::Bundle::api_resource(), true),
+        "OverridePolicy" => (api::OverridePolicy::api_resource(), true),
         other => panic!("no table row is a {other}"),
     };
     let url = dynamic(client, &resource, namespaced).resource_url().to_owned();

@@ -22,6 +22,7 @@
 mod adopted;
 mod bad_input;
 mod boutique;
+mod bundles;
 mod cli_scenarios;
 mod custom_resources;
 mod deletion;
@@ -43,6 +44,7 @@ mod observer;
 mod overrides;
 mod ownership;
 mod policies;
+mod promoted;
 mod reported;
 mod restart;
 mod restored;
@@ -94,6 +96,7 @@ fn scenarios() -> Vec<Scenario> {
         fence::scenarios(),
         cli_scenarios::scenarios(),
         boutique::scenarios(),
+        bundles::scenarios(),
         deletion::scenarios(),
         dependencies::scenarios(),
         divided::scenarios(),
@@ -103,6 +106,7 @@ fn scenarios() -> Vec<Scenario> {
         overrides::scenarios(),
         ownership::scenarios(),
         policies::scenarios(),
+        promoted::scenarios(),
         restart::scenarios(),
         restored::scenarios(),
         soak::scenarios(),

@@ -261,6 +261,7 @@ fn resource(kind: &str) -> ApiResource {
         | "Cluster"
         | "PropagationPolicy"
         | "ClusterPropagationPolicy"
+        | "Bundle"
         | "KindRule"
         | "WorkloadBinding"
         | "OverridePolicy"

@@ -136,7 +136,7 @@ impl Engine {
                     self.keep(key, live);
                 }
                 Ok(None) => {
-                    self.index.bindings.remove(key);
+                    self.index.lose_binding(key);
                 }
                 Err(error) => {
                     tracing::debug!(binding = %key, error = %crate::act::wire::brief(&error), "failed to read back");

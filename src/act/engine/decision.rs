@@ -14,8 +14,9 @@ use crate::{
     },
     model::{
         api::{
-            BindingCluster, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion, PolicyKind,
-            Reason, ReplicasMode, RequiredBy, ScaleRange, TemplateRef, WorkloadBinding, WorkloadBindingSpec,
+            BindingCluster, BundledObject, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion,
+            PolicyKind, Reason, ReplicasMode, RequiredBy, ScaleRange, TemplateRef, WorkloadBinding,
+            WorkloadBindingSpec,
         },
         clock::Timestamp,
         fleet::{BindingKey, Snapshot},
@@ -126,19 +127,29 @@ pub(super) fn decide(facts: &Facts<'_>, around: &Around<'_>) -> Decision {
 }
 
 /// Why nothing is decided anew.
-fn kept_because(governed: &Governed, template: &Template) -> Option<(Reason, &'static str)> {
+fn kept_because(governed: &Governed, template: &Template) -> Option<(Reason, String)> {
     let spec = &governed.policy.spec;
+    if let Some(problem) = template.bundle.as_ref().and_then(|bundle| bundle.problem.clone()) {
+        return Some((Reason::BundleInvalid, problem));
+    }
     if spec.suspend.scheduling {
-        return Some((Reason::Suspended, "suspend.scheduling of the policy says so"));
+        let why = "suspend.scheduling of the policy says so".to_owned();
+        return Some((Reason::Suspended, why));
     }
     // Built-in kinds without replicas are whole in each member.
     let divided = spec.placement.replicas.mode == ReplicasMode::Divided;
+    if divided && template.bundle.is_some() {
+        let why = "the policy divides replicas, and a Bundle is copied whole, with all its replicas, to each member; \
+                   another policy with replicas.mode Duplicated selects it, or its workloads are templates of their own";
+        return Some((Reason::ReplicasUnknown, why.to_owned()));
+    }
     let unknown = template.replicas_at.is_none() && !kind::is_built_in(&template.key.group_kind());
     (divided && unknown).then_some((
         Reason::ReplicasUnknown,
         "the policy divides replicas, and nothing says where this kind has their number; a KindRule with \
          spec.replicasPath does, or a scale subresource of its definition; else another policy with replicas.mode \
-         Duplicated selects it",
+         Duplicated selects it"
+            .to_owned(),
     ))
 }
 
@@ -160,7 +171,7 @@ fn refuse(facts: &Facts<'_>, template: &Template, refused: &Refused) -> Decision
             Decision::Remove(saying(ConditionStatus::False, Reason::TenantUnknown, &reason))
         }
         acts_as => {
-            let spec = binding_spec(template, Some(&refused.policy), &acts_as);
+            let spec = binding_spec(facts, template, Some(&refused.policy), &acts_as);
             let scheduling = saying(ConditionStatus::False, Reason::KindRefused, &refused.why);
             Decision::Want(Box::new(Wanted {
                 spec,
@@ -208,12 +219,13 @@ fn want(
     let current = facts.current.map_or(&[][..], |binding| &binding.spec.clusters);
     let placement = governed.map(|governed| &governed.policy.spec.placement);
     let hash = placement::inputs_hash(placement, template.rebalance.as_deref());
+    let kinds = template.kinds();
     let divided = placement.is_some_and(|placement| placement.replicas.mode == ReplicasMode::Divided);
     let hash_before = facts.current.and_then(|binding| binding.spec.inputs_hash);
     let request = Request {
         placement,
         tenant: tenant.map_or(&everywhere, |tenant| &tenant.spec.clusters),
-        kind: &template.gvk,
+        kinds: &kinds,
         current,
         required: facts.required,
         workload: Workload {
@@ -234,20 +246,35 @@ fn want(
     let revision = template.revision();
     let kept = governed.and_then(|governed| Some((governed, kept_because(governed, template)?)));
     if let Some((governed, why)) = kept {
-        let spec = binding_spec(template, Some(&governed.policy), acts_as);
-        return Decision::Want(Box::new(keep_decision(facts, spec, &revision, why)));
+        let spec = binding_spec(facts, template, Some(&governed.policy), acts_as);
+        return Decision::Want(Box::new(keep_decision(facts, spec, &revision, (why.0, &why.1))));
     }
     let mut plan = placement::place(facts.fleet, &request);
     debug_assert_eq!(
         placement::audit(facts.fleet, &request, &plan),
         Vec::<String>::new()
     );
+    if let Some(why) = too_large(template, plan.clusters.len()) {
+        let spec = binding_spec(
+            facts,
+            template,
+            governed.map(|governed| &*governed.policy),
+            acts_as,
+        );
+        let why = (Reason::BundleInvalid, why.as_str());
+        return Decision::Want(Box::new(keep_decision(facts, spec, &revision, why)));
+    }
     let ranges = facts.scaled.narrow(&mut plan, template, current);
     let spec = WorkloadBindingSpec {
         clusters: clusters(facts, template, &plan, current, (&revision, &ranges)),
         required_by: facts.required.to_vec(),
         inputs_hash: Some(hash),
-        ..binding_spec(template, governed.map(|governed| &*governed.policy), acts_as)
+        ..binding_spec(
+            facts,
+            template,
+            governed.map(|governed| &*governed.policy),
+            acts_as,
+        )
     };
     let why = governed.map_or_else(
         || "needed by other templates".to_owned(),
@@ -264,7 +291,12 @@ fn want(
 }
 
 /// A binding without members: the template, and the copy of everything that pruning needs.
-fn binding_spec(template: &Template, policy: Option<&Policy>, acts_as: &ActsAs) -> WorkloadBindingSpec {
+fn binding_spec(
+    facts: &Facts<'_>,
+    template: &Template,
+    policy: Option<&Policy>,
+    acts_as: &ActsAs,
+) -> WorkloadBindingSpec {
     let spec = policy.map(|policy| &policy.spec);
     WorkloadBindingSpec {
         template: TemplateRef {
@@ -273,6 +305,7 @@ fn binding_spec(template: &Template, policy: Option<&Policy>, acts_as: &ActsAs) 
             name: template.key.name.clone(),
             uid: template.uid.clone(),
         },
+        items: items(facts, template),
         tenant: match acts_as {
             ActsAs::Tenant(tenant) => Some(tenant.clone()),
             _ => None,
@@ -288,6 +321,45 @@ fn binding_spec(template: &Template, policy: Option<&Policy>, acts_as: &ActsAs) 
     }
 }
 
+/// So many objects has the inventory of one binding room for: each takes some 250 bytes, and an API server takes 1.5 MiB.
+const INVENTORY: usize = 4000;
+
+/// Why a Bundle can't be in so many members.
+fn too_large(template: &Template, members: usize) -> Option<String> {
+    let all = template.bundle.as_ref()?.items.len() * members;
+    (all > INVENTORY).then(|| {
+        format!(
+            "its objects would be {all} in {members} members, and one Bundle is at most {INVENTORY} there: make \
+             several of it"
+        )
+    })
+}
+
+/// What the Bundle consists of, and what it no longer does until that is confirmed gone. Nothing for other templates.
+fn items(facts: &Facts<'_>, template: &Template) -> Vec<BundledObject> {
+    let Some(bundle) = &template.bundle else {
+        return Vec::new();
+    };
+    let had = facts.current.map_or(&[][..], |binding| &binding.spec.items);
+    if bundle.problem.is_some() {
+        return had.to_vec();
+    }
+    let mut items: Vec<BundledObject> = bundle
+        .items
+        .iter()
+        .map(|item| BundledObject::new(&item.key))
+        .collect();
+    let gone = had.iter().filter(|had| {
+        let is_had = |item: &Template| had.is(&item.key);
+        !bundle.items.iter().any(is_had)
+    });
+    items.extend(gone.map(|had| BundledObject {
+        removing: true,
+        ..had.clone()
+    }));
+    items
+}
+
 /// The plan's members, and those that are being left until they are confirmed empty.
 fn clusters(
     facts: &Facts<'_>,
@@ -296,11 +368,10 @@ fn clusters(
     current: &[BindingCluster],
     (revision, ranges): (&str, &BTreeMap<ClusterName, ScaleRange>),
 ) -> Vec<BindingCluster> {
-    let overrides = facts.overrides.of_template(template);
     let overridden = |name: &ClusterName| {
         let had = current.iter().find(|had| had.name == *name);
         let member = facts.fleet.members.get(name)?;
-        render::overridden(&overrides, template, member)
+        render::overridden_items(facts.overrides, template, member)
             // What can't be told now changes nothing: that would be said of objects which stay as they are.
             .unwrap_or_else(|_| had?.overrides.clone())
     };

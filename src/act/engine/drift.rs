@@ -3,6 +3,7 @@
 use super::{
     compare::GONE,
     engine::Engine,
+    hold::Part,
     members::Place,
     trouble::{Trouble, problem},
 };
@@ -12,7 +13,6 @@ use crate::{
     model::{
         api::{DriftScope, EventReason, Reason},
         schema::Pointer,
-        template::Template,
     },
 };
 
@@ -20,27 +20,27 @@ impl Engine {
     /// What others have added to an object that is otherwise as it should be, where the policy asks for it.
     pub(super) async fn additions(
         &self,
-        place: &Place<'_>,
-        template: &Template,
+        part: &Part<'_>,
         intent: &render::Intent,
         left: &[Pointer],
     ) -> Result<Option<String>, Trouble> {
+        let place = part.place;
         let asked = place.binding.spec.drift.scope == DriftScope::Whole;
         if !asked || place.member.others(&intent.key).is_none() {
             return Ok(None);
         }
-        self.look_at_drift(place, template, intent, left).await
+        self.look_at_drift(part, intent, left).await
     }
 
     /// What the drift is. The object is read once per state of it: at rest, and as long as nothing changes, nothing is
     /// asked. What is new is said in an event; after a restart, what the status says already is not.
     pub(super) async fn look_at_drift(
         &self,
-        place: &Place<'_>,
-        template: &Template,
+        part: &Part<'_>,
         intent: &render::Intent,
         left: &[Pointer],
     ) -> Result<Option<String>, Trouble> {
+        let place = part.place;
         let Place {
             key, binding, member, ..
         } = *place;
@@ -51,7 +51,9 @@ impl Engine {
             scope: binding.spec.drift.scope,
             found: None,
         };
-        let before = self.ledger.standing(key, member.name()).looked;
+        let mut standing = self.ledger.standing(key, member.name());
+        let before = standing.trials.remove(&intent.key);
+        let before = before.and_then(|trials| trials.looked);
         if let Some(before) = before.filter(|before| before.is_of(&state)) {
             return Ok(before.found);
         }
@@ -72,12 +74,13 @@ impl Engine {
             left,
             whole: binding.spec.drift.scope == DriftScope::Whole,
         }
-        .words();
+        .words()
+        .map(|words| part.words(&words));
         if let Some(words) = &found {
-            self.report_drift(place, template, words);
+            self.report_drift(part, words);
         }
         self.ledger.update(key, member.name(), |standing| {
-            standing.looked = Some(Looked {
+            standing.trials(&intent.key).looked = Some(Looked {
                 found: found.clone(),
                 ..state
             });
@@ -86,17 +89,19 @@ impl Engine {
     }
 
     /// An object that somebody deleted, where the policy wants that only told.
-    pub(super) fn leave_gone(&self, place: &Place<'_>, template: &Template, standing: &Standing) -> Trouble {
-        if standing.drifted.as_deref() != Some(GONE) {
-            self.report_drift(place, template, GONE);
+    pub(super) fn leave_gone(&self, part: &Part<'_>, standing: &Standing) -> Trouble {
+        let (place, words) = (part.place, part.words(GONE));
+        if standing.drifted_of(&part.key) != Some(&words) {
+            self.report_drift(part, &words);
             self.note(place.key, place.member.name(), |standing| {
-                standing.drifted = Some(GONE.to_owned());
+                standing.set_drifted(&part.key, Some(words));
             });
         }
         problem(Reason::Drifted, GONE, true)
     }
 
-    fn report_drift(&self, place: &Place<'_>, template: &Template, words: &str) {
+    fn report_drift(&self, part: &Part<'_>, words: &str) {
+        let place = part.place;
         let cluster = place.member.name();
         let shown = place.binding.status.as_ref().is_some_and(|status| {
             let here = status.clusters.iter().find(|shown| shown.name == *cluster);
@@ -104,7 +109,7 @@ impl Engine {
         });
         if !shown {
             self.say(
-                template,
+                &part.held.template,
                 EventReason::DriftReported,
                 true,
                 format!("{cluster}: {words}"),

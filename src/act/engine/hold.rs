@@ -1,6 +1,6 @@
 //! Making one member hold what a binding puts there.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use kube::{Client, api::ApiResource};
 use tokio::time::Instant;
@@ -22,11 +22,12 @@ use crate::{
     model::{
         api::{
             BindingCluster, ConflictMode, Dependencies, DriftMode, EventReason, PlacedObject, Reason,
-            ScaleRange,
+            ScaleRange, WorkloadBinding,
         },
+        fleet::BindingKey,
         name::{GroupKind, GroupVersionKind, ObjectKey},
         schema::{Pointer, SchemaRef},
-        template::Template,
+        template::{Bundle, Template},
     },
     telemetry::{Verb, metrics},
 };
@@ -63,6 +64,40 @@ impl Reached {
     }
 }
 
+/// One object that a binding puts into a member: its template's only one, or one of a Bundle.
+pub(super) struct Part<'a> {
+    pub(super) place: &'a Place<'a>,
+    /// The template.
+    pub(super) held: &'a Held,
+    /// What the object is made of: the template, or what the Bundle carries of it.
+    pub(super) item: &'a Template,
+    /// The object in the member.
+    pub(super) key: Cow<'a, ObjectKey>,
+    /// What it is part of.
+    pub(super) bundle: Option<&'a Bundle>,
+    /// Whether the policy has what it needs follow it.
+    pub(super) follows: bool,
+}
+
+impl Part<'_> {
+    /// Says of which object it is told, where there are several.
+    pub(super) fn words(&self, words: &str) -> String {
+        match self.bundle {
+            Some(_) => format!("{} {}: {words}", self.key.kind, self.key.name),
+            None => words.to_owned(),
+        }
+    }
+}
+
+/// What a pass over one object came to, where nothing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// The member holds it.
+    Holds,
+    /// Not enough is known yet, or a repair waits.
+    NotYet,
+}
+
 impl Engine {
     pub(super) async fn hold(&self, place: &Place<'_>, entry: &BindingCluster) -> Result<(), Trouble> {
         let Place {
@@ -81,34 +116,63 @@ impl Engine {
         }
         // Rights first: kinds that the hub itself may not read are watched as the tenant.
         self.ensure(member, &key.namespace, &acts_as(binding)).await?;
+        let standing = self.ledger.standing(key, member.name());
+        let follows =
+            governed.is_some_and(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
+        if let Some(bundle) = &template.bundle {
+            return self.hold_bundle(place, entry, &held, bundle, follows).await;
+        }
+        let part = Part {
+            place,
+            held: &held,
+            item: template,
+            key: Cow::Borrowed(&template.key),
+            bundle: None,
+            follows,
+        };
+        self.hold_object(&part, entry, &standing).await.map(|_| ())
+    }
+
+    /// Makes the member hold one object.
+    pub(super) async fn hold_object(
+        &self,
+        part: &Part<'_>,
+        entry: &BindingCluster,
+        standing: &Standing,
+    ) -> Result<Kept, Trouble> {
+        let Place {
+            key, binding, member, ..
+        } = *part.place;
+        let (place, template, object) = (part.place, part.item, &*part.key);
         let identity = Self::identity(&acts_as(binding), &key.namespace);
         let scope = WatchScope::Namespaces([(key.namespace.clone(), identity)].into());
-        member.watch_kind(&template.key.group_kind(), scope);
-        let standing = self.ledger.standing(key, member.name());
-        let recorded = standing
-            .objects
-            .iter()
-            .find(|placed| placed.key() == template.key);
-        let known = recorded.filter(|placed| placed.uid.is_some());
-        if known.is_some() && !Self::is_seen(place, template) {
-            self.lanes.add_after(member.name(), key, UNSYNCED);
-            return Ok(()); // what is there is not known yet
+        member.watch_kind(&object.group_kind(), scope);
+        if let Some((owner, theirs)) = self.owner_before(key, binding, member.name(), object) {
+            return Err(self.yields(part, &owner, &theirs));
         }
-        let autoscaled = self.index.is_autoscaled(&template.key) || member.autoscaled(&template.key);
-        let whole = self.intent(place, entry, template, false).await?;
+        let recorded = standing.recorded(object);
+        let known = recorded.filter(|placed| placed.uid.is_some());
+        if known.is_some() && !Self::is_seen(part) {
+            self.lanes.add_after(member.name(), key, UNSYNCED);
+            return Ok(Kept::NotYet); // what is there is not known yet
+        }
+        let autoscaled = self.index.is_autoscaled(&template.key)
+            || part.bundle.is_some_and(|bundle| bundle.scales(&template.key))
+            || member.autoscaled(object);
+        let whole = self.intent(part, entry).await?;
         let left = Self::left(place, template, autoscaled)?;
         let schema = match &left[..] {
             [] => None,
             _ => Self::schema(place, &whole.gvk).await?,
         };
         let intent = render::leave(&whole, &left, schema.as_ref()).map_err(|error| not_left(&error))?;
-        let row = member.row(&template.key);
+        let row = member.row(object);
         let reports = binding.spec.drift.mode == DriftMode::Report;
         let drift = match compare(known, row.as_deref(), &intent) {
             Compared::Same => {
-                let added = self.additions(place, template, &intent, &left).await?;
-                self.holds_still(place, template, added);
-                return Ok(());
+                let added = self.additions(part, &intent, &left).await?;
+                self.holds_still(part, added);
+                return Ok(Kept::Holds);
             }
             Compared::Ending => {
                 self.lanes.add_after(member.name(), key, ENDING);
@@ -117,20 +181,20 @@ impl Engine {
             Compared::Differs => None,
             // A change of the template is applied all the same: only what others did is left alone.
             Compared::Gone if reports && known.is_some_and(|known| known.hash == Some(intent.hash)) => {
-                return Err(self.leave_gone(place, template, &standing));
+                return Err(self.leave_gone(part, standing));
             }
             Compared::Changed(_) if reports => {
-                let drift = self.look_at_drift(place, template, &intent, &left).await?;
-                self.holds_still(place, template, drift);
-                return Ok(());
+                let drift = self.look_at_drift(part, &intent, &left).await?;
+                self.holds_still(part, drift);
+                return Ok(Kept::Holds);
             }
             Compared::Gone | Compared::Changed(_) if reports => None,
-            Compared::Gone if self.may_repair(place, &standing, GONE) => Some(GONE.to_owned()),
-            Compared::Changed(drift) if self.may_repair(place, &standing, &drift) => Some(drift),
-            Compared::Gone | Compared::Changed(_) => return Ok(()),
+            Compared::Gone if self.may_repair(part, standing, GONE) => Some(part.words(GONE)),
+            Compared::Changed(drift) if self.may_repair(part, standing, &drift) => Some(part.words(&drift)),
+            Compared::Gone | Compared::Changed(_) => return Ok(Kept::NotYet),
         };
-        if governed.is_some_and(|governed| governed.policy.spec.dependencies == Dependencies::Follow) {
-            self.has_what_it_needs(place, &intent).await?;
+        if part.follows {
+            self.has_what_it_needs(part, &intent).await?;
         }
         // Of another object by that name no version counts: it is looked at, and proven ours, before it is forced.
         let version = row
@@ -144,34 +208,52 @@ impl Engine {
             version,
             left: &left,
         };
-        match self.write(place, template, &write).await? {
+        match self.write(part, &write).await? {
             Applied::Holds(placed, observed) => {
                 member.note_written(&intent.key, &observed);
-                self.now_holds(place, &held, *placed, drift);
+                self.now_holds(part, *placed, drift);
             }
             Applied::Adopted(placed, observed, what) => {
                 member.note_written(&intent.key, &observed);
-                self.now_holds(place, &held, *placed, drift);
+                self.now_holds(part, *placed, drift);
                 tracing::info!(binding = %key, cluster = %member.name(), what, "an object of somebody else was taken over");
-                let message = format!("{}: it was somebody else's; {what}", member.name());
-                self.say(template, EventReason::Adopted, false, message);
+                let what = part.words(&format!("it was somebody else's; {what}"));
+                let message = format!("{}: {what}", member.name());
+                self.say(&part.held.template, EventReason::Adopted, false, message);
             }
             Applied::Conflict { owner, why } => return Err(conflict(&intent.key, owner, why)),
             Applied::Terminating => return Err(ending()),
         }
-        let added = self.additions(place, template, &intent, &left).await?;
+        let added = self.additions(part, &intent, &left).await?;
         if added.is_some() {
-            self.note(key, member.name(), |standing| standing.drifted = added);
+            self.note(key, member.name(), |standing| standing.set_drifted(object, added));
         }
-        Ok(())
+        Ok(Kept::Holds)
+    }
+
+    /// The object is another binding's: it is no longer in this one's inventory, if it ever was.
+    fn yields(&self, part: &Part<'_>, owner: &BindingKey, theirs: &WorkloadBinding) -> Trouble {
+        let (key, cluster, object) = (part.place.key, part.place.member.name(), &*part.key);
+        if self.ledger.standing(key, cluster).recorded(object).is_some() {
+            self.note(key, cluster, |standing| {
+                standing.objects.retain(|placed| !placed.is(object));
+                standing.trials.remove(object);
+            });
+        }
+        let template = &theirs.spec.template;
+        let message = format!(
+            "{object} is what {} {} puts there, whose binding {owner} is older: one of the two has to give it up",
+            template.kind, template.name
+        );
+        problem(Reason::Conflict, &message, true)
     }
 
     /// Whether what is known of the object in the member is to be believed.
-    fn is_seen(place: &Place<'_>, template: &Template) -> bool {
-        let (kind, member) = (template.key.group_kind(), place.member);
+    fn is_seen(part: &Part<'_>) -> bool {
+        let (kind, member) = (part.key.group_kind(), part.place.member);
         // Taken for one that nobody scales, it would get the template's number at each start of the hub.
-        member.is_synced(&kind, Some(&place.key.namespace))
-            && (template.replicas_at.is_none() || member.is_autoscaling_synced())
+        member.is_synced(&kind, part.key.namespace.as_ref())
+            && (part.item.replicas_at.is_none() || member.is_autoscaling_synced())
     }
 
     /// The fields that are left to the member.
@@ -183,14 +265,19 @@ impl Engine {
     }
 
     /// Whether a drift is to be repaired now; else it is said, and looked at again in its time.
-    fn may_repair(&self, place: &Place<'_>, standing: &Standing, drift: &str) -> bool {
-        let Place { key, member, .. } = *place;
-        let wait = standing.repairs.wait(Instant::now());
+    fn may_repair(&self, part: &Part<'_>, standing: &Standing, drift: &str) -> bool {
+        let Place { key, member, .. } = *part.place;
+        let trials = standing.trials.get(&*part.key);
+        let wait = trials.map_or(Duration::ZERO, |trials| trials.repairs.wait(Instant::now()));
         if wait.is_zero() {
             return true;
         }
-        let message = format!("{drift}; it keeps being changed, so the next repair waits");
-        self.note(key, member.name(), |standing| standing.drifted = Some(message));
+        let message = part.words(&format!(
+            "{drift}; it keeps being changed, so the next repair waits"
+        ));
+        self.note(key, member.name(), |standing| {
+            standing.set_drifted(&part.key, Some(message));
+        });
         self.lanes.add_after(member.name(), key, wait);
         false
     }
@@ -220,12 +307,8 @@ impl Engine {
     }
 
     /// Writes as the tenant.
-    async fn write(
-        &self,
-        place: &Place<'_>,
-        template: &Template,
-        write: &Write<'_>,
-    ) -> Result<Applied, Trouble> {
+    async fn write(&self, part: &Part<'_>, write: &Write<'_>) -> Result<Applied, Trouble> {
+        let place = part.place;
         let member = place.member;
         let intent = write.intent;
         let reached = Self::reach(place, &intent.gvk)?;
@@ -254,31 +337,34 @@ impl Engine {
                 if fields.is_empty() {
                     return Err(self.judge(place, &reached.identity, &intent.gvk, error));
                 }
-                Err(self.cannot_change(place, template, write, target, fields).await?)
+                Err(self.cannot_change(part, write, target, fields).await?)
             }
         }
     }
 
     /// The member has just been made to hold the intent.
-    fn now_holds(&self, place: &Place<'_>, held: &Held, placed: PlacedObject, drift: Option<String>) {
-        let cluster = place.member.name();
+    fn now_holds(&self, part: &Part<'_>, placed: PlacedObject, drift: Option<String>) {
+        let template = &part.held.template;
+        let cluster = part.place.member.name();
         let repaired = drift.is_some();
-        self.note(place.key, cluster, |standing| {
-            standing.applied = true;
-            standing.generation = Some(held.template.generation.unwrap_or(1));
-            standing.objects.retain(|had| had.key() != placed.key());
-            standing.objects.push(placed);
-            standing.problem = None;
-            standing.drifted = None;
+        self.note(part.place.key, cluster, |standing| {
+            standing.record(placed);
+            standing.pruned.retain(|pruned| *pruned != *part.key);
             standing.gone = false;
+            standing.set_drifted(&part.key, None);
             if repaired {
-                standing.repairs.note(Instant::now());
+                standing.trials(&part.key).repairs.note(Instant::now());
+            }
+            if part.bundle.is_none() {
+                standing.applied = true;
+                standing.generation = Some(template.generation.unwrap_or(1));
+                standing.problem = None;
             }
         });
         if let Some(drift) = drift {
             metrics().drift_corrected.inc();
             self.say(
-                &held.template,
+                template,
                 EventReason::DriftCorrected,
                 false,
                 format!("{cluster}: {drift}"),
@@ -286,27 +372,28 @@ impl Engine {
         } else {
             metrics()
                 .apply_seconds
-                .observe(held.since.elapsed().as_secs_f64());
+                .observe(part.held.since.elapsed().as_secs_f64());
         }
     }
 
     /// The member already holds the intent, but for a drift that is only told.
-    fn holds_still(&self, place: &Place<'_>, template: &Template, drifted: Option<String>) {
-        let generation = Some(template.generation.unwrap_or(1));
-        let standing = self.ledger.standing(place.key, place.member.name());
-        if standing.applied
-            && standing.generation == generation
-            && standing.problem.is_none()
-            && standing.drifted == drifted
-        {
+    fn holds_still(&self, part: &Part<'_>, drifted: Option<String>) {
+        let (key, cluster) = (part.place.key, part.place.member.name());
+        let generation = Some(part.held.template.generation.unwrap_or(1));
+        let is_all = part.bundle.is_none();
+        let standing = self.ledger.standing(key, cluster);
+        let stands = standing.applied && standing.generation == generation && standing.problem.is_none();
+        if (stands || !is_all) && standing.drifted_of(&part.key) == drifted.as_ref() {
             return;
         }
-        self.note(place.key, place.member.name(), |standing| {
-            standing.applied = true;
-            standing.generation = generation;
-            standing.problem = None;
-            standing.drifted = drifted;
-            standing.gone = false;
+        self.note(key, cluster, |standing| {
+            standing.set_drifted(&part.key, drifted);
+            if is_all {
+                standing.applied = true;
+                standing.generation = generation;
+                standing.problem = None;
+                standing.gone = false;
+            }
         });
     }
 
@@ -320,12 +407,9 @@ impl Engine {
         if template.generation.is_some() {
             return standing.generation == template.generation;
         }
-        let recorded = standing
-            .objects
-            .iter()
-            .find(|placed| placed.key() == template.key);
+        let recorded = standing.recorded(&template.key);
         let wanted = || {
-            let whole = self.render(place, template, replicas_of(entry)).ok()?;
+            let whole = self.render(place, template, template, replicas_of(entry)).ok()?;
             render::leave(&whole, &Self::left(place, template, false).ok()?, None).ok()
         };
         match (recorded, wanted()) {
@@ -338,6 +422,7 @@ impl Engine {
         &self,
         place: &Place<'_>,
         template: &Template,
+        item: &Template,
         replicas: render::Replicas,
     ) -> Result<render::Intent, Trouble> {
         let tenant = place
@@ -349,32 +434,23 @@ impl Engine {
         let context = render::Context {
             hub: &self.me.id,
             binding: &place.key.name,
+            template: template.bundle.is_some().then_some(&template.key),
             tenant,
             member: place.seen,
             replicas,
             scale: scale_of(place),
-            overrides: &self.index.overrides.load().of_template(template),
+            overrides: &self.index.overrides.load().of_template(item),
         };
-        render::render(template, &context).map_err(|error| match error {
+        render::render(item, &context).map_err(|error| match error {
             // Only a change helps, or facts of the member that come by themselves.
             render::Error::Override(error) => problem(Reason::OverrideFailed, &error.to_string(), true),
             error => problem(Reason::KindUnknown, &error.to_string(), false),
         })
     }
 
-    async fn intent(
-        &self,
-        place: &Place<'_>,
-        entry: &BindingCluster,
-        template: &Template,
-        autoscaled: bool,
-    ) -> Result<render::Intent, Trouble> {
-        let replicas = if autoscaled {
-            render::Replicas::Autoscaler
-        } else {
-            replicas_of(entry)
-        };
-        let intent = self.render(place, template, replicas)?;
+    async fn intent(&self, part: &Part<'_>, entry: &BindingCluster) -> Result<render::Intent, Trouble> {
+        let (place, template) = (part.place, part.item);
+        let intent = self.render(place, &part.held.template, template, replicas_of(entry))?;
         let apis = place.member.apis();
         let kind = intent.key.group_kind();
         let served = apis.kind(&kind).ok_or_else(|| unknown(&kind))?;

@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use kube::api::ObjectMeta;
 use parking_lot::RwLock;
 
+use super::claims::Claims;
 use super::kind_rules::KindSources;
 use super::sums::{ForbiddenSum, RefusedSum};
 use crate::{
@@ -44,8 +45,10 @@ pub(super) struct Index {
     pub(super) refused: DashMap<BindingKey, RefusedSum>,
     /// Kinds whose status the hub may not write.
     pub(super) forbidden: DashMap<GroupKind, ForbiddenSum>,
-    /// Kinds that some template was found to need.
-    pub(super) followed: DashMap<GroupKind, ()>,
+    /// Kinds that some template was found to need; true for those that a Bundle names whatever its policy says.
+    pub(super) followed: DashMap<GroupKind, bool>,
+    /// Which Bundles hold which objects.
+    pub(super) claims: Claims,
     sources: RwLock<Sources>,
     /// Bindings that are being written now, and by how many.
     writing: DashMap<BindingKey, u32>,
@@ -132,6 +135,7 @@ impl Index {
     /// Keeps a binding unless a newer one is held. Whether it is news.
     pub(super) fn keep_binding(&self, key: &BindingKey, binding: &Arc<WorkloadBinding>) -> bool {
         let mut news = true;
+        let mut before = None;
         self.bindings
             .entry(key.clone())
             .and_modify(|held| {
@@ -139,11 +143,21 @@ impl Index {
                     > version(held.metadata.resource_version.as_ref())
                     || binding.metadata.uid != held.metadata.uid;
                 if news {
-                    *held = binding.clone();
+                    before = Some(std::mem::replace(held, binding.clone()));
                 }
             })
             .or_insert_with(|| binding.clone());
+        if news {
+            self.claims.change(key, before.as_deref(), Some(binding));
+        }
         news
+    }
+
+    /// The binding is gone.
+    pub(super) fn lose_binding(&self, key: &BindingKey) {
+        if let Some((_, binding)) = self.bindings.remove(key) {
+            self.claims.change(key, Some(&binding), None);
+        }
     }
 
     /// Says that this binding is being written, until the answer is dropped: the watch may show the write before
@@ -287,8 +301,11 @@ impl Index {
                 placed.contains(kind)
                     || policies.names(kind)
                     || (policies.may_select(kind) && !kind::is_never_selected(kind))
-                    || ((is_needed_by_others(kind) || self.followed.contains_key(kind))
-                        && policies.follow_dependencies())
+                    || match self.followed.get(kind).as_deref() {
+                        Some(true) => true,
+                        Some(false) => policies.follow_dependencies(),
+                        None => is_needed_by_others(kind) && policies.follow_dependencies(),
+                    }
             })
             .map(|(kind, api)| (kind.clone(), api.clone()))
             .collect()

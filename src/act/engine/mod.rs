@@ -14,6 +14,8 @@
 
 mod assumed;
 mod bindings;
+mod bundle;
+mod claims;
 mod clusters;
 mod compare;
 mod confirmed;

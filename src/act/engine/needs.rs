@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     decision::Decision,
     engine::Engine,
-    members::Place,
+    hold::Part,
     trouble::{Trouble, problem},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         api::{BindingCluster, Dependencies, PolicyDeletion, Reason, RequiredBy},
         fleet::BindingKey,
         kind,
-        name::{GroupKind, ObjectKey},
+        name::{GroupKind, ObjectKey, ObjectName},
         template::Template,
     },
 };
@@ -104,11 +104,13 @@ impl Engine {
                 // What is here only because it is needed (a ServiceAccount) takes along what it needs (its Secrets).
                 let follows =
                     governed.is_none_or(|governed| governed.policy.spec.dependencies == Dependencies::Follow);
-                if follows {
+                let mut needs = if follows {
                     self.dependencies(key, template, &wanted.spec.clusters)
                 } else {
                     HashSet::new()
-                }
+                };
+                needs.extend(self.travelling(template));
+                needs
             }
             (Some(_), Decision::Freeze(_)) => return, // what is frozen keeps what it needs
             _ => HashSet::new(),
@@ -118,6 +120,50 @@ impl Engine {
         }
     }
 
+    /// The Secrets that go wherever the Bundle does.
+    fn travelling(&self, template: &Template) -> Vec<BindingKey> {
+        let Some(bundle) = template
+            .bundle
+            .as_ref()
+            .filter(|bundle| !bundle.secrets.is_empty())
+        else {
+            return Vec::new();
+        };
+        let secret = GroupKind::new("", "Secret");
+        let known = self.index.followed.insert(secret, true);
+        if known != Some(true) {
+            self.kinds.notify_one();
+        }
+        let secrets = bundle.secrets.iter();
+        secrets
+            .filter_map(|name| secret_key(template, name))
+            .filter_map(|secret| BindingKey::of(&secret))
+            .collect()
+    }
+
+    /// Whether every Secret that is to go with the Bundle is at the hub; they come by themselves then.
+    pub(super) fn has_its_secrets(&self, template: &Template) -> Result<(), Trouble> {
+        let bundle = template.bundle.as_ref();
+        let missing: Vec<&str> = bundle
+            .iter()
+            .flat_map(|bundle| &bundle.secrets)
+            .filter(|name| {
+                let key = secret_key(template, name).and_then(|secret| BindingKey::of(&secret));
+                let held = key.and_then(|key| self.index.template(&key));
+                held.is_none_or(|held| held.template.deleting)
+            })
+            .map(ObjectName::as_str)
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "spec.secrets names {}, which is not in this namespace at the hub; the Bundle is applied when it is",
+            missing.join(" and ")
+        );
+        Err(problem(Reason::DependencyMissing, &message, true))
+    }
+
     /// What the template names as it is rendered for these members.
     fn dependencies(
         &self,
@@ -125,24 +171,27 @@ impl Engine {
         template: &Template,
         clusters: &[BindingCluster],
     ) -> HashSet<BindingKey> {
-        let kind = template.key.group_kind();
         let kinds = self.index.kinds_known.load();
         let mut found = BTreeSet::new();
         let mut fault = None;
-        for body in self.bodies(template, clusters) {
-            let (named, failed) = kinds.dependencies(&kind, &body);
-            found.extend(named);
-            fault = fault.or(failed);
+        for item in template.items() {
+            let kind = item.key.group_kind();
+            for body in self.bodies(item, clusters) {
+                let (named, failed) = kinds.dependencies(&kind, &body);
+                found.extend(named);
+                fault = fault.or(failed);
+            }
+            if let Some(rule) = kinds.rule(&kind) {
+                self.look_at_rule(rule);
+            }
         }
         self.index_followed(found.iter().map(|needed| &needed.kind));
         let mut needs: HashSet<BindingKey> = found
             .into_iter()
             .filter_map(|needed| {
-                BindingKey::of(&ObjectKey::new(
-                    &needed.kind,
-                    Some(key.namespace.clone()),
-                    needed.name,
-                ))
+                let object = ObjectKey::new(&needed.kind, Some(key.namespace.clone()), needed.name);
+                let comes_along = template.bundle.as_ref().is_some_and(|bundle| bundle.has(&object));
+                BindingKey::of(&object).filter(|_| !comes_along)
             })
             .filter(|needed| needed != key)
             .collect();
@@ -150,9 +199,6 @@ impl Engine {
             tracing::debug!(template = %template.key, %fault, "what it needs is not fully known");
             // Nothing is taken away for what could not be told.
             needs.extend(self.index.needs_of(key));
-        }
-        if let Some(rule) = kinds.rule(&kind) {
-            self.look_at_rule(rule);
         }
         needs
     }
@@ -179,7 +225,7 @@ impl Engine {
     fn index_followed<'a>(&self, kinds: impl Iterator<Item = &'a GroupKind>) {
         for kind in kinds {
             if !self.index.followed.contains_key(kind) {
-                self.index.followed.insert(kind.clone(), ());
+                self.index.followed.insert(kind.clone(), false);
                 self.kinds.notify_one();
             }
         }
@@ -189,13 +235,17 @@ impl Engine {
     /// already. Else the object waits: what it needs wakes it when it appears at the hub, and a member is asked again.
     pub(super) async fn has_what_it_needs(
         &self,
-        place: &Place<'_>,
+        part: &Part<'_>,
         intent: &render::Intent,
     ) -> Result<(), Trouble> {
+        let place = part.place;
         let namespace = &place.key.namespace;
         let mut missing = Vec::new();
         for need in kind::mandatory(&intent.key.group_kind(), &intent.body) {
             let object = ObjectKey::new(&need.kind, Some(namespace.clone()), need.name);
+            if part.bundle.is_some_and(|bundle| bundle.has(&object)) {
+                continue; // it comes with it, and before
+            }
             let at_hub = BindingKey::of(&object)
                 .and_then(|key| self.index.template(&key))
                 .is_some_and(|held| !held.template.deleting);
@@ -227,6 +277,15 @@ impl Engine {
             self.queue.add(child);
         }
     }
+}
+
+fn secret_key(template: &Template, name: &ObjectName) -> Option<ObjectKey> {
+    let namespace = template.namespace()?.clone();
+    Some(ObjectKey::new(
+        &GroupKind::new("", "Secret"),
+        Some(namespace),
+        name.clone(),
+    ))
 }
 
 /// All that is reached by steps from `start`, which counts only if it is reached again.

@@ -79,7 +79,10 @@ impl Engine {
             .iter()
             .filter(|held| {
                 let mut either = [before, now].into_iter().flatten();
-                either.any(|policy| policy.selects(&held.template) != Some(false))
+                either.any(|policy| {
+                    let mut items = held.template.items().iter();
+                    items.any(|item| policy.selects(item) != Some(false))
+                })
             })
             .map(|held| held.key().clone())
             .collect();

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     act::{propagate::Scheduling, wire::Error as WireError},
     model::{
-        api::{WorkloadBinding, WorkloadBindingSpec},
+        api::{BindingCluster, WorkloadBinding, WorkloadBindingSpec},
         fleet::{BindingKey, Reach},
         mark,
         name::ClusterName,
@@ -275,7 +275,7 @@ impl Engine {
                 Ok(_) => {}
             }
         }
-        self.index.bindings.remove(key);
+        self.index.lose_binding(key);
         self.count_for_policy(key, &binding);
         self.ledger.forget(key);
         self.scheduling.remove(key);
@@ -311,7 +311,7 @@ impl Engine {
         if has_finalizer(binding) {
             self.replace(key, binding, spec.clone(), false).await?;
         }
-        self.index.bindings.remove(key);
+        self.index.lose_binding(key);
         self.create(key, spec).await?;
         self.touch(key);
         self.queue.add(key.clone());
@@ -337,7 +337,8 @@ impl Engine {
         }
     }
 
-    /// Drops members that are confirmed empty, or whose Cluster is gone for good.
+    /// Drops members that are confirmed empty, or whose Cluster is gone for good, and of a Bundle what has left it and is
+    /// confirmed gone everywhere.
     fn drop_left(&self, key: &BindingKey, spec: &mut WorkloadBindingSpec) {
         spec.clusters.retain(|cluster| {
             if !cluster.removing {
@@ -352,6 +353,14 @@ impl Engine {
                 self.ledger.forget_member(key, &cluster.name);
             }
             !gone
+        });
+        let WorkloadBindingSpec { clusters, items, .. } = spec;
+        items.retain(|item| {
+            let pruned = |cluster: &BindingCluster| {
+                let standing = self.ledger.standing(key, &cluster.name);
+                standing.pruned.iter().any(|object| item.is(object))
+            };
+            !item.removing || !clusters.iter().all(pruned)
         });
     }
 

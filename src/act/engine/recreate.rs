@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     engine::Engine,
-    hold::Write,
+    hold::{Part, Write},
     members::{ENDING, Place},
     trouble::{Trouble, problem},
 };
@@ -17,7 +17,6 @@ use crate::{
         api::{EventReason, PlacedObject, Reason},
         hash::Hash,
         mark,
-        template::Template,
     },
     telemetry::Verb,
 };
@@ -28,37 +27,37 @@ impl Engine {
     /// and still differs is changed by something in the member, and would be again.
     pub(super) async fn cannot_change(
         &self,
-        place: &Place<'_>,
-        template: &Template,
+        part: &Part<'_>,
         write: &Write<'_>,
         target: Target<'_>,
         fields: Vec<String>,
     ) -> Result<Trouble, Trouble> {
-        let Place { key, member, .. } = *place;
-        let intent = write.intent;
+        let Place { key, member, .. } = *part.place;
+        let (intent, template) = (write.intent, &part.held.template);
+        let allowed = template.recreate || part.item.recreate;
         let live = target.get_whole().await?;
         let fields = match &live {
             Some(live) => named(&fields, &intent.body, live),
             None => fields,
         };
         let fields = fields.join(", ");
-        let standing = self.ledger.standing(key, member.name());
+        let mut standing = self.ledger.standing(key, member.name());
+        let recreated = standing.trials(&intent.key).recreated;
         let made_from = live
             .as_ref()
             .and_then(|live| live["metadata"]["annotations"][mark::INTENT].as_str())
             .map(str::to_owned);
         let own = [intent.hash, write.whole.hash].map(|hash: Hash| hash.to_string());
-        let again =
-            standing.recreated == Some(intent.hash) || made_from.is_some_and(|from| own.contains(&from));
+        let again = recreated == Some(intent.hash) || made_from.is_some_and(|from| own.contains(&from));
         let uid = live.as_ref().and_then(|live| live["metadata"]["uid"].as_str());
         let recorded = write
             .recorded
             .filter(|placed| placed.uid.is_some() && placed.uid.as_deref() == uid);
-        let Some(recorded) = recorded.filter(|_| template.recreate && !again) else {
+        let Some(recorded) = recorded.filter(|_| allowed && !again) else {
             let hint = if recorded.is_none() {
                 "it was not made by this hub, so it stays as it is: make the template like it, or have its owner delete it"
                     .to_owned()
-            } else if template.recreate {
+            } else if allowed {
                 "it was made again from this very template and something in the member changed it: look at its admission webhooks"
                     .to_owned()
             } else {
@@ -83,17 +82,19 @@ impl Engine {
             member.note_absent(&intent.key, uid);
         }
         self.note(key, member.name(), |standing| {
-            standing.recreated = Some(intent.hash);
-            standing.objects.retain(|had| had.key() != intent.key);
-            standing.objects.push(PlacedObject::new(&intent.key));
+            standing.trials(&intent.key).recreated = Some(intent.hash);
+            standing.record(PlacedObject::new(&intent.key));
         });
         self.say(
             template,
             EventReason::Recreated,
             false,
             format!(
-                "{}: {fields} can't be changed, so it is deleted and made again",
-                member.name()
+                "{}: {}",
+                member.name(),
+                part.words(&format!(
+                    "{fields} can't be changed, so it is deleted and made again"
+                ))
             ),
         );
         self.lanes.add_after(member.name(), key, ENDING);

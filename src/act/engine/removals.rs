@@ -12,7 +12,7 @@ use kube::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{engine::Engine, error::Error};
+use super::{bundle::stage, engine::Engine, error::Error, remove::inventory};
 use crate::{
     act::{
         propagate::{Pruned, orphan, prune},
@@ -118,20 +118,12 @@ impl Engine {
             what: format!("binding {key}"),
             why,
         };
-        let template = binding
-            .spec
-            .template
-            .key(&key.namespace)
-            .map_err(|error| unreadable(error.to_string()))?;
         let standing = self.ledger.standing(key, cluster);
         if standing.gone || !self.index.clusters.contains_key(cluster) {
             return Ok(());
         }
-        let objects = if standing.objects.is_empty() {
-            vec![PlacedObject::new(&template)]
-        } else {
-            standing.objects
-        };
+        let mut objects = inventory(binding, self.fleet.member(cluster).as_deref(), key, standing);
+        objects.sort_by_key(|object| std::cmp::Reverse(stage(object)));
         let removal = Removal {
             namespace: key.namespace.clone(),
             binding: key.name.clone(),
@@ -269,9 +261,16 @@ impl Engine {
             ActAs::tenant(&removal.namespace)
         };
         let client = member.stack().acting_as(&identity)?;
+        let binding = BindingKey {
+            namespace: removal.namespace.clone(),
+            name: removal.binding.clone(),
+        };
         let mut gone = true;
         for object in &removal.objects {
             let key = object.key();
+            if self.is_wanted_by_another(&binding, cluster, &key) {
+                continue; // whoever wants it takes it over as it is
+            }
             let version = removal
                 .api_version
                 .rsplit('/')

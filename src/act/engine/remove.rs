@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::{
+    claims::key_in,
     members::{ENDING, Place, acts_as},
     trouble::{Trouble, problem},
 };
@@ -19,6 +20,29 @@ use crate::{
     telemetry::Verb,
 };
 
+/// Everything that may be in the member because of the binding. A member, and what a Bundle consists of, is named before
+/// the first write there: of what is not recorded there may still be an object.
+pub(super) fn inventory(
+    binding: &WorkloadBinding,
+    member: Option<&MemberHandle>,
+    key: &BindingKey,
+    standing: Standing,
+) -> Vec<PlacedObject> {
+    let is_bundle = !binding.spec.items.is_empty();
+    let mut objects = standing.objects;
+    for object in binding.objects(&key.namespace) {
+        let object = match member.filter(|_| is_bundle) {
+            Some(member) => key_in(member, &object),
+            None => object,
+        };
+        let known = objects.iter().any(|placed| placed.is(&object)) || standing.pruned.contains(&object);
+        if !known {
+            objects.push(PlacedObject::new(&object));
+        }
+    }
+    objects
+}
+
 impl Engine {
     /// Takes away what was put there, when the binding says so.
     pub(super) async fn remove(&self, place: &Place<'_>) -> Result<(), Trouble> {
@@ -26,11 +50,6 @@ impl Engine {
             key, binding, member, ..
         } = *place;
         let name = member.name();
-        let template = binding
-            .spec
-            .template
-            .key(&key.namespace)
-            .map_err(|error| problem(Reason::ApplyFailed, &error.to_string(), true))?;
         let standing = self.ledger.standing(key, name);
         if standing.gone {
             self.queue.add(key.clone());
@@ -40,18 +59,9 @@ impl Engine {
             self.lanes.add_after(name, key, ENDING);
             return Ok(());
         }
-        // A member is named before the first write there: with nothing recorded there may still be an object.
-        let objects = if standing.objects.is_empty() {
-            vec![PlacedObject::new(&template)]
-        } else {
-            standing.objects
-        };
+        let objects = inventory(binding, Some(member), key, standing);
         let keep = self.keeps(key, binding);
-        let mut ending = false;
-        for object in &objects {
-            ending |= self.take_away(place, object, keep).await? == Pruned::Ending;
-        }
-        if ending {
+        if self.take_all_away(place, objects, keep).await? == Pruned::Ending {
             self.lanes.add_after(name, key, ENDING);
             return Ok(());
         }
@@ -80,7 +90,7 @@ impl Engine {
         }
     }
 
-    async fn take_away(
+    pub(super) async fn take_away(
         &self,
         place: &Place<'_>,
         object: &PlacedObject,

@@ -423,14 +423,12 @@ impl Engine {
                     status_only: true,
                     ..
                 } => {
-                    if let Some(binding) =
-                        BindingKey::of(&key).filter(|key| self.index.bindings.contains_key(key))
-                    {
+                    for binding in self.claimants(&key) {
                         self.touch(&binding);
                     }
                 }
                 Change::Object { cluster, key, .. } | Change::Autoscaled { cluster, key } => {
-                    if let Some(binding) = BindingKey::of(&key) {
+                    for binding in self.claimants(&key) {
                         self.concern(&cluster, &binding);
                     }
                 }
@@ -440,7 +438,7 @@ impl Engine {
                         .bindings
                         .iter()
                         .filter(|binding| {
-                            *binding.spec.template.kind == *kind.kind
+                            binding.has_kind(&kind)
                                 && binding.spec.clusters.iter().any(|entry| entry.name == cluster)
                         })
                         .map(|binding| binding.key().clone())

@@ -401,7 +401,7 @@ impl Sink<WorkloadBinding> for To<Bindings> {
         let Some(engine) = self.engine.upgrade() else {
             return;
         };
-        engine.index.bindings.remove(key);
+        engine.index.lose_binding(key);
         engine.queue.add(key.clone());
     }
 

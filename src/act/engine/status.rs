@@ -17,12 +17,15 @@ use super::{
 };
 use crate::{
     act::{
-        propagate::{Standings, binding_status, cleared_status, is_settled, template_status},
+        propagate::{
+            Rows, Standings, binding_status, bundle_status, cleared_status, is_settled, template_status,
+        },
         wire::{Error as WireError, Lane, Observed},
     },
     model::{
         api::{WorkloadBinding, WorkloadBindingStatus},
         fleet::{BindingKey, Reach},
+        name::ObjectKey,
     },
     telemetry::Verb,
 };
@@ -257,7 +260,10 @@ impl Engine {
         let template = held.and_then(|held| {
             let read = |status: &str| serde_json::from_str::<Value>(status).ok();
             let previous = held.status.as_deref().and_then(read);
-            let status = template_status(&kinds, &held.template, previous.as_ref(), &binding, &standings)?;
+            let status = match &held.template.bundle {
+                Some(_) => bundle_status(&held.template, previous.as_ref(), &wanted, &standings),
+                None => template_status(&kinds, &held.template, previous.as_ref(), &binding, &standings)?,
+            };
             let differs = previous.as_ref().unwrap_or(&json!({})) != &status;
             (differs && !self.is_refused(&held.template.key.group_kind(), key, &status))
                 .then_some((held, status))
@@ -276,9 +282,7 @@ impl Engine {
         let Some(binding) = self.index.binding(key) else {
             return true;
         };
-        let Ok(object) = binding.spec.template.key(&key.namespace) else {
-            return true;
-        };
+        let objects = binding.objects(&key.namespace);
         let fleet = self.fleet.snapshot();
         binding.spec.clusters.iter().all(|cluster| {
             let Some(seen) = fleet.members.get(&cluster.name) else {
@@ -290,7 +294,9 @@ impl Engine {
                 (Reach::Reachable | Reach::Suspect, Some(member)) => {
                     seen.held.is_some()
                         || !self.ledger.standing(key, &cluster.name).applied
-                        || member.is_synced(&object.group_kind(), Some(&key.namespace))
+                        || objects
+                            .iter()
+                            .all(|object| member.is_synced(&object.group_kind(), Some(&key.namespace)))
                 }
             }
         })
@@ -309,12 +315,15 @@ impl Engine {
                     .members
                     .get(&cluster.name)
                     .map_or(Reach::Unknown, |member| member.reach);
-                let row = self
-                    .fleet
-                    .member(&cluster.name)
-                    .and_then(|member| member.row(object.as_ref()?));
+                let member = self.fleet.member(&cluster.name);
+                let row = |object: &ObjectKey| member.as_ref()?.row(object);
                 let standing = known.remove(&cluster.name).unwrap_or_default();
-                (cluster.name.clone(), (standing, reach, row))
+                let rows = if binding.spec.items.is_empty() {
+                    Rows::One(object.as_ref().and_then(row))
+                } else {
+                    Rows::Each(standing.objects.iter().map(|placed| row(&placed.key())).collect())
+                };
+                (cluster.name.clone(), (standing, reach, rows))
             })
             .collect()
     }

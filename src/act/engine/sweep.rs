@@ -55,19 +55,19 @@ impl Engine {
             BTreeMap::new();
         for binding in &self.index.bindings {
             let namespace = &binding.key().namespace;
-            let Ok(object) = binding.spec.template.key(namespace) else {
-                continue;
-            };
+            let objects = binding.objects(namespace);
             let who = match binding.spec.tenant {
                 Some(_) => ActAs::tenant(namespace),
                 None => ActAs::admin(),
             };
             for cluster in &binding.spec.clusters {
                 let kinds = wanted.entry(cluster.name.clone()).or_default();
-                kinds
-                    .entry(object.group_kind())
-                    .or_default()
-                    .insert(namespace.clone(), who.clone());
+                for object in &objects {
+                    kinds
+                        .entry(object.group_kind())
+                        .or_default()
+                        .insert(namespace.clone(), who.clone());
+                }
             }
         }
         for name in self.fleet.snapshot().members.keys() {

@@ -93,6 +93,15 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
     for (kind, scope) in wanted {
         let per_namespace = is_secret(&kind) || watches.forbidden.contains(&kind);
         match scope {
+            // What has no namespaces is looked at everywhere or nowhere.
+            WatchScope::Namespaces(mut namespaces) if per_namespace && !is_scoped(core, &kind) => {
+                let who = namespaces.pop_first().map(|(_, who)| who);
+                let everywhere = Stream {
+                    kind,
+                    namespace: None,
+                };
+                streams.insert(everywhere, who);
+            }
             WatchScope::Namespaces(namespaces) if per_namespace => {
                 let one = |(namespace, who)| {
                     (
@@ -133,6 +142,12 @@ pub(super) fn arrange(core: &Arc<Core>, wire: &Arc<Wire>) {
             wire.tasks.spawn("watch", task)
         });
     }
+}
+
+/// Whether objects of the kind are in namespaces, as far as the member's discovery tells.
+fn is_scoped(core: &Core, kind: &GroupKind) -> bool {
+    let apis = core.apis.load();
+    apis.kind(kind).is_none_or(|served| served.namespaced)
 }
 
 fn is_secret(kind: &GroupKind) -> bool {

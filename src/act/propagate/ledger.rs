@@ -12,7 +12,7 @@ use crate::model::{
     api::{ConditionType, DriftScope, PlacedObject, Reason, WorkloadBinding, find_condition},
     fleet::BindingKey,
     hash::Hash,
-    name::ClusterName,
+    name::{ClusterName, ObjectKey},
 };
 
 /// The ledger of all bindings.
@@ -30,16 +30,70 @@ pub struct Standing {
     pub objects: Vec<PlacedObject>,
     /// Why it is not applied.
     pub problem: Option<Problem>,
-    /// Somebody changed it, and it is not repaired yet.
-    pub drifted: Option<String>,
     /// Everything of it was confirmed gone, after it was to be removed.
     pub gone: bool,
+    /// What happened to its objects; most have no entry.
+    pub trials: BTreeMap<ObjectKey, Trials>,
+    /// Of a Bundle, objects that were confirmed gone after they had left it.
+    pub pruned: Vec<ObjectKey>,
+}
+
+/// What happened to one object.
+#[derive(Debug, Clone, Default)]
+pub struct Trials {
+    /// Somebody changed it, and it is not repaired yet.
+    pub drifted: Option<String>,
     /// Repairs lately, so that nobody is fought.
     pub repairs: Repairs,
     /// The last live look at a drift.
     pub looked: Option<Looked>,
     /// The intent for which the object was deleted and made again.
     pub recreated: Option<Hash>,
+}
+
+impl Standing {
+    /// What is recorded of an object.
+    #[must_use]
+    pub fn recorded(&self, key: &ObjectKey) -> Option<&PlacedObject> {
+        self.objects.iter().find(|placed| placed.is(key))
+    }
+
+    /// Records an object in the place of what was recorded of it.
+    pub fn record(&mut self, placed: PlacedObject) {
+        match self.objects.iter_mut().find(|had| {
+            had.name == placed.name
+                && had.kind == placed.kind
+                && had.group == placed.group
+                && had.namespace == placed.namespace
+        }) {
+            Some(had) => *had = placed,
+            None => self.objects.push(placed),
+        }
+    }
+
+    /// What happened to an object.
+    pub fn trials(&mut self, key: &ObjectKey) -> &mut Trials {
+        self.trials.entry(key.clone()).or_default()
+    }
+
+    /// Says whether somebody changed an object.
+    pub fn set_drifted(&mut self, key: &ObjectKey, drifted: Option<String>) {
+        if drifted.is_some() || self.trials.contains_key(key) {
+            self.trials(key).drifted = drifted;
+        }
+    }
+
+    /// How an object was changed by somebody and not repaired yet.
+    #[must_use]
+    pub fn drifted_of(&self, key: &ObjectKey) -> Option<&String> {
+        self.trials.get(key)?.drifted.as_ref()
+    }
+
+    /// The first of its objects that somebody changed and that is not repaired yet.
+    #[must_use]
+    pub fn drifted(&self) -> Option<&String> {
+        self.trials.values().find_map(|trials| trials.drifted.as_ref())
+    }
 }
 
 /// What a live look at an object found, and of which state of it that is true.

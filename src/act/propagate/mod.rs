@@ -23,6 +23,8 @@ mod status;
 pub use apply::{Applied, Wish, apply};
 pub use drift::Drift;
 pub use events::{Events, Note};
-pub use ledger::{Ledger, Looked, Problem, Standing};
+pub use ledger::{Ledger, Looked, Problem, Standing, Trials};
 pub use prune::{Pruned, orphan, prune, prune_with_all};
-pub use status::{Scheduling, Standings, binding_status, cleared_status, is_settled, template_status};
+pub use status::{
+    Rows, Scheduling, Standings, binding_status, bundle_status, cleared_status, is_settled, template_status,
+};

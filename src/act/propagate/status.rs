@@ -1,6 +1,6 @@
 //! The status of a binding and of its template, from what stands in members. Pure: I/O is the engine's.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
 
@@ -9,8 +9,8 @@ use crate::{
     decide::health::{self, MemberStatus, TemplateFacts},
     model::{
         api::{
-            BindingClusterStatus, ConditionStatus, ConditionType, Health, PlacementReason, Reason, Time,
-            WorkloadBinding, WorkloadBindingStatus, set_condition,
+            BindingClusterStatus, BundleStatus, ConditionStatus, ConditionType, Health, PlacedObject,
+            PlacementReason, Reason, Time, WorkloadBinding, WorkloadBindingStatus, set_condition,
         },
         clock::{Timestamp, whole_seconds},
         fleet::{ObjectRow, Reach},
@@ -34,7 +34,32 @@ pub struct Scheduling {
 }
 
 /// What is known of a binding in its members.
-pub type Standings = BTreeMap<ClusterName, (Standing, Reach, Option<std::sync::Arc<ObjectRow>>)>;
+pub type Standings = BTreeMap<ClusterName, (Standing, Reach, Rows)>;
+
+/// The objects of a binding as a member last showed them.
+#[derive(Debug, Clone)]
+pub enum Rows {
+    /// Its only object; `None` when it was not seen.
+    One(Option<Arc<ObjectRow>>),
+    /// Of a Bundle, those in the standing, in their order.
+    Each(Vec<Option<Arc<ObjectRow>>>),
+}
+
+impl Default for Rows {
+    fn default() -> Self {
+        Self::One(None)
+    }
+}
+
+impl Rows {
+    /// The only object.
+    fn one(&self) -> Option<&ObjectRow> {
+        match self {
+            Self::One(row) => row.as_deref(),
+            Self::Each(_) => None,
+        }
+    }
+}
 
 const SHOWN: usize = 100;
 /// A server may answer with any number of words; the schema of a binding takes 32,768, and a write that it refuses
@@ -58,11 +83,11 @@ pub fn binding_status(
         .iter()
         .map(|cluster| {
             let before = status.clusters.iter().find(|had| had.name == cluster.name);
-            let (standing, reach, row) = standings.get(&cluster.name).cloned().unwrap_or_default();
+            let (standing, reach, rows) = standings.get(&cluster.name).cloned().unwrap_or_default();
             let seen = Seen {
                 standing: &standing,
                 reach,
-                row: row.as_deref(),
+                rows: &rows,
             };
             of_member(kinds, &cluster.name, kind.as_ref(), before, &seen, now)
         })
@@ -81,7 +106,7 @@ pub fn binding_status(
 struct Seen<'a> {
     standing: &'a Standing,
     reach: Reach,
-    row: Option<&'a ObjectRow>,
+    rows: &'a Rows,
 }
 
 /// Whether what is known of a member may be believed.
@@ -97,10 +122,17 @@ fn of_member(
     seen: &Seen<'_>,
     now: Timestamp,
 ) -> BindingClusterStatus {
-    let Seen { standing, reach, row } = *seen;
+    let Seen {
+        standing,
+        reach,
+        rows,
+    } = *seen;
     let heard = is_heard(reach);
-    let mut verdict = match (kind, row) {
-        (Some(kind), Some(row)) if heard && standing.applied => health::health(kinds, kind, row),
+    let row = rows.one();
+    let mut objects = standing.objects.clone();
+    let mut verdict = match (kind, row, rows) {
+        (_, _, Rows::Each(rows)) if heard => of_bundle(kinds, &mut objects, rows),
+        (Some(kind), Some(row), _) if heard && standing.applied => health::health(kinds, kind, row),
         _ => health::Verdict {
             health: Health::Unknown,
             message: String::new(),
@@ -109,7 +141,7 @@ fn of_member(
     if heard && !standing.applied {
         verdict.health = Health::Progressing;
     }
-    let message = match (&standing.problem, &standing.drifted) {
+    let message = match (&standing.problem, standing.drifted()) {
         _ if !heard => "the member does not answer; how it does there is not known".to_owned(),
         (Some(problem), _) => problem.message.clone(),
         (None, Some(drift)) => drift.clone(),
@@ -122,9 +154,10 @@ fn of_member(
         (Some(kind), Some(row)) => health::ready_replicas(kinds, kind, row),
         _ => before.and_then(|before| before.ready_replicas),
     };
-    let mut objects = standing.objects.clone();
-    for object in &mut objects {
-        object.health = Some(verdict.health);
+    if !heard || matches!(rows, Rows::One(_)) {
+        for object in &mut objects {
+            object.health = Some(verdict.health);
+        }
     }
     let since = match before {
         Some(before) if before.applied == standing.applied && before.health == verdict.health => {
@@ -141,6 +174,46 @@ fn of_member(
         message,
         since: since.or_else(|| Some(Time(whole_seconds(now)))),
         objects,
+    }
+}
+
+/// How all objects of a Bundle do in a member: as the worst of them, whose words are told. Each gets its own health.
+fn of_bundle(
+    kinds: &Kinds,
+    objects: &mut [PlacedObject],
+    rows: &[Option<Arc<ObjectRow>>],
+) -> health::Verdict {
+    let mut worst = health::Verdict {
+        health: Health::Healthy,
+        message: String::new(),
+    };
+    for (object, row) in objects.iter_mut().zip(rows) {
+        let kind = GroupKind::new(object.group.as_str(), object.kind.as_str());
+        let verdict = match row {
+            Some(row) => health::health(kinds, &kind, row),
+            None => health::Verdict {
+                health: Health::Progressing,
+                message: "it was not seen yet".to_owned(),
+            },
+        };
+        object.health = Some(verdict.health);
+        if badness(verdict.health) > badness(worst.health) {
+            worst = health::Verdict {
+                health: verdict.health,
+                message: format!("{} {}: {}", object.kind, object.name, verdict.message),
+            };
+        }
+    }
+    worst
+}
+
+/// Of several the worst is told.
+fn badness(health: Health) -> u8 {
+    match health {
+        Health::Healthy => 0,
+        Health::Progressing => 1,
+        Health::Unknown => 2,
+        Health::Degraded => 3,
     }
 }
 
@@ -244,12 +317,7 @@ fn available(wanted: &[&BindingClusterStatus], standings: &Standings) -> [Told; 
     let worst = wanted
         .iter()
         .map(|cluster| cluster.health)
-        .max_by_key(|health| match health {
-            Health::Healthy => 0,
-            Health::Progressing => 1,
-            Health::Unknown => 2,
-            Health::Degraded => 3,
-        });
+        .max_by_key(|health| badness(*health));
     let is_applied = wanted.iter().all(|cluster| cluster.applied);
     let healthy = wanted
         .iter()
@@ -287,10 +355,7 @@ fn available(wanted: &[&BindingClusterStatus], standings: &Standings) -> [Told; 
 
 fn drifted(standings: &Standings) -> Told {
     let mut drifts = standings.iter().filter_map(|(cluster, (standing, ..))| {
-        standing
-            .drifted
-            .as_ref()
-            .map(|drift| format!("{cluster}: {drift}"))
+        standing.drifted().map(|drift| format!("{cluster}: {drift}"))
     });
     let Some(first) = drifts.next() else {
         return (
@@ -321,7 +386,7 @@ pub fn is_settled(
         health::has_observed(kind, row) && template.is_some_and(Template::is_paused)
     };
     binding.spec.clusters.iter().all(|cluster| {
-        let Some((standing, reach, row)) = standings.get(&cluster.name) else {
+        let Some((standing, reach, rows)) = standings.get(&cluster.name) else {
             return false;
         };
         if standing.problem.as_ref().is_some_and(|problem| problem.terminal) {
@@ -329,8 +394,12 @@ pub fn is_settled(
         }
         let heard = is_heard(*reach);
         standing.applied
-            && match (&kind, row) {
-                (Some(kind), Some(row)) if heard => {
+            && match (&kind, rows) {
+                (_, Rows::Each(rows)) if heard => {
+                    let mut objects = standing.objects.clone();
+                    of_bundle(kinds, &mut objects, rows).health != Health::Progressing
+                }
+                (Some(kind), Rows::One(Some(row))) if heard => {
                     health::health(kinds, kind, row).health != Health::Progressing || rests(kind, row)
                 }
                 _ => true,
@@ -352,7 +421,7 @@ pub fn template_status(
         .wanted()
         .map(|cluster| {
             let found = standings.get(&cluster.name);
-            let row = found.and_then(|(_, _, row)| row.as_deref());
+            let row = found.and_then(|(_, _, rows)| rows.one());
             let heard = found.is_some_and(|(_, reach, _)| is_heard(*reach));
             MemberStatus {
                 cluster: &cluster.name,
@@ -370,6 +439,35 @@ pub fn template_status(
     health::aggregate(&facts_of(kinds, template, &kind, previous), &members)
 }
 
+/// The status that a Bundle should show: its binding's conditions, and the generation that every member has.
+#[must_use]
+pub fn bundle_status(
+    template: &Template,
+    previous: Option<&Value>,
+    binding: &WorkloadBindingStatus,
+    standings: &Standings,
+) -> Value {
+    let is_there = |cluster: &BindingClusterStatus| {
+        let standing = standings.get(&cluster.name).map(|(standing, ..)| standing);
+        cluster.applied && standing.is_some_and(|standing| standing.generation == template.generation)
+    };
+    let observed = if !binding.clusters.is_empty() && binding.clusters.iter().all(is_there) {
+        template.generation
+    } else {
+        previous.and_then(|previous| previous.get("observedGeneration")?.as_i64())
+    };
+    let mut conditions = binding.conditions.clone();
+    for condition in &mut conditions {
+        condition.observed_generation = observed;
+    }
+    let status = BundleStatus {
+        observed_generation: observed,
+        placed: binding.placed.clone(),
+        conditions,
+    };
+    serde_json::to_value(status).unwrap_or_default()
+}
+
 /// What is left of the template's status when it is nowhere any more; `None` where the hub writes none.
 #[must_use]
 pub fn cleared_status(kinds: &Kinds, template: &Template, previous: &Value) -> Option<Value> {
@@ -378,7 +476,7 @@ pub fn cleared_status(kinds: &Kinds, template: &Template, previous: &Value) -> O
     if *kind.kind == *"Job" && *kind.group == *"batch" {
         return None;
     }
-    if is_summed(&kind) {
+    if is_summed(&kind) || template.bundle.is_some() {
         return Some(Value::Object(serde_json::Map::new()));
     }
     health::cleared(&facts_of(kinds, template, &kind, Some(previous)))
@@ -442,7 +540,7 @@ mod tests {
             status: Some(status.to_string().into()),
             ..ObjectRow::default()
         };
-        let all = (standing, Reach::Reachable, Some(std::sync::Arc::new(row)));
+        let all = (standing, Reach::Reachable, Rows::One(Some(Arc::new(row))));
         (template, binding, [("m".parse().unwrap(), all)].into())
     }
 
@@ -556,6 +654,49 @@ mod tests {
             (status, reason)
         );
         assert!(available.message.contains(message), "{}", available.message);
+    }
+
+    #[test]
+    fn a_bundle_does_as_the_worst_of_its_objects() {
+        let (_, mut binding, mut standings) = told(&json!({}), &json!({}));
+        let object = |kind: &str, group: &str| PlacedObject {
+            uid: Some("u".to_owned()),
+            ..PlacedObject::new(
+                &crate::model::name::ObjectKey::parse(&GroupKind::new(group, kind), "shop", "web").unwrap(),
+            )
+        };
+        let row = |status: Value| {
+            Some(Arc::new(ObjectRow {
+                generation: 1,
+                replicas: Some(1),
+                status: Some(status.to_string().into()),
+                ..ObjectRow::default()
+            }))
+        };
+        let (standing, _, rows) = standings.values_mut().next().unwrap();
+        standing.objects = vec![
+            object("ConfigMap", ""),
+            object("Deployment", "apps"),
+            object("Service", ""),
+        ];
+        *rows = Rows::Each(vec![row(json!({})), row(json!({"observedGeneration": 1})), None]);
+        binding.spec.items = vec![];
+        let now = Timestamp::from_second(100).unwrap();
+        let shown = binding_status(&Kinds::default(), &binding, None, &standings, now);
+        let member = &shown.clusters[0];
+        assert_eq!(member.health, Health::Progressing);
+        assert!(
+            member.message.starts_with("Deployment web: "),
+            "{}",
+            member.message
+        );
+        let each: Vec<_> = member
+            .objects
+            .iter()
+            .map(|object| object.health.unwrap())
+            .collect();
+        assert_eq!(each, [Health::Healthy, Health::Progressing, Health::Progressing]);
+        assert!(!is_settled(&Kinds::default(), &binding, &standings, None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::{Filter, Reason, failover, taint};
 use crate::model::api::{BindingCluster, ClusterSelector, Placement, ReplicasMode, Resources};
 use crate::model::clock::Timestamp;
 use crate::model::fleet::{Member, Reach};
-use crate::model::name::{ClusterName, GroupKind};
+use crate::model::name::{ClusterName, GroupKind, GroupVersionKind};
 use crate::model::quantity::Amount;
 
 /// A member that may have it.
@@ -33,7 +33,7 @@ pub(super) struct Candidate<'a> {
 /// A request with everything in it compiled.
 pub(super) struct Planner<'a> {
     pub(super) request: Request<'a>,
-    kind: GroupKind,
+    kinds: Vec<GroupKind>,
     tenant: Choice<'a>,
     /// None: no policy selects the template.
     pub(super) terms: Option<Vec<Choice<'a>>>,
@@ -49,7 +49,7 @@ impl<'a> Planner<'a> {
         let wanted = request.current.iter().filter(|cluster| !cluster.removing);
         Self {
             request: *request,
-            kind: request.kind.group_kind(),
+            kinds: request.kinds.iter().map(GroupVersionKind::group_kind).collect(),
             tenant: Choice::compile(request.tenant),
             terms: request
                 .placement
@@ -229,7 +229,19 @@ impl<'a> Planner<'a> {
     }
 
     fn api_enabled(&self, member: &Member) -> Answer {
-        let (name, kind) = (&member.name, &self.kind);
+        let mut unsure = None;
+        for kind in &self.kinds {
+            match Self::serves(member, kind) {
+                Answer::Yes => {}
+                Answer::No(message) => return Answer::No(message),
+                answer @ Answer::Unsure(_) => unsure = unsure.or(Some(answer)),
+            }
+        }
+        unsure.unwrap_or(Answer::Yes)
+    }
+
+    fn serves(member: &Member, kind: &GroupKind) -> Answer {
+        let name = &member.name;
         match member.apis.kind(kind) {
             Some(served) if served.is_manageable() => Answer::Yes,
             Some(served) if is_known(member) => Answer::No(format!(

@@ -27,8 +27,8 @@ pub struct Request<'a> {
     pub placement: Option<&'a Placement>,
     /// The members the tenant may use; empty for administrators.
     pub tenant: &'a ClusterSelector,
-    /// The kind the members must serve; the version does not matter.
-    pub kind: &'a GroupVersionKind,
+    /// The kinds the members must serve; the versions do not matter.
+    pub kinds: &'a [GroupVersionKind],
     /// The decision that stands, from the binding.
     pub current: &'a [BindingCluster],
     /// The bindings that need this one where they are.

@@ -46,6 +46,8 @@ pub struct Context<'a> {
     pub hub: &'a str,
     /// Name of the binding.
     pub binding: &'a ObjectName,
+    /// The template, where that is a Bundle which carries the object.
+    pub template: Option<&'a ObjectKey>,
     /// The tenant's name, or `hanse-admin`.
     pub tenant: &'a str,
     /// The member.
@@ -104,9 +106,8 @@ impl Intent {
 pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Error> {
     let kind = template.key.group_kind();
     let member = context.member;
-    let version = member
-        .apis
-        .kind(&kind)
+    let served = member.apis.kind(&kind);
+    let version = served
         .and_then(|served| served.version_or_preferred(&template.gvk.version))
         .ok_or_else(|| Error::KindUnknown {
             cluster: member.name.clone(),
@@ -127,8 +128,16 @@ pub fn render(template: &Template, context: &Context<'_>) -> Result<Intent, Erro
     }
     change(context.overrides, template, member, &mut body)?;
     set_replicas(template, context.replicas, &mut body);
-    stamp(template, context, &mut body);
-    Ok(Intent::seal(template.key.clone(), gvk, body))
+    let mut key = template.key.clone();
+    if served.is_some_and(|served| !served.namespaced) {
+        // Everything in a Bundle is read as if it had a namespace.
+        key.namespace = None;
+        if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
+            metadata.remove("namespace");
+        }
+    }
+    stamp(&key, context, &mut body);
+    Ok(Intent::seal(key, gvk, body))
 }
 
 fn set_replicas(template: &Template, replicas: Replicas, body: &mut Value) {
@@ -146,13 +155,20 @@ fn set_replicas(template: &Template, replicas: Replicas, body: &mut Value) {
     }
 }
 
-fn stamp(template: &Template, context: &Context<'_>, body: &mut Value) {
-    let object = template.key.annotation();
+fn stamp(key: &ObjectKey, context: &Context<'_>, body: &mut Value) {
+    let object = key.annotation();
     put(body, "labels", mark::MANAGED_BY, mark::HANSE);
     put(body, "labels", mark::TENANT, context.tenant);
     put(body, "labels", mark::BINDING, context.binding.as_str());
     put(body, "annotations", mark::HUB, context.hub);
-    put(body, "annotations", mark::TEMPLATE, object.as_str());
+    put(
+        body,
+        "annotations",
+        mark::TEMPLATE,
+        context
+            .template
+            .map_or_else(|| object.clone(), ObjectKey::annotation),
+    );
     put(body, "annotations", mark::OBJECT, object);
 }
 

@@ -17,4 +17,5 @@ mod strip;
 pub use fit::{NotKnown, fit};
 pub use intent::{Context, Error, Intent, Replicas, render};
 pub use leave::{NotLeft, leave, left_to_members};
-pub use overrides::{Fault, OverrideError, Wrong, change, lint, overridden};
+pub use overrides::{Fault, OverrideError, Wrong, change, lint, overridden, overridden_items};
+pub use strip::strip;

@@ -24,7 +24,7 @@ const JOB_LABELS: [&str; 4] = [
 ];
 
 /// Removes from the object what belongs to the cluster it was read from.
-pub(super) fn strip(kind: &GroupKind, object: &mut Value) {
+pub fn strip(kind: &GroupKind, object: &mut Value) {
     let Value::Object(fields) = object else { return };
     fields.remove("status");
     match (&*kind.group, &*kind.kind) {

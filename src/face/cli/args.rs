@@ -213,6 +213,17 @@ pub(super) enum Verb {
     /// is applied elsewhere.
     #[command(after_help = "Example:\n  hub rebalance deployment/web -n shop")]
     Rebalance(Rebalance),
+    /// Make an object that runs in a member a template, without touching it
+    ///
+    /// What people set in it becomes a template in the same namespace at the hub, and a policy has the hub adopt it there:
+    /// in that member only, and left behind should template or policy go. With --deps what it names goes along: ConfigMaps,
+    /// Secrets, ServiceAccounts, claims, and the Services of an Ingress. What is at the hub already stays as it is. Where a
+    /// policy that does not adopt selects it, nothing is written.
+    #[command(
+        after_help = "Examples:\n  hub promote deployment/web --cluster eu-1 --deps -n shop --dry-run\n  \
+                      hub promote deployment/web --cluster eu-1 --deps -n shop"
+    )]
+    Promote(Promote),
     /// The hub on a scripted fleet in this process, in virtual time
     ///
     /// Days pass in a blink: time moves on only when everybody waits. The same script prints the same every time, but for
@@ -481,6 +492,25 @@ pub(super) struct Rebalance {
     #[arg(value_name = "KIND/NAME")]
     pub(super) workload: String,
     /// How long to wait for the decision
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub(super) timeout: GoDuration,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Promote {
+    /// An object that runs in the member
+    #[arg(value_name = "KIND/NAME")]
+    pub(super) workload: String,
+    /// The member
+    #[arg(long, value_name = "NAME")]
+    pub(super) cluster: ClusterName,
+    /// Take along what it names and can't run without
+    #[arg(long)]
+    pub(super) deps: bool,
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// How long to wait until Secrets there may be read
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(super) timeout: GoDuration,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bundles;
 use super::expressions::expressions;
 use super::overrides::mistakes;
 use crate::model::{
@@ -39,6 +40,7 @@ impl HubSchemas {
                 .iter()
                 .map(|problem| diagnostic(document, problem))
                 .chain(mistakes(document))
+                .chain(bundles::mistakes(document))
                 .chain(expressions(document))
                 .collect(),
             None => vec![
@@ -48,7 +50,7 @@ impl HubSchemas {
                         "/kind",
                         format!("{} has no kind {} in {}", api::GROUP, document.kind(), document.version()),
                     )
-                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy, OverridePolicy, ClusterOverridePolicy, KindRule and WorkloadBinding", api::GROUP, api::VERSION)),
+                    .with_hint(format!("the kinds of {}/{} are Cluster, Tenant, PropagationPolicy, ClusterPropagationPolicy, OverridePolicy, ClusterOverridePolicy, Bundle, KindRule and WorkloadBinding", api::GROUP, api::VERSION)),
             ],
         }
     }

@@ -10,6 +10,7 @@
 
 mod apply;
 mod args;
+mod bundles;
 mod check;
 mod clusters;
 mod completions;
@@ -37,6 +38,7 @@ mod output;
 mod overrides;
 mod plan;
 mod progress;
+mod promote;
 mod rebalance;
 mod reference;
 mod references;
@@ -132,6 +134,7 @@ async fn run(args: &Args, screen: Screen) -> Result<Exit, Failure> {
         Verb::Status(status) => status::run(global, screen, status).await,
         Verb::Events(events) => events::run(global, screen, events).await,
         Verb::Explain(explain) => explain::run(global, screen, explain).await,
+        Verb::Promote(wanted) => promote::run(global, screen, wanted).await,
         Verb::Rebalance(wanted) => rebalance::run(global, screen, wanted).await,
         Verb::Completions(shell) => completions::completions(screen, shell),
         Verb::Man(man) => completions::man(screen, man),

@@ -22,6 +22,7 @@ impl Phase {
         match (document.group(), document.kind()) {
             ("", "Namespace") | ("apiextensions.k8s.io", "CustomResourceDefinition") => Self::Ground,
             (api::GROUP, "Tenant" | "Cluster") => Self::Tenants,
+            (api::GROUP, api::BUNDLE) => Self::Templates,
             (api::GROUP, _) => Self::Policies,
             _ => Self::Templates,
         }

@@ -192,7 +192,7 @@ fn policy(
     }
     let templates: Vec<&Document> = documents
         .iter()
-        .filter(|template| template.group() != api::GROUP)
+        .filter(|template| template.group() != api::GROUP || template.kind() == api::BUNDLE)
         .filter(|template| inside.is_none() || template.namespace().or(namespace) == inside)
         .collect();
     if templates.is_empty() {
@@ -200,8 +200,11 @@ fn policy(
     }
     ignored(document, &templates, found);
     let selectors: Vec<ResourceSelector> = field(document, "resourceSelectors");
+    // What an override changes may be in a Bundle.
+    let in_bundles = document.kind().ends_with("OverridePolicy")
+        && templates.iter().any(|template| template.kind() == api::BUNDLE);
     for (index, selector) in selectors.iter().enumerate() {
-        if !templates.iter().any(|template| selects(selector, template)) {
+        if !in_bundles && !templates.iter().any(|template| selects(selector, template)) {
             found.push(
                 document
                     .error(
@@ -227,7 +230,7 @@ fn selects(selector: &ResourceSelector, template: &Document) -> bool {
         .as_ref()
         .and_then(|selector| selector.match_labels.as_ref());
     (selector.api_version == "*" || group == template.group())
-        && (selector.kind == "*" || selector.kind == template.kind())
+        && (selector.kind == "*" && template.group() != api::GROUP || selector.kind == template.kind())
         && selector
             .name
             .as_ref()

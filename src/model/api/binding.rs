@@ -34,6 +34,11 @@ use crate::model::quantity::Amount;
 pub struct WorkloadBindingSpec {
     /// The template. Its group, kind and name never change.
     pub template: TemplateRef,
+    /// What a Bundle consists of: every object that may be in a member because of it. It is named here before its first
+    /// write anywhere, and until it is confirmed gone everywhere. Absent for other templates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000))]
+    pub items: Vec<BundledObject>,
     /// The tenant it acts as. Absent: it acts as `hanse-admin`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantRef>,
@@ -105,6 +110,50 @@ impl TemplateRef {
     pub fn key(&self, namespace: &NamespaceName) -> Result<ObjectKey, name::Error> {
         let kind = self.group_version_kind()?.group_kind();
         Ok(ObjectKey::new(&kind, Some(namespace.clone()), self.name.clone()))
+    }
+}
+
+/// One object of a Bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BundledObject {
+    /// Empty for the core group.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 253))]
+    pub group: String,
+    /// Its kind.
+    #[schemars(length(min = 1, max = 63))]
+    pub kind: String,
+    /// Its name.
+    pub name: ObjectName,
+    /// It is no longer in the Bundle; the entry goes when it is confirmed gone everywhere.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub removing: bool,
+}
+
+impl BundledObject {
+    /// An object that is wanted.
+    #[must_use]
+    pub fn new(key: &ObjectKey) -> Self {
+        Self {
+            group: key.group.to_string(),
+            kind: key.kind.to_string(),
+            name: key.name.clone(),
+            removing: false,
+        }
+    }
+
+    /// Whether it is this object, wherever that is.
+    #[must_use]
+    pub fn is(&self, key: &ObjectKey) -> bool {
+        self.name == key.name && *self.kind == *key.kind && *self.group == *key.group
+    }
+
+    /// Its key, if its kind has namespaces.
+    #[must_use]
+    pub fn key(&self, namespace: &NamespaceName) -> ObjectKey {
+        let kind = GroupKind::new(self.group.as_str(), self.kind.as_str());
+        ObjectKey::new(&kind, Some(namespace.clone()), self.name.clone())
     }
 }
 
@@ -353,6 +402,15 @@ impl PlacedObject {
         let kind = GroupKind::new(self.group.as_str(), self.kind.as_str());
         ObjectKey::new(&kind, self.namespace.clone(), self.name.clone())
     }
+
+    /// Whether that is its key.
+    #[must_use]
+    pub fn is(&self, key: &ObjectKey) -> bool {
+        self.name == key.name
+            && *self.kind == *key.kind
+            && *self.group == *key.group
+            && self.namespace == key.namespace
+    }
 }
 
 /// Why a member was not chosen.
@@ -401,6 +459,26 @@ impl WorkloadBinding {
     #[must_use]
     pub fn status_or_default(&self) -> WorkloadBindingStatus {
         self.status.clone().unwrap_or_default()
+    }
+
+    /// Everything that may be in a member because of it: the template itself, or what the Bundle consists of. Objects
+    /// without namespaces have one here all the same: only a member's discovery tells them apart.
+    #[must_use]
+    pub fn objects(&self, namespace: &NamespaceName) -> Vec<ObjectKey> {
+        if self.spec.items.is_empty() {
+            return self.spec.template.key(namespace).into_iter().collect();
+        }
+        self.spec.items.iter().map(|item| item.key(namespace)).collect()
+    }
+
+    /// Whether one of these objects is of that kind.
+    #[must_use]
+    pub fn has_kind(&self, kind: &GroupKind) -> bool {
+        if self.spec.items.is_empty() {
+            return self.spec.template.group_kind().as_ref() == Some(kind);
+        }
+        let mut items = self.spec.items.iter();
+        items.any(|item| *item.kind == *kind.kind && *item.group == *kind.group)
     }
 
     /// The members that are wanted, without those that are being left.

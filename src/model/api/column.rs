@@ -99,6 +99,20 @@ const KIND_RULE: Columns = Columns {
     ],
 };
 
+const BUNDLE: Columns = Columns {
+    narrow: &[
+        Field(
+            "Clusters",
+            "string",
+            ".status.placed",
+            "Members that hold all of it, of those decided for",
+        ),
+        Status(Applied),
+        Status(Available),
+    ],
+    wide: &[Status(Scheduled), Reason(Applied), Status(Drifted)],
+};
+
 const WORKLOAD_BINDING: Columns = Columns {
     narrow: &[
         Field("Kind", "string", ".spec.template.kind", "Kind of the template"),
@@ -135,6 +149,7 @@ pub(super) fn columns(kind: &str) -> Vec<CustomResourceColumnDefinition> {
         "Cluster" => CLUSTER,
         "Tenant" => TENANT,
         "OverridePolicy" | "ClusterOverridePolicy" => OVERRIDE_POLICY,
+        "Bundle" => BUNDLE,
         "KindRule" => KIND_RULE,
         "WorkloadBinding" => WORKLOAD_BINDING,
         _ => POLICY,

@@ -11,8 +11,8 @@ use super::column::columns;
 use super::refusal::refusals;
 use super::rule::rules;
 use super::{
-    Cluster, ClusterOverridePolicy, ClusterPropagationPolicy, KindRule, OverridePolicy, PropagationPolicy,
-    Tenant, WorkloadBinding,
+    Bundle, Cluster, ClusterOverridePolicy, ClusterPropagationPolicy, KindRule, OverridePolicy,
+    PropagationPolicy, Tenant, WorkloadBinding,
 };
 
 /// The CRDs of all kinds, in the order of the documentation. `hub install` applies and `hub crds` prints
@@ -26,6 +26,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         ClusterPropagationPolicy::crd(),
         OverridePolicy::crd(),
         ClusterOverridePolicy::crd(),
+        Bundle::crd(),
         KindRule::crd(),
         WorkloadBinding::crd(),
     ];

@@ -6,6 +6,7 @@
 //! and GitOps diffs stay clean; an absent field means its `Default` here.
 
 mod binding;
+mod bundle;
 mod cluster;
 mod column;
 mod condition;
@@ -21,6 +22,7 @@ mod selector;
 mod tenant;
 
 pub use binding::*;
+pub use bundle::*;
 pub use cluster::*;
 pub use condition::{ConditionStatus, find_condition, is_true, remove_condition, set_condition};
 pub use crd::{crds, render};
@@ -38,6 +40,8 @@ pub use tenant::*;
 pub const GROUP: &str = "hanse.dev";
 /// The version they are served at.
 pub const VERSION: &str = "v1alpha1";
+/// The one kind here that can be a template.
+pub const BUNDLE: &str = "Bundle";
 
 /// For `skip_serializing_if`: what equals its default is not written.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -114,7 +114,7 @@ words! {
         Decided,
         /// Not everything has a place: replicas wait for room, or the spread that the policy asks for cannot be kept.
         Unschedulable,
-        /// The policy divides replicas, and nothing says where this custom kind has their number.
+        /// The policy divides replicas, and nothing says where this custom kind has their number; or the template is a Bundle, which is copied whole.
         ReplicasUnknown,
         /// The policy that governed the template is gone; its objects stay as they are.
         PolicyGone,
@@ -128,6 +128,8 @@ words! {
         NotSelected,
         /// The kind may not be propagated for a tenant, or not at all.
         KindRefused,
+        /// The Bundle holds a manifest that can't be propagated; what members have of it stays as it is.
+        BundleInvalid,
         /// The member does not serve the kind.
         KindUnknown,
         /// The hub may not list objects of a kind in the member; the message has the `ClusterRole` to create.

@@ -57,9 +57,14 @@ const SELECTED_VERSION: Rule = Rule {
     message: "apiVersion is group/version like apps/v1, a version like v1, or \"*\"",
 };
 const SELECTED_GROUP: Rule = Rule {
+    path: "spec.resourceSelectors[]",
+    cel: "!self.apiVersion.startsWith('hanse.dev/') || self.kind == 'Bundle'",
+    message: "kinds of the hub are never propagated, but for Bundle",
+};
+const CHANGED_GROUP: Rule = Rule {
     path: "spec.resourceSelectors[].apiVersion",
     cel: "!self.startsWith('hanse.dev/')",
-    message: "kinds of the hub are never propagated",
+    message: "kinds of the hub are never propagated; what is in a Bundle is selected by its own kinds",
 };
 const SELECTED_KIND: Rule = Rule {
     path: "spec.resourceSelectors[].kind",
@@ -155,7 +160,7 @@ const POLICY: &[Rule] = &[
 
 const OVERRIDE_POLICY: &[Rule] = &[
     SELECTED_VERSION,
-    SELECTED_GROUP,
+    CHANGED_GROUP,
     SELECTED_KIND,
     Rule {
         path: "spec.rules[]",
@@ -269,6 +274,36 @@ const KIND_RULE: &[Rule] = &[
     },
 ];
 
+const BUNDLE: &[Rule] = &[
+    Rule {
+        path: "spec.manifests[].apiVersion",
+        cel: "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*$')",
+        message: "apiVersion is a version like v1, or a group and a version like apps/v1",
+    },
+    Rule {
+        path: "spec.manifests[].kind",
+        cel: "self.matches('^[A-Z][-A-Za-z0-9]*$')",
+        message: "kind is a kind like Deployment",
+    },
+    Rule {
+        path: "spec.manifests[]",
+        cel: "self.kind != 'Secret' || self.apiVersion.contains('/')",
+        message: "a Secret has no place in a Bundle, where everybody who may read Bundles reads it: make it in the \
+                  namespace and name it in spec.secrets",
+    },
+    Rule {
+        path: "spec.manifests[]",
+        cel: "!self.apiVersion.startsWith('hanse.dev/')",
+        message: "kinds of the hub are not propagated, and a Bundle holds no other Bundle",
+    },
+    Rule {
+        path: "spec.manifests",
+        cel: "self.all(one, self.exists_one(other, other.metadata.name == one.metadata.name && \
+              other.kind == one.kind && other.apiVersion == one.apiVersion))",
+        message: "every object stands in the Bundle once",
+    },
+];
+
 const WORKLOAD_BINDING: &[Rule] = &[Rule {
     path: "spec.template",
     // uid and version may change: a template made again under its name keeps its binding.
@@ -285,6 +320,7 @@ pub(super) fn rules(kind: &str) -> &'static [Rule] {
         "Tenant" => TENANT,
         "PropagationPolicy" | "ClusterPropagationPolicy" => POLICY,
         "OverridePolicy" | "ClusterOverridePolicy" => OVERRIDE_POLICY,
+        "Bundle" => BUNDLE,
         "KindRule" => KIND_RULE,
         "WorkloadBinding" => WORKLOAD_BINDING,
         _ => &[],

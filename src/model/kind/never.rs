@@ -8,7 +8,7 @@ use crate::model::{api, mark};
 /// Why an object is never propagated, whatever a policy says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A kind of the group `hanse.dev`.
+    /// A kind of the group `hanse.dev` other than Bundle.
     #[error("{kind} is a kind of the hub itself")]
     HubKind {
         /// The kind.
@@ -23,8 +23,8 @@ pub enum Refusal {
     /// It has an `ownerReference` of a controller: the member's own controller makes its own.
     #[error("a controller made it and makes it again in each member")]
     Controlled,
-    /// A Pod or `ReplicaSet` that only `kind: "*"` selects.
-    #[error("bare {kind} objects are propagated only when a policy names the kind")]
+    /// A Bundle, Pod or `ReplicaSet` that only `kind: "*"` selects.
+    #[error("{kind} objects are propagated only when a policy names the kind")]
     Bare {
         /// The kind.
         kind: GroupKind,
@@ -94,7 +94,11 @@ pub fn never_selected(object: &Facts<'_>, named: bool) -> Option<Refusal> {
         return Some(Refusal::Controlled);
     }
     match (&*kind.group, &*kind.kind, object.name) {
-        ("", "Pod" | "ReplicationController", _) | ("apps", "ReplicaSet", _) if !named => {
+        (api::GROUP, api::BUNDLE, _)
+        | ("", "Pod" | "ReplicationController", _)
+        | ("apps", "ReplicaSet", _)
+            if !named =>
+        {
             Some(Refusal::Bare { kind: kind.clone() })
         }
         ("", "ConfigMap", "kube-root-ca.crt" | "hanse-guardrails") | ("", "ServiceAccount", "default") => {
@@ -124,6 +128,7 @@ fn is_local_secret(secret_type: &str) -> bool {
 
 fn kind_refusal(kind: &GroupKind) -> Option<Refusal> {
     let refused = match (&*kind.group, &*kind.kind) {
+        (api::GROUP, api::BUNDLE) => false,
         (api::GROUP, _) => return Some(Refusal::HubKind { kind: kind.clone() }),
         ("", "Event" | "Endpoints" | "ResourceQuota" | "LimitRange" | "Binding")
         | ("events.k8s.io", "Event")

@@ -116,3 +116,18 @@ fn data_that_came_as_string_data_is_kept_though_nobody_owns_it() {
     }));
     assert_eq!(template.value()["data"], json!({"p": "aHVudGVyMg=="}));
 }
+
+#[test]
+fn what_people_certainly_set_has_no_defaults_and_all_their_changes() {
+    let mut object = applied_client_side();
+    object["spec"]["minReadySeconds"] = json!(5);
+    object["metadata"]["managedFields"].as_array_mut().unwrap().push(
+        json!({"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:minReadySeconds": {}}}}),
+    );
+    let certain = read(&object).certain();
+    assert_eq!(
+        certain["spec"],
+        json!({"minReadySeconds": 5, "template": {"spec": {"containers": [{"name": "app", "image": "a:1"}]}}})
+    );
+    assert_eq!(certain["metadata"]["name"], "web");
+}

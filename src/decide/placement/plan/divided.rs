@@ -142,7 +142,7 @@ impl Asked {
         let request = Request {
             placement: Some(&self.placement),
             tenant: &ClusterSelector::default(),
-            kind: &GroupVersionKind::new("apps", "v1", "Deployment"),
+            kinds: &[GroupVersionKind::new("apps", "v1", "Deployment")],
             current: &current,
             required: &[],
             workload: Workload {
@@ -342,7 +342,7 @@ fn a_pod_that_fits_on_no_node_is_refused_with_the_reason_and_stays_where_it_runs
         let request = Request {
             placement: Some(&Placement::default()),
             tenant: &ClusterSelector::default(),
-            kind: &GroupVersionKind::new("apps", "v1", "Deployment"),
+            kinds: &[GroupVersionKind::new("apps", "v1", "Deployment")],
             current,
             required: &[],
             workload: Workload {

@@ -64,7 +64,7 @@ fn asking<'a>(current: &'a [BindingCluster], rooms: &'a Rooms) -> Request<'a> {
     Request {
         placement: Some(&EVERY.2),
         tenant: &EVERY.0,
-        kind: &EVERY.1,
+        kinds: std::slice::from_ref(&EVERY.1),
         current,
         required: &[],
         workload: Workload::default(),

@@ -36,6 +36,7 @@ fn render_with(object: &Value, replicas: Replicas) -> Intent {
     let context = Context {
         hub: "0123abcd",
         binding: &ObjectName::parse("deployment-web-1").unwrap(),
+        template: None,
         tenant: "shop",
         member: &member,
         replicas,
@@ -155,6 +156,7 @@ fn an_older_version_is_used_where_the_member_serves_no_other() {
     let mut context = Context {
         hub: "h",
         binding: &ObjectName::parse("b").unwrap(),
+        template: None,
         tenant: "shop",
         member: &member("example.com", "Widget", &["v1", "v1beta1"]),
         replicas: Replicas::Template,

@@ -7,11 +7,14 @@ use serde_json::{Value, json};
 
 use super::{OverrideError, Wrong, placeholder};
 use crate::decide::placement::{Answer, Choice};
-use crate::decide::policy::{Override, OverrideId};
+use crate::decide::policy::{Override, OverrideId, Overrides};
 use crate::model::api::{ClusterSelector, Overridden, OverrideRule};
 use crate::model::fleet::Member;
 use crate::model::hash::Hash;
 use crate::model::template::Template;
+
+/// Of so many overrides the names are kept.
+const SHOWN: usize = 64;
 
 /// A rule that is for a member.
 #[derive(Debug)]
@@ -126,6 +129,36 @@ fn filled<'a>(rule: &'a OverrideRule, member: &Member) -> Result<Cow<'a, Overrid
     }
     // It was a rule before, and only texts in it were exchanged for texts.
     Ok(serde_json::from_value(value).map_or(Cow::Borrowed(rule), Cow::Owned))
+}
+
+/// As [`overridden`], of everything that goes to the member: of a Bundle, each of its objects may be changed by others.
+pub fn overridden_items(
+    overrides: &Overrides,
+    template: &Template,
+    member: &Member,
+) -> Result<Option<Overridden>, OverrideError> {
+    if template.bundle.is_none() {
+        return overridden(&overrides.of_template(template), template, member);
+    }
+    let mut all = Vec::new();
+    for item in template.items() {
+        if let Some(changed) = overridden(&overrides.of_template(item), item, member)? {
+            all.push((item.key.annotation(), changed));
+        }
+    }
+    if all.is_empty() {
+        return Ok(None);
+    }
+    let hash = Hash::of(
+        &all.iter()
+            .map(|(key, changed)| json!([key, changed.hash]))
+            .collect(),
+    );
+    let mut by: Vec<String> = all.into_iter().flat_map(|(_, changed)| changed.by).collect();
+    by.sort();
+    by.dedup();
+    by.truncate(SHOWN);
+    Ok(Some(Overridden { hash, by }))
 }
 
 /// Which overrides change the template for the member; None when none does. What can't be made counts too: it moves the

@@ -18,7 +18,7 @@ mod placeholder;
 pub use change::change;
 pub use error::{OverrideError, Wrong};
 pub use lint::{Fault, lint};
-pub use member::overridden;
+pub use member::{overridden, overridden_items};
 
 #[cfg(test)]
 mod tests;

@@ -28,7 +28,7 @@ use crate::{
         fleet::{Member, Snapshot},
         manifest::Code,
         mark,
-        name::{ClusterName, GroupKind},
+        name::{ClusterName, GroupKind, ObjectKey},
         template::Template,
     },
 };
@@ -99,6 +99,7 @@ impl<'a> Members<'a> {
         };
         let member = &connected.member;
         let kind = template.key.group_kind();
+        let key = key_in(member, &template.key);
         let Some(api) = api_of(connected, place, template) else {
             if place.leaves {
                 return Ok(Seen {
@@ -113,11 +114,9 @@ impl<'a> Members<'a> {
         let live = api
             .get_opt(&template.key.name)
             .await
-            .map_err(|error| Failure::member(cluster, &format!("read {}", template.key), &error))?;
+            .map_err(|error| Failure::member(cluster, &format!("read {key}"), &error))?;
         let live = live.and_then(|live| serde_json::to_value(live).ok());
-        let ours = live
-            .as_ref()
-            .is_some_and(|live| self.is_ours(place, template, live));
+        let ours = live.as_ref().is_some_and(|live| self.is_ours(place, &key, live));
         if place.leaves {
             return Ok(Seen {
                 before: live.filter(|_| ours),
@@ -128,8 +127,7 @@ impl<'a> Members<'a> {
         judge(place, template, member, &kind, &intent)?;
         if live.is_some() && !ours {
             return Err(problem(format!(
-                "{} exists in the member and was not made by this hub; it is left alone",
-                template.key
+                "{key} exists in the member and was not made by this hub; it is left alone"
             )));
         }
         let mut params = PatchParams::apply(&self.world.me.manager);
@@ -147,21 +145,24 @@ impl<'a> Members<'a> {
                 Some((*intent.body).clone())
             }
             // So does a member that has the namespace and not yet the tenant's rights in it.
-            Err(KubeError::Api(status)) if status.code == 403 && live.is_none() && place.uid.is_none() => {
+            Err(KubeError::Api(status))
+                if status.code == 403 && live.is_none() && place.uid(&key).is_none() =>
+            {
                 Some((*intent.body).clone())
             }
-            Err(error) => return Err(Failure::member(cluster, &format!("try {}", template.key), &error)),
+            Err(error) => return Err(Failure::member(cluster, &format!("try {key}"), &error)),
         };
         Ok(Seen { before: live, after })
     }
 
     /// By the recorded uid, or by stamp and entry.
-    fn is_ours(&self, place: &Place, template: &Template, live: &Value) -> bool {
+    fn is_ours(&self, place: &Place, key: &ObjectKey, live: &Value) -> bool {
         let meta = &live["metadata"];
         let stamp = |name: &str| meta["annotations"].get(name).and_then(Value::as_str);
-        let recorded = place.uid.is_some() && meta["uid"].as_str() == place.uid.as_deref();
+        let uid = place.uid(key);
+        let recorded = uid.is_some() && meta["uid"].as_str() == uid;
         recorded
-            || (stamp(mark::OBJECT) == Some(&template.key.annotation())
+            || (stamp(mark::OBJECT) == Some(&key.annotation())
                 && stamp(mark::HUB) == Some(&self.world.me.id)
                 && has_applied(live, &self.world.me.manager))
     }
@@ -187,6 +188,7 @@ impl<'a> Members<'a> {
         let context = Context {
             hub: &self.world.me.id,
             binding: &place.binding,
+            template: place.bundle.as_ref(),
             tenant,
             member,
             replicas,
@@ -217,7 +219,23 @@ fn api_of(
         _ => ActAs::tenant(namespace),
     };
     let client = connected.stack.acting_as(&identity).map_err(Failure::from);
-    Some(client.map(|client| Api::namespaced_with(client, namespace, &resource)))
+    Some(client.map(|client| {
+        if served.namespaced {
+            Api::namespaced_with(client, namespace, &resource)
+        } else {
+            Api::all_with(client, &resource)
+        }
+    }))
+}
+
+/// The object as the member has it: what a Bundle carries is read as if every kind had namespaces.
+fn key_in(member: &Member, key: &ObjectKey) -> ObjectKey {
+    let served = member.apis.kind(&key.group_kind());
+    let scoped = served.is_none_or(|served| served.namespaced);
+    ObjectKey {
+        namespace: key.namespace.clone().filter(|_| scoped),
+        ..key.clone()
+    }
 }
 
 /// Whether the number of replicas was handed over to the manager of what is left to members.

@@ -14,8 +14,11 @@ mod show;
 mod templates;
 mod world;
 
+use std::borrow::Cow;
+
 use futures::{StreamExt, stream};
 use kube::api::PatchParams;
+use serde_json::json;
 
 use super::{
     apply::{LANES, MANAGER},
@@ -29,10 +32,14 @@ use super::{
     rehearse::{Rehearsed, checked, rehearse},
     sources::gather,
 };
-use crate::model::manifest::{Code, Document};
+use crate::model::{
+    manifest::{Code, Document},
+    name::ObjectKey,
+    template::Template,
+};
 use member::{Members, Seen};
 use templates::{Looked, look_for};
-use world::World;
+use world::{Place, World};
 
 /// What runs in members differs, or it does not, as kubectl says it; a failure is something else.
 pub(super) async fn run(global: &Global, screen: Screen, wanted: &Diff) -> Result<Exit, Failure> {
@@ -111,15 +118,16 @@ pub(super) async fn differences(
         for place in &places {
             members.connect(&place.cluster).await;
         }
-        let answers: Vec<_> = stream::iter(&places)
-            .map(|place| members.compare(place, &template))
+        let pairs = pairs(&template, &shown, &places);
+        let answers: Vec<_> = stream::iter(&pairs)
+            .map(|Pair { place, item, .. }| members.compare(place, item))
             .buffered(LANES)
             .collect()
             .await;
-        for (place, answer) in places.iter().zip(answers) {
+        for (Pair { place, shown, .. }, answer) in pairs.iter().zip(answers) {
             match answer {
                 Ok(Seen { before, after }) => {
-                    let text = show::difference(&place.cluster, &shown, before.as_ref(), after.as_ref())?;
+                    let text = show::difference(&place.cluster, shown, before.as_ref(), after.as_ref())?;
                     differ |= !text.is_empty();
                     screen.data(&text)?;
                 }
@@ -134,6 +142,66 @@ pub(super) async fn differences(
     }
     found.differ = differ;
     Ok(found)
+}
+
+/// One object in one member.
+struct Pair<'a> {
+    place: Cow<'a, Place>,
+    item: Cow<'a, Template>,
+    shown: String,
+}
+
+/// Every object of the template in every place, and those that have left the Bundle.
+fn pairs<'a>(template: &'a Template, shown: &str, places: &'a [Place]) -> Vec<Pair<'a>> {
+    let mut found = Vec::new();
+    for place in places {
+        found.extend(template.items().iter().map(|item| Pair {
+            place: Cow::Borrowed(place),
+            item: Cow::Borrowed(item),
+            shown: if template.bundle.is_some() {
+                shown_of(&item.key)
+            } else {
+                shown.to_owned()
+            },
+        }));
+        if template.bundle.is_none() {
+            continue;
+        }
+        for placed in &place.recorded {
+            let key = placed.key();
+            let is_there =
+                |item: &Template| item.key.name == key.name && item.key.group_kind() == key.group_kind();
+            if template.items().iter().any(is_there) {
+                continue;
+            }
+            let api_version = key.group_kind().at("v1").api_version();
+            let object = json!({
+                "apiVersion": api_version, "kind": &*key.kind,
+                "metadata": {"name": key.name, "namespace": template.namespace()},
+            });
+            if let Ok(item) = Template::from_object(&object, &|_| false) {
+                found.push(Pair {
+                    place: Cow::Owned(Place {
+                        leaves: true,
+                        ..place.clone()
+                    }),
+                    shown: shown_of(&key),
+                    item: Cow::Owned(item),
+                });
+            }
+        }
+    }
+    found
+}
+
+/// `deployment.apps/web`
+fn shown_of(key: &ObjectKey) -> String {
+    let group = if key.group.is_empty() {
+        String::new()
+    } else {
+        format!(".{}", key.group)
+    };
+    format!("{}{group}/{}", key.kind.to_lowercase(), key.name)
 }
 
 /// What the hub would say on the binding's conditions.

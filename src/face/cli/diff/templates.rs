@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use kube::{Api, Error as KubeError, api::ListParams};
 
 use super::super::{context::Hub, failure::Failure, kinds::Kinds, plan::Phase, rehearse::Rehearsed};
+use super::shown_of;
 use super::world::{World, is_override, is_policy, namespace_of};
 use crate::model::{
     api::{ResourceSelector, WorkloadBinding},
@@ -82,12 +83,7 @@ pub(super) async fn look_for(
         let template =
             value.and_then(|value| Template::from_object(&value, &|manager| world.is_hubs(manager)).ok());
         if let Some(template) = template.filter(|template| world.reaches(template)) {
-            let group = if key.group.is_empty() {
-                String::new()
-            } else {
-                format!(".{}", key.group)
-            };
-            let shown = format!("{}{group}/{}", key.kind.to_lowercase(), key.name);
+            let shown = shown_of(&key);
             known.insert(key);
             found.push(Looked { template, shown });
         }

@@ -20,13 +20,13 @@ use crate::{
     model::{
         api::{
             self, Cluster, ClusterOverridePolicy, ClusterPropagationPolicy, ClusterSelector, OverridePolicy,
-            PolicyKind, PropagationPolicy, ScaleRange, Tenant, WorkloadBinding,
+            PlacedObject, PolicyKind, PropagationPolicy, ScaleRange, Tenant, WorkloadBinding,
         },
         fleet::{BindingKey, Snapshot},
         kind::scale_range,
         manifest::Document,
         mark,
-        name::{ClusterName, NamespaceName, ObjectName, binding_name},
+        name::{ClusterName, NamespaceName, ObjectKey, ObjectName, binding_name},
         template::Template,
     },
 };
@@ -48,6 +48,7 @@ pub(super) struct World {
 }
 
 /// Where a template would be, or be no more.
+#[derive(Clone)]
 pub(super) struct Place {
     pub(super) cluster: ClusterName,
     pub(super) binding: ObjectName,
@@ -58,8 +59,18 @@ pub(super) struct Place {
     pub(super) scale: Option<ScaleRange>,
     /// Whether it leaves the member.
     pub(super) leaves: bool,
-    /// The uid that the binding records there.
-    pub(super) uid: Option<String>,
+    /// What the binding records there.
+    pub(super) recorded: Vec<PlacedObject>,
+    /// The template, where that is a Bundle.
+    pub(super) bundle: Option<ObjectKey>,
+}
+
+impl Place {
+    /// The uid that the binding records of an object there.
+    pub(super) fn uid(&self, object: &ObjectKey) -> Option<&str> {
+        let recorded = self.recorded.iter().find(|placed| placed.is(object))?;
+        recorded.uid.as_deref()
+    }
 }
 
 pub(super) fn is_override(document: &Document) -> bool {
@@ -236,7 +247,8 @@ impl World {
 
     /// Whether a policy or an override of the files is about the template.
     pub(super) fn reaches(&self, template: &Template) -> bool {
-        let overrides = self.overrides.of_template(template);
+        let items = template.items().iter();
+        let overrides: Vec<_> = items.flat_map(|item| self.overrides.of_template(item)).collect();
         let governed = self.policies.govern(template, None);
         overrides
             .iter()
@@ -283,8 +295,6 @@ impl World {
         let place = |cluster: &ClusterName, replicas: Option<i64>, leaves: bool| {
             let status = binding.as_ref().and_then(|binding| binding.status.as_ref());
             let there = status.and_then(|status| status.clusters.iter().find(|there| there.name == *cluster));
-            let placed =
-                there.and_then(|there| there.objects.iter().find(|placed| placed.key() == template.key));
             Place {
                 cluster: cluster.clone(),
                 binding: key.name.clone(),
@@ -292,7 +302,8 @@ impl World {
                 replicas,
                 scale: None,
                 leaves,
-                uid: placed.and_then(|placed| placed.uid.clone()),
+                recorded: there.map(|there| there.objects.clone()).unwrap_or_default(),
+                bundle: template.bundle.is_some().then(|| template.key.clone()),
             }
         };
         let placement = governed.as_ref().map(|governed| &governed.policy.spec.placement);
@@ -314,12 +325,13 @@ impl World {
         let now = hub.clock.now();
         let mut rooms = Rooms::default();
         rooms.refresh(&fleet, &|_, _| 0, now);
+        let kinds = template.kinds();
         let plan = placement::place(
             &fleet,
             &Request {
                 placement,
                 tenant: tenant.map_or(&everywhere, |tenant| &tenant.spec.clusters),
-                kind: &template.gvk,
+                kinds: &kinds,
                 current,
                 required,
                 workload: Workload {
