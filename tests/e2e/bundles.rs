@@ -182,6 +182,25 @@ async fn one_template(fleet: &Fleet, federation: &Federation) {
         .await;
     let mut changed = everything();
     changed[2]["spec"]["template"]["spec"]["containers"][0]["image"] = json!("example.dev/app:2");
+    let mut fewer = changed.clone();
+    fewer.retain(|object| object["metadata"]["name"] != "page");
+    let mut fewer = bundle("all", &fewer);
+    fewer["spec"]["secrets"] = json!([{"name": "password"}]);
+    let diff = ["diff", "-n", &shop.name, "-f", "-"];
+    let answer = shop.hub.run_with_input(&diff, &fewer.to_string()).await.unwrap();
+    assert_eq!(answer.code, 1, "{}", answer.stderr);
+    for part in [
+        "member-1/deployment.apps/web (would run)",
+        "example.dev/app:2",
+        "member-2/configmap/page (runs)",
+    ] {
+        assert!(
+            answer.stdout.contains(part),
+            "{part} is not in\n{}",
+            answer.stdout
+        );
+    }
+    assert!(!answer.stdout.contains("configmap/settings"), "{}", answer.stdout);
     let mut all = bundle("all", &changed);
     all["spec"]["secrets"] = json!([{"name": "password"}]);
     // An override is for the objects in it.

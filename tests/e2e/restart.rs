@@ -54,6 +54,12 @@ async fn whole(fleet: Fleet) {
                 "annotations": {"set": {"example.dev/place": "${cluster.name} in ${cluster.region}"}},
             }],
         }}),
+        json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "PropagationPolicy", "metadata": {"name": "bundles"},
+               "spec": {"resourceSelectors": [{"apiVersion": "hanse.dev/v1alpha1", "kind": "Bundle"}]}}),
+        json!({"apiVersion": "hanse.dev/v1alpha1", "kind": "Bundle", "metadata": {"name": "many"}, "spec": {
+            "manifests": [deployment("carried"), config_map("carried", "one"), service("carried")],
+            "secrets": [{"name": "key"}],
+        }}),
     ];
     shop.apply_and_wait(&all).await;
     // Without metrics it is Degraded, so that is not waited for.

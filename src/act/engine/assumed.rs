@@ -93,17 +93,11 @@ impl Engine {
             if wanted.fails_over {
                 state.brake.note(now);
             }
-            if shares(before) != shares(&wanted.spec.clusters) {
-                if let Some(template) = facts.template {
-                    assume(
-                        &mut state.rooms,
-                        key,
-                        &wanted.spec.clusters,
-                        template,
-                        &ready,
-                        now,
-                    );
-                }
+            let clusters = &wanted.spec.clusters;
+            if let Some(template) = facts.template
+                && shares(before) != shares(clusters)
+            {
+                assume(&mut state.rooms, key, clusters, template, &ready, now);
             }
         }
         decision

@@ -216,6 +216,13 @@ async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> 
         let _ = tasks.join(DRAIN).await;
         return Ok(Ended::Restored);
     }
+    end(&engine, &tasks, &writers, &gate).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), election::release(&ungated, &identity)).await;
+    Ok(Ended::Asked)
+}
+
+/// What is begun is brought to its end, then nothing is written any more.
+async fn end(engine: &Engine, tasks: &Tasks, writers: &Tasks, gate: &Gate) {
     tracing::info!("stopping");
     engine.drain().await;
     tasks.stop();
@@ -225,8 +232,6 @@ async fn live(options: &Options, mut stop: impl Future<Output = ()> + Unpin) -> 
     gate.close();
     writers.stop();
     let _ = writers.join(Duration::from_secs(1)).await;
-    let _ = tokio::time::timeout(Duration::from_secs(1), election::release(&ungated, &identity)).await;
-    Ok(Ended::Asked)
 }
 
 /// The hub id travels with the hub API's backup; the uid of its kube-system does not.

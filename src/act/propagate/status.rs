@@ -598,7 +598,9 @@ mod tests {
         let known = binding_status(&Kinds::default(), &binding, None, &standings, at(100));
         assert_eq!(known.clusters[0].health, Health::Healthy);
         binding.status = Some(known);
-        standings.values_mut().for_each(|(_, of, _)| *of = reach);
+        for (_, of, _) in standings.values_mut() {
+            *of = reach;
+        }
         let shown = binding_status(&Kinds::default(), &binding, None, &standings, at(200));
         let member = &shown.clusters[0];
         assert_eq!(

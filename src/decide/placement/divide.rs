@@ -68,13 +68,11 @@ pub(super) fn divide(wish: Wish, shares: &[Share]) -> Division {
             .enumerate()
             .filter(too_few)
             .min_by_key(|(at, has)| (**has, shares[*at].weight, std::cmp::Reverse(*at)));
-        match goes {
-            Some((at, _)) => out[at] = true,
-            None => {
-                let left = total.saturating_sub(replicas.iter().sum());
-                return Division { replicas, left };
-            }
-        }
+        let Some((at, _)) = goes else {
+            let left = total.saturating_sub(replicas.iter().sum());
+            return Division { replicas, left };
+        };
+        out[at] = true;
     }
 }
 
@@ -247,7 +245,9 @@ fn below_quota(total: u64, weights: &[u64], held: &[u64], caps: &[u64]) -> (Vec<
             .filter(|at| rest * weights[*at] > caps[*at].saturating_mul(step))
             .collect();
         if !over.is_empty() {
-            over.into_iter().for_each(|at| full[at] = true);
+            for at in over {
+                full[at] = true;
+            }
             continue;
         }
         let step = step.max(1);

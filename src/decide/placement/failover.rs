@@ -9,11 +9,11 @@ use crate::model::clock::{GoDuration, Timestamp};
 use crate::model::fleet::{Member, Nodes, Reach, Snapshot};
 
 /// How long a member must be lost if the policy does not say: as upstream evicts pods of an unreachable node.
-const AFTER: Duration = Duration::from_secs(300);
+const AFTER: Duration = Duration::from_mins(5);
 /// So many members lost
 const MANY: usize = 3;
 /// within this time are rather the hub's own loss.
-const AT_ONCE: Duration = Duration::from_secs(60);
+const AT_ONCE: Duration = Duration::from_mins(1);
 
 /// What failover asks of a policy and its workload.
 #[derive(Debug, Clone, Copy, Default)]
@@ -146,7 +146,7 @@ impl Brake {
 
     /// When the next workload may be moved; `None`: now.
     pub fn next(&mut self, now: Timestamp) -> Option<Timestamp> {
-        const HOUR: Duration = Duration::from_secs(3600);
+        const HOUR: Duration = Duration::from_hours(1);
         while self
             .moved
             .front()

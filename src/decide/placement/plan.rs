@@ -485,12 +485,12 @@ impl<'a> Planner<'a> {
             .collect();
         let total = sharing.map_or(0, |sharing| sharing.total);
         let holds = |some: &[usize]| some.iter().fold(0_u64, |sum, at| sum.saturating_add(caps[*at]));
-        let most = sharing.map_or(usize::MAX, |sharing| {
+        let limit = sharing.map_or(usize::MAX, |sharing| {
             usize::try_from(total / sharing.min.max(1)).unwrap_or(usize::MAX)
         });
-        let chosen = choose(&groupings, members.len(), most, total, &holds);
+        let chosen = choose(&groupings, members.len(), limit, total, &holds);
         let Some((may, must)) = chosen else {
-            return keep(free, &impossible(placement, &groupings, most));
+            return keep(free, &impossible(placement, &groupings, limit));
         };
         for at in (0..members.len()).filter(|at| !may.contains(at)) {
             let message = format!(

@@ -14,7 +14,7 @@ use crate::model::name::ClusterName;
 use crate::model::pod::{NodeRoom, PodShape};
 
 /// How long pods may take to be ready before their room counts as free again, as far as they do not take it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How many pods of a binding are ready in a member.
 pub type Ready<'a> = &'a dyn Fn(&BindingKey, &ClusterName) -> u64;

@@ -27,11 +27,11 @@ impl Grouping<'_> {
 }
 
 /// The candidates that may be used, and of those the ones that must: the first that hold `wanted`, else those that hold
-/// most. `most` are the most members that can get something.
+/// most. `limit` is the most members that can get something.
 pub(super) fn choose(
     groupings: &[Grouping<'_>],
     candidates: usize,
-    most: usize,
+    limit: usize,
     wanted: u64,
     holds: &dyn Fn(&[usize]) -> u64,
 ) -> Option<(Vec<usize>, Vec<usize>)> {
@@ -44,7 +44,7 @@ pub(super) fn choose(
         if members.is_empty() || (best.is_some() && holds <= held) {
             return false;
         }
-        let Some(must) = witnesses(groupings, members, most) else {
+        let Some(must) = witnesses(groupings, members, limit) else {
             return false;
         };
         best = Some((members.to_vec(), must));

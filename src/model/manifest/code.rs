@@ -59,7 +59,7 @@ codes! {
     DUPLICATE_OBJECT = 203, "an object stands in the files twice";
     SELECTS_NOTHING = 204, "a selector selects none of the given templates";
     NAMESPACE_TWICE = 205, "a namespace belongs to two tenants";
-    KIND_RULE_TWICE = 206, "two KindRules are about one kind";
+    KIND_RULE_TWICE = 206, "two rules are about one kind";
 
     HUB_UNREACHABLE = 301, "the hub API cannot be reached";
     HUB_CERTIFICATE = 302, "the certificate of the hub API is not trusted";

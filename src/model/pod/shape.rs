@@ -1,7 +1,7 @@
 //! What one pod of a workload needs: enough to tell on which nodes it can run, and how many times.
 //!
 //! The rules are those of upstream's scheduler for requests, node selectors, required node affinity and taints
-//! (plugins NodeResourcesFit, NodeAffinity, TaintToleration). What else a scheduler may say (affinity between pods,
+//! (plugins `NodeResourcesFit`, `NodeAffinity`, `TaintToleration`). What else a scheduler may say (affinity between pods,
 //! topology, volumes, host ports) is left to the member: a plan does not promise it.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct PodShape {
     /// One of the terms must hold; `None` when it has no required affinity.
     affinity: Option<Vec<NodeSelectorTerm>>,
     tolerations: Vec<Toleration>,
-    /// Whether it mounts a PersistentVolumeClaim: where its data lies, it must run.
+    /// Whether it mounts a volume claim: where its data lies, it must run.
     pub claims: bool,
 }
 

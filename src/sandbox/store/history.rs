@@ -74,10 +74,9 @@ impl History {
             .any(|change| *change.key.resource == *resource)
     }
 
-    /// What an object was at a revision, and whether it changed since: None means that it did not.
-    pub(super) fn before(&self, key: &Key, at: u64) -> Option<Option<Object>> {
-        let mut since = self.after(at).filter(|change| change.key == *key);
-        since.next().map(|change| change.old.clone())
+    /// The first change of an object since a revision.
+    pub(super) fn first_since(&self, key: &Key, at: u64) -> Option<&Change> {
+        self.after(at).find(|change| change.key == *key)
     }
 
     /// The last revision that there was at a time, as far as that is remembered.

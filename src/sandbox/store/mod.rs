@@ -97,8 +97,8 @@ impl Store {
         {
             let inner = self.0.lock();
             inner.history.check(revision)?;
-            if let Some(before) = inner.history.before(key, revision) {
-                return Ok(before);
+            if let Some(change) = inner.history.first_since(key, revision) {
+                return Ok(change.old.clone());
             }
         }
         Ok(self.get(key))

@@ -172,11 +172,11 @@ fn shares(plan: &Plan) -> Vec<(&str, u64)> {
         .collect()
 }
 
-fn by(how: Value) -> Value {
+fn by(&how: &Value) -> Value {
     json!({"replicas": {"mode": "Divided", "divide": how}})
 }
 
-fn with(mut placement: Value, more: Value) -> Value {
+fn with(mut placement: Value, more: &Value) -> Value {
     for (field, value) in more.as_object().unwrap() {
         placement[field] = value.clone();
     }
@@ -184,14 +184,14 @@ fn with(mut placement: Value, more: Value) -> Value {
 }
 
 #[rstest]
-#[case::weighted_without_items(by(json!({"weighted": [{"weight": 1}]})), 7, &[("a", 3), ("b", 2), ("c", 2)])]
-#[case::weighted(by(json!({"weighted": [{"clusters": {"names": ["c"]}, "weight": 2}, {"weight": 1}]})), 8, &[("a", 2), ("b", 2), ("c", 4)])]
-#[case::weights_do_not_ask_for_room(by(json!({"weighted": [{"weight": 1}]})), 30, &[("a", 10), ("b", 10), ("c", 10)])]
-#[case::capacity(by(json!({"capacity": {}})), 9, &[("a", 3), ("b", 3), ("c", 3)])]
-#[case::packed(by(json!({"packed": {}})), 9, &[("a", 8), ("b", 1)])]
-#[case::spread_over_regions(with(by(json!({"packed": {}})), json!({"spread": [{"by": "region", "minGroups": 2}]})), 6, &[("a", 5), ("c", 1)])]
-#[case::no_more_than_one_region(with(by(json!({"capacity": {}})), json!({"spread": [{"by": "region", "maxGroups": 1}]})), 6, &[("a", 3), ("b", 3)])]
-#[case::by_a_label(with(by(json!({"packed": {}})), json!({"spread": [{"by": "label:tier", "minGroups": 2}]})), 6, &[("a", 5), ("c", 1)])]
+#[case::weighted_without_items(by(&json!({"weighted": [{"weight": 1}]})), 7, &[("a", 3), ("b", 2), ("c", 2)])]
+#[case::weighted(by(&json!({"weighted": [{"clusters": {"names": ["c"]}, "weight": 2}, {"weight": 1}]})), 8, &[("a", 2), ("b", 2), ("c", 4)])]
+#[case::weights_do_not_ask_for_room(by(&json!({"weighted": [{"weight": 1}]})), 30, &[("a", 10), ("b", 10), ("c", 10)])]
+#[case::capacity(by(&json!({"capacity": {}})), 9, &[("a", 3), ("b", 3), ("c", 3)])]
+#[case::packed(by(&json!({"packed": {}})), 9, &[("a", 8), ("b", 1)])]
+#[case::spread_over_regions(with(by(&json!({"packed": {}})), &json!({"spread": [{"by": "region", "minGroups": 2}]})), 6, &[("a", 5), ("c", 1)])]
+#[case::no_more_than_one_region(with(by(&json!({"capacity": {}})), &json!({"spread": [{"by": "region", "maxGroups": 1}]})), 6, &[("a", 3), ("b", 3)])]
+#[case::by_a_label(with(by(&json!({"packed": {}})), &json!({"spread": [{"by": "label:tier", "minGroups": 2}]})), 6, &[("a", 5), ("c", 1)])]
 fn replicas_are_divided(#[case] placement: Value, #[case] replicas: u64, #[case] expected: &[(&str, u64)]) {
     let plan = Asked::of(placement, replicas).plan(&world());
     assert_eq!((shares(&plan), &plan.waiting), (expected.to_vec(), &None));
@@ -199,7 +199,7 @@ fn replicas_are_divided(#[case] placement: Value, #[case] replicas: u64, #[case]
 
 #[test]
 fn what_has_no_room_waits_and_says_so() {
-    let plan = Asked::of(by(json!({"capacity": {}})), 30).plan(&world());
+    let plan = Asked::of(by(&json!({"capacity": {}})), 30).plan(&world());
     assert_eq!(shares(&plan), [("a", 8), ("b", 8), ("c", 8)]);
     let waiting = plan.waiting.unwrap();
     assert_eq!(waiting.replicas, Some(6));
@@ -215,7 +215,7 @@ fn what_has_no_room_waits_and_says_so() {
 fn room_is_counted_per_node() {
     let world = World(vec![member("a", "r1", &[0, 0, 0]), member("b", "r1", &[3])]);
     assert_eq!(
-        shares(&Asked::of(by(json!({"capacity": {}})), 3).plan(&world)),
+        shares(&Asked::of(by(&json!({"capacity": {}})), 3).plan(&world)),
         [("b", 3)]
     );
 }
@@ -223,8 +223,8 @@ fn room_is_counted_per_node() {
 #[test]
 fn an_impossible_spread_places_nothing_new_and_takes_nothing_away() {
     let placement = with(
-        by(json!({"capacity": {}})),
-        json!({"spread": [{"by": "region", "minGroups": 3}]}),
+        by(&json!({"capacity": {}})),
+        &json!({"spread": [{"by": "region", "minGroups": 3}]}),
     );
     let plan = Asked::of(placement.clone(), 6).plan(&world());
     assert!(plan.clusters.is_empty());
@@ -239,8 +239,8 @@ fn an_impossible_spread_places_nothing_new_and_takes_nothing_away() {
 
 fn terms(fallback: &str, return_: &str) -> Value {
     with(
-        by(json!({"capacity": {}})),
-        json!({"terms": [{"clusters": {"names": ["a"]}}, {"clusters": {"names": ["b", "c"]}}], "fallback": fallback, "return": return_}),
+        by(&json!({"capacity": {}})),
+        &json!({"terms": [{"clusters": {"names": ["a"]}}, {"clusters": {"names": ["b", "c"]}}], "fallback": fallback, "return": return_}),
     )
 }
 
@@ -278,7 +278,7 @@ fn terms_are_used_in_their_order(
 
 #[test]
 fn nothing_moves_until_somebody_asks_for_it() {
-    let placement = by(json!({"weighted": [{"weight": 1}]}));
+    let placement = by(&json!({"weighted": [{"weight": 1}]}));
     let mut asked = Asked::of(placement, 6).with(&[("a", 6)]);
     assert_eq!(shares(&asked.plan(&world())), [("a", 6)]);
     asked.anew = true;
@@ -287,7 +287,7 @@ fn nothing_moves_until_somebody_asks_for_it() {
 
 #[test]
 fn scaled_to_nothing_it_stays_where_it_was() {
-    let asked = Asked::of(by(json!({"capacity": {}})), 0);
+    let asked = Asked::of(by(&json!({"capacity": {}})), 0);
     assert_eq!(shares(&asked.plan(&world())), []);
     assert_eq!(
         shares(&asked.with(&[("a", 3), ("b", 1)]).plan(&world())),
@@ -307,8 +307,8 @@ fn a_share_leaves_a_lost_member_after_its_time_and_nothing_else_moves(#[case] fi
         (world.0[1].room, world.0[1].unready) = (Some(Arc::default()), since);
     }
     let placement = with(
-        by(json!({"capacity": {}})),
-        json!({"spread": [{"by": "region", "minGroups": 2}]}),
+        by(&json!({"capacity": {}})),
+        &json!({"spread": [{"by": "region", "minGroups": 2}]}),
     );
     let mut asked = Asked::of(placement, 6).with(&[("a", 2), ("b", 2), ("c", 2)]);
     asked.failover = Some(serde_json::from_value(json!({"after": "2m"})).unwrap());
@@ -456,7 +456,7 @@ proptest! {
         let names = ["a", "b", "c"];
         let world = World(names.iter().zip(&free).map(|(name, free)| member(name, "r1", &[*free])).collect());
         let current: Vec<_> = names.into_iter().zip(shares.iter().copied()).collect();
-        let plan = Asked::of(by(how), shares.iter().sum()).with(&current).plan(&world);
+        let plan = Asked::of(by(&how), shares.iter().sum()).with(&current).plan(&world);
         prop_assert_eq!(self::shares(&plan), current);
     }
 
