@@ -105,6 +105,8 @@ pub struct Metrics {
     pub failovers: Counter,
     /// Bindings of which something waits for room.
     pub waiting: Gauge,
+    /// Whether nothing may leave lost members now.
+    pub failovers_held: Gauge,
     /// Whether this process leads.
     pub leader: Gauge,
 }
@@ -144,6 +146,7 @@ impl Metrics {
             lane_waiting: Family::default(),
             failovers: Counter::default(),
             waiting: Gauge::default(),
+            failovers_held: Gauge::default(),
             leader: Gauge::default(),
         };
         metrics.register();
@@ -216,6 +219,11 @@ impl Metrics {
             "waiting",
             "Bindings of which something waits for room",
             &self.waiting,
+        );
+        add(
+            "failovers_held",
+            "Whether nothing may leave lost members now: too many are lost, or were left within an hour",
+            &self.failovers_held,
         );
         add("leader", "Whether this process is the leader", &self.leader);
     }

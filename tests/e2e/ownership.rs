@@ -221,7 +221,10 @@ async fn orphan(fleet: &Fleet, federation: &Federation) {
         if bindings.is_empty() {
             Ok(())
         } else {
-            let told: Vec<String> = bindings.iter().map(|binding| value(binding).to_string()).collect();
+            let told: Vec<String> = bindings
+                .iter()
+                .map(|binding| value(binding).to_string())
+                .collect();
             Err(NotYet(told.join("\n")))
         }
     })

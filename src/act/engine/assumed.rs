@@ -20,6 +20,7 @@ use crate::{
         name::{ClusterName, ObjectKey},
         template::Template,
     },
+    telemetry::metrics,
 };
 
 /// Shared by all decisions.
@@ -31,6 +32,20 @@ struct State {
     rooms: Rooms,
     brake: Brake,
     most: u32,
+    held: bool,
+}
+
+impl State {
+    /// That nothing leaves lost members is an alarm: somebody has to look.
+    fn tell_held(&mut self, held: Option<&str>) {
+        metrics().failovers_held.set(held.is_some().into());
+        match held {
+            Some(why) if !self.held => tracing::warn!(why, "nothing is moved away from lost members"),
+            None if self.held => tracing::info!("work leaves lost members again"),
+            _ => {}
+        }
+        self.held = held.is_some();
+    }
 }
 
 impl Assumed {
@@ -40,6 +55,7 @@ impl Assumed {
             rooms: Rooms::default(),
             brake: Brake::new(most),
             most,
+            held: false,
         }))
     }
 }
@@ -61,6 +77,7 @@ impl Engine {
             })
         };
         let held = doubt(facts.fleet).or_else(braked);
+        state.tell_held(held.as_deref());
         let here = facts
             .current
             .map(|binding| self.ready_in(key, binding, facts.fleet));

@@ -341,9 +341,16 @@ fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
         .waiting
         .as_ref()
         .map(|waiting| format!("{}; ", waiting.message));
+    // Of a lost member people want to know why nothing moves, or when.
+    let more = plan.lost.len().saturating_sub(1);
+    let lost = plan.lost.first().map(|first| match more {
+        0 => format!("{first}; "),
+        _ => format!("{first}, and {more} more are lost; "),
+    });
     let message = format!(
-        "{}{chosen} of {members} members chosen; {why}",
-        waits.unwrap_or_default()
+        "{}{}{chosen} of {members} members chosen; {why}",
+        waits.unwrap_or_default(),
+        lost.unwrap_or_default(),
     );
     Scheduling {
         reasons,

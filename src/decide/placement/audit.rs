@@ -1,13 +1,10 @@
 //! What must hold of every plan, asked of the plan alone: it knows nothing of how it was made.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use super::plan::{Plan, Request, group, place};
-use super::room::Rooms;
-use crate::model::api::{BindingCluster, ReplicasMode};
-use crate::model::fleet::{BindingKey, Snapshot};
-use crate::model::name::ClusterName;
+use super::plan::{Plan, Request, again, group};
+use crate::model::api::ReplicasMode;
+use crate::model::fleet::Snapshot;
 
 /// Every rule that the plan breaks, in words. None is ever broken; tests and debug builds ask.
 #[must_use]
@@ -123,46 +120,9 @@ fn spread(fleet: &Snapshot, request: &Request<'_>, plan: &Plan, broken: &mut Vec
     }
 }
 
-/// The room that is left when the plan is carried out.
-fn taken(request: &Request<'_>, plan: &Plan) -> Rooms {
-    let mut rooms = request.rooms.clone();
-    let (Some(pod), Ok(namespace), Ok(name)) = (request.workload.pod, "audit".parse(), "audit".parse())
-    else {
-        return rooms;
-    };
-    let had = |name: &ClusterName| {
-        let had = request
-            .current
-            .iter()
-            .find(|had| had.name == *name && !had.removing);
-        had.and_then(|had| u64::try_from(had.replicas?).ok()).unwrap_or(0)
-    };
-    let more = plan.clusters.iter().filter_map(|placed| {
-        let more = placed.replicas?.saturating_sub(had(&placed.name));
-        Some((placed.name.clone(), more))
-    });
-    let key = BindingKey { namespace, name };
-    let pod = Arc::new(pod.clone());
-    rooms.assume(&key, &pod, &more.collect::<Vec<_>>(), &|_, _| 0, request.now);
-    rooms
-}
-
 /// Planned again on its own result, with the room that is left then, nothing changes.
 fn fixed(fleet: &Snapshot, request: &Request<'_>, plan: &Plan, broken: &mut Vec<String>) {
-    let current: Vec<BindingCluster> = plan
-        .clusters
-        .iter()
-        .map(|placed| BindingCluster {
-            replicas: placed.replicas.and_then(|replicas| replicas.try_into().ok()),
-            ..BindingCluster::new(placed.name.clone())
-        })
-        .collect();
-    let mut again = *request;
-    again.current = &current;
-    again.workload.anew = false;
-    let rooms = taken(request, plan);
-    again.rooms = &rooms;
-    let second = place(fleet, &again);
+    let second = again(fleet, request, plan);
     if second.clusters != plan.clusters {
         broken.push(format!(
             "planned again it is {:?}, not {:?}",

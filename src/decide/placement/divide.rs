@@ -84,10 +84,11 @@ fn attempt(wish: Wish, shares: &[Share], out: &[bool]) -> Vec<u64> {
     let unit = wish.min.max(1);
     let lowest = |at: usize| {
         let share = &shares[at];
-        if share.floor && !out[at] && share.cap >= unit {
-            unit
-        } else {
-            0
+        match share {
+            _ if !share.floor || out[at] => 0,
+            _ if share.cap >= unit => unit,
+            _ if share.frozen => share.had.min(share.cap),
+            _ => 0,
         }
     };
     let cap = |at: usize| if out[at] { 0 } else { shares[at].cap };
@@ -116,7 +117,14 @@ fn attempt(wish: Wish, shares: &[Share], out: &[bool]) -> Vec<u64> {
                 sum.saturating_add(cap(at).saturating_sub(has[at]))
             });
             let members = of_rank(shares, *rank);
-            let all: Vec<u64> = members.iter().map(|at| has[*at] - lowest(*at)).collect();
+            let movable = |at: &usize| {
+                if shares[*at].frozen {
+                    0
+                } else {
+                    has[*at] - lowest(*at)
+                }
+            };
+            let all: Vec<u64> = members.iter().map(movable).collect();
             let before = has.clone();
             take(how, room, &members, &all, shares, &mut has);
             // Better all of it stays away than that a member keeps too few.
@@ -310,8 +318,11 @@ fn fill(mut missing: u64, unit: u64, held: &[u64], rooms: &[u64]) -> Vec<u64> {
             let Some(at) = best else { break };
             let mut goes = rooms[at].min(missing);
             let rest = missing - goes;
-            // What remains must be enough for a member of its own.
-            if (1..unit).contains(&rest) && goes >= unit - rest && held[at] + goes - (unit - rest) >= unit {
+            // What remains must be enough for a member of its own, if there is one for it.
+            let fits_elsewhere = left.iter().any(|one| *one != at && rooms[*one] >= unit);
+            let spares_enough =
+                goes >= unit - rest.min(unit) && held[at] + goes - (unit - rest.min(unit)) >= unit;
+            if (1..unit).contains(&rest) && fits_elsewhere && spares_enough {
                 goes -= unit - rest;
             }
             added[at] = goes;

@@ -13,7 +13,7 @@ use crate::model::name::{ClusterName, GroupKind};
 use crate::model::quantity::Amount;
 
 /// A member that may have it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Candidate<'a> {
     pub(super) member: &'a Member,
     /// The terms that choose it, the first as the lowest bit.
@@ -22,6 +22,8 @@ pub(super) struct Candidate<'a> {
     pub(super) required: bool,
     /// It may get something new; else what is there stays and nothing comes.
     pub(super) open: bool,
+    /// It does not answer or has no ready node; why what is there stays all the same.
+    pub(super) lost: Option<String>,
     /// What the decision that stands gives it; `None` if nothing.
     pub(super) had: Option<&'a BindingCluster>,
     /// How many more pods it can take; `None` if it is not known, or pods are not what is placed.
@@ -78,6 +80,7 @@ impl<'a> Planner<'a> {
         let required = self.required.contains(&member.name);
         let mut until = None;
         let mut open = true;
+        let mut lost = None;
         let mut terms = 0;
         for filter in Filter::ASKED {
             let answer = match filter {
@@ -124,7 +127,12 @@ impl<'a> Planner<'a> {
             };
             match answer {
                 Answer::Yes => {}
-                Answer::Unsure(_) if had.is_some() => open = false,
+                Answer::Unsure(why) if had.is_some() => {
+                    open = false;
+                    if matches!(filter, Filter::Answers | Filter::NodesReady) {
+                        lost = Some(why);
+                    }
+                }
                 Answer::No(message) | Answer::Unsure(message) => {
                     let reason = Reason {
                         cluster: member.name.clone(),
@@ -146,6 +154,7 @@ impl<'a> Planner<'a> {
             terms,
             required,
             open,
+            lost,
             had,
             room,
         };

@@ -65,6 +65,8 @@ pub struct Plan {
     pub reasons: Vec<Reason>,
     /// What could not be placed.
     pub waiting: Option<Waiting>,
+    /// Why what is in lost members stays there, by member.
+    pub lost: Vec<String>,
     /// It would be decided otherwise if there were more room somewhere.
     pub wants_room: bool,
     /// It leaves a member that does not answer, or has no ready node.
@@ -103,9 +105,63 @@ pub struct Waiting {
     pub message: String,
 }
 
-/// Decides where the template runs.
+/// Steps in which what one decision makes possible is decided, too.
+const STEPS: usize = 4;
+
+/// Decides where the template runs. Decided again on its own result, nothing changes.
 #[must_use]
 pub fn place(fleet: &Snapshot, request: &Request<'_>) -> Plan {
+    let mut plan = step(fleet, request);
+    let terms = request.placement.map_or(0, |placement| placement.terms.len());
+    if terms < 2 || request.workload.replicas.is_none() {
+        return plan;
+    }
+    // What leaves one term may make another hold all of it.
+    for _ in 0..STEPS {
+        let next = again(fleet, request, &plan);
+        if next.clusters == plan.clusters {
+            break;
+        }
+        let fails_over = plan.fails_over || next.fails_over;
+        plan = Plan { fails_over, ..next };
+    }
+    plan
+}
+
+/// Plans again on the result of a plan, with the room that is left then.
+pub(super) fn again(fleet: &Snapshot, request: &Request<'_>, plan: &Plan) -> Plan {
+    let current: Vec<BindingCluster> = plan
+        .clusters
+        .iter()
+        .map(|placed| BindingCluster {
+            replicas: placed.replicas.and_then(|replicas| replicas.try_into().ok()),
+            ..BindingCluster::new(placed.name.clone())
+        })
+        .collect();
+    let rooms = left(request, plan);
+    let mut again = *request;
+    (again.current, again.rooms) = (&current, &rooms);
+    again.workload.anew = false;
+    step(fleet, &again)
+}
+
+/// The room that is left when the plan is carried out.
+fn left(request: &Request<'_>, plan: &Plan) -> Rooms {
+    let mut rooms = request.rooms.only_room();
+    let Some(pod) = request.workload.pod else {
+        return rooms;
+    };
+    for placed in &plan.clusters {
+        let mut current = request.current.iter();
+        let had = current.find(|had| had.name == placed.name && !had.removing);
+        let had = had.and_then(|had| u64::try_from(had.replicas?).ok()).unwrap_or(0);
+        let more = placed.replicas.unwrap_or(0).saturating_sub(had);
+        rooms.take(&placed.name, pod, more);
+    }
+    rooms
+}
+
+fn step(fleet: &Snapshot, request: &Request<'_>) -> Plan {
     let planner = Planner::new(request);
     let mut plan = Plan::default();
     let mut candidates = Vec::new();
@@ -113,7 +169,10 @@ pub fn place(fleet: &Snapshot, request: &Request<'_>) -> Plan {
         let (answer, until) = planner.filter(member);
         plan.until = plan.until.into_iter().chain(until).min();
         match answer {
-            Ok(candidate) => candidates.push(candidate),
+            Ok(mut candidate) => {
+                plan.lost.extend(candidate.lost.take());
+                candidates.push(candidate);
+            }
             Err(reason) => {
                 let lost = matches!(reason.filter, Filter::Answers | Filter::NodesReady);
                 plan.fails_over |= lost && planner.current.contains_key(&member.name);
@@ -197,6 +256,11 @@ impl<'a> Sharing<'a> {
         };
         cap.min(self.max)
     }
+}
+
+/// Whether it is of one of the terms, or has something that stays whatever is decided.
+fn counts(candidate: &Candidate<'_>, terms: u32) -> bool {
+    candidate.terms & terms != 0 || stays(candidate)
 }
 
 /// Whether what it has stays there, as it is not known whether it may.
@@ -358,9 +422,7 @@ impl<'a> Planner<'a> {
         if sharing.is_some_and(|sharing| sharing.total == 0) {
             return nothing(free, terms);
         }
-        let mut members: Vec<usize> = (0..free.len())
-            .filter(|at| free[*at].terms & terms != 0)
-            .collect();
+        let mut members: Vec<usize> = (0..free.len()).filter(|at| counts(free[*at], terms)).collect();
         for spread in &placement.spread {
             members.retain(|at| {
                 let known = group(free[*at].member, spread).is_some();
@@ -372,12 +434,16 @@ impl<'a> Planner<'a> {
             });
         }
         // A group that is not known yet is no reason to move: nothing does until it is.
-        let guessed = attempt
-            .refused
-            .iter()
-            .any(|(at, ..)| free[*at].had.is_some() && free[*at].member.room.is_none());
-        if guessed {
-            return keep(free, terms, "the groups of some members are not known yet");
+        let unknown = |candidate: &&Candidate<'_>| {
+            let spread = &placement.spread;
+            candidate.had.is_some()
+                && candidate.member.room.is_none()
+                && spread
+                    .iter()
+                    .any(|spread| group(candidate.member, spread).is_none())
+        };
+        if free.iter().any(unknown) {
+            return keep(free, "the groups of some members are not known yet");
         }
         // Who can hold nothing cannot stand for its group either.
         if let Some(sharing) = sharing {
@@ -424,7 +490,7 @@ impl<'a> Planner<'a> {
         });
         let chosen = choose(&groupings, members.len(), most, total, &holds);
         let Some((may, must)) = chosen else {
-            return keep(free, terms, &impossible(placement, &groupings, most));
+            return keep(free, &impossible(placement, &groupings, most));
         };
         for at in (0..members.len()).filter(|at| !may.contains(at)) {
             let message = format!(
@@ -473,7 +539,11 @@ impl<'a> Planner<'a> {
                 let has = had(candidate);
                 let ready = workload.ready.and_then(|ready| ready.get(&candidate.member.name));
                 Share {
-                    had: if workload.anew { 0 } else { has },
+                    had: if workload.anew && !stays(candidate) {
+                        0
+                    } else {
+                        has
+                    },
                     floor: must.contains(at),
                     cap: caps[*at],
                     frozen: stays(candidate),
@@ -561,7 +631,7 @@ fn nothing(free: &[&Candidate<'_>], terms: u32) -> Attempt {
 }
 
 /// Nothing changes: what cannot be spread, or not yet, stays where it is.
-fn keep(free: &[&Candidate<'_>], terms: u32, why: &str) -> Attempt {
+fn keep(free: &[&Candidate<'_>], why: &str) -> Attempt {
     let mut attempt = Attempt {
         waiting: Some(Waiting {
             replicas: None,
@@ -571,11 +641,11 @@ fn keep(free: &[&Candidate<'_>], terms: u32, why: &str) -> Attempt {
     };
     for (at, candidate) in free.iter().enumerate() {
         match candidate.had {
-            Some(had) if candidate.terms & terms != 0 => {
+            Some(had) => {
                 let replicas = had.replicas.and_then(|replicas| replicas.try_into().ok());
                 attempt.placed.push((at, replicas));
             }
-            _ => attempt.refused.push((at, Filter::Spread, why.to_owned())),
+            None => attempt.refused.push((at, Filter::Spread, why.to_owned())),
         }
     }
     attempt

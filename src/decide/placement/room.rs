@@ -110,6 +110,23 @@ impl Rooms {
         }
     }
 
+    /// What is left everywhere, without who took the rest.
+    pub(super) fn only_room(&self) -> Self {
+        Self {
+            seen: self.seen.clone(),
+            left: self.left.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// So many pods take room in a member.
+    pub(super) fn take(&mut self, cluster: &ClusterName, pod: &PodShape, pods: u64) {
+        if let Some(seen) = self.seen.get(cluster).filter(|_| pods > 0) {
+            let left = self.left.entry(cluster.clone()).or_insert_with(|| seen.to_vec());
+            take(left, pod, pods);
+        }
+    }
+
     /// A decision was made: its pods will take this room, as far as `ready` does not see them yet.
     pub fn assume(
         &mut self,
@@ -134,10 +151,7 @@ impl Rooms {
                 until,
             });
             self.until = Some(self.until.map_or(until, |before| before.min(until)));
-            if let Some(seen) = self.seen.get(cluster) {
-                let left = self.left.entry(cluster.clone()).or_insert_with(|| seen.to_vec());
-                take(left, pod, missing);
-            }
+            self.take(cluster, pod, missing);
         }
     }
 

@@ -11,6 +11,7 @@ use tokio::time::{Duration, Instant};
 use super::{context::Hub, failure::Failure, locate::Item, progress::Progress};
 use crate::model::{
     api::{ConditionType, Reason, WorkloadBinding, find_condition, is_true},
+    kind,
     manifest::Code,
     name::{GroupKind, NamespaceName, binding_name},
     template::Template,
@@ -27,6 +28,8 @@ pub(super) struct Applied {
     generation: Option<i64>,
     /// What the hub decides on; `None` for what can't be a template.
     revision: Option<String>,
+    /// What its health waits for may never come, such as metrics: it is only applied.
+    given: bool,
 }
 
 impl Applied {
@@ -43,6 +46,7 @@ impl Applied {
             uid: object.metadata.uid.clone().unwrap_or_default(),
             generation: object.metadata.generation,
             revision: template.map(|template| template.revision()),
+            given: kind::is_given_from_outside(&kind),
         })
     }
 
@@ -82,8 +86,9 @@ impl Applied {
                 return Some(format!("{}: {why}", wanted.name));
             }
         }
-        for condition in [ConditionType::Applied, ConditionType::Available] {
-            if !is_true(&status.conditions, condition) {
+        let conditions = [ConditionType::Applied, ConditionType::Available];
+        for condition in &conditions[..if self.given { 1 } else { 2 }] {
+            if !is_true(&status.conditions, *condition) {
                 let waiting = status.clusters.iter().find(|cluster| !cluster.message.is_empty());
                 return Some(waiting.map_or_else(
                     || format!("not {condition} yet"),

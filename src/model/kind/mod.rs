@@ -23,6 +23,6 @@ pub use never::{Facts, Refusal, is_never_selected, is_told_of_each, never_select
 pub use order::Stage;
 pub use rule::{Fault, Problem, Rule};
 pub use shape::{
-    is_autoscaler, is_built_in, pod_template_pointer, put_scale_range, replicas_pointer, scale_range,
-    scale_target,
+    is_autoscaler, is_built_in, is_given_from_outside, pod_template_pointer, put_scale_range,
+    replicas_pointer, scale_range, scale_target,
 };

@@ -35,6 +35,16 @@ pub fn is_built_in(kind: &GroupKind) -> bool {
     !kind.group.contains('.') || GROUPS.contains(&&*kind.group) || *kind.group == *api::GROUP
 }
 
+/// Whether it serves only with what a cluster is given from outside, in minutes or never: addresses of load
+/// balancers, metrics of autoscalers.
+#[must_use]
+pub fn is_given_from_outside(kind: &GroupKind) -> bool {
+    matches!(
+        (&*kind.group, &*kind.kind),
+        ("", "Service") | ("networking.k8s.io", "Ingress") | ("autoscaling", "HorizontalPodAutoscaler")
+    )
+}
+
 /// JSON pointer to the number of replicas, for kinds that have one.
 #[must_use]
 pub fn replicas_pointer(kind: &GroupKind) -> Option<&'static str> {

@@ -28,6 +28,10 @@ pub(super) const MANUAL: &[(&str, &str)] = &[
     ("delete KIND/NAME", "delete it at the hub API"),
     ("scale KIND/NAME N", "set its replicas at the hub API"),
     (
+        "rebalance KIND/NAME",
+        "ask for its replicas to be divided anew, as `hub rebalance`",
+    ),
+    (
         "label KIND/NAME KEY=VALUE…",
         "set labels at the hub API; KEY- takes one away",
     ),
@@ -95,6 +99,7 @@ pub(super) enum Command {
     Apply(Vec<String>),
     Delete(String),
     Scale(String, u32),
+    Rebalance(String),
     /// Labels; `None` takes one away.
     Label(String, Vec<(String, Option<String>)>),
     Wait(Duration),
@@ -222,6 +227,7 @@ impl Reader {
                     words.need("a number of replicas")?.number("replicas")?,
                 ));
             }
+            "rebalance" => return Ok(Command::Rebalance(words.object()?)),
             "label" => return label(words),
             "wait" => return Ok(Command::Wait(words.need("a time")?.time()?)),
             "at" => return Ok(Command::At(words.need("a time")?.time()?)),

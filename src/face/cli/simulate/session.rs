@@ -22,6 +22,7 @@ use crate::face::cli::{apply, clusters, explain, get, status, table};
 use crate::model::api::{self, ConditionType, WorkloadBinding, is_true};
 use crate::model::clock::{Clock, GoDuration};
 use crate::model::manifest::Code;
+use crate::model::mark;
 use crate::model::name::{GroupKind, NamespaceName, binding_name};
 use crate::sandbox::Cluster;
 
@@ -164,6 +165,15 @@ impl Session {
             }
             Command::Scale(object, replicas) => {
                 change(hub, object, &json!({"spec": {"replicas": replicas}})).await
+            }
+            Command::Rebalance(object) => {
+                let asked = self.started.elapsed().as_millis().to_string();
+                change(
+                    hub,
+                    object,
+                    &json!({"metadata": {"annotations": {mark::REBALANCE: asked}}}),
+                )
+                .await
             }
             Command::Label(object, labels) => {
                 let labels: BTreeMap<_, _> = labels.iter().cloned().collect();
