@@ -207,7 +207,9 @@ async fn told(fleet: &Fleet, rule: &str, status: &str, reason: &str) -> String {
         async || {
             let live = value(&rules.get(rule).await?);
             let ready = condition_of(&live, "Ready");
-            if ready["status"] == status && ready["reason"] == reason {
+            // What was said of the rule as it was before does not count.
+            let current = ready["observedGeneration"] == live["metadata"]["generation"];
+            if current && ready["status"] == status && ready["reason"] == reason {
                 Ok(ready["message"].as_str().unwrap_or_default().to_owned())
             } else {
                 Err(NotYet(live["status"].to_string()))

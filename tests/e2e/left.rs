@@ -289,10 +289,12 @@ async fn scaled(fleet: &Fleet, federation: &Federation) {
     assert_eq!(before, after, "writes of the hub to Deployments of the members");
     assert_eq!(shop.seen(0, "Deployment", "podinfo").await["spec"]["replicas"], 5);
     let events = shop.on_hub("Event").list(&ListParams::default()).await.unwrap();
-    let fought = events
+    let fought: Vec<String> = events
         .iter()
-        .any(|event| event.data["reason"] == "DriftCorrected");
-    assert!(!fought, "the autoscaler was fought");
+        .filter(|event| event.data["reason"] == "DriftCorrected")
+        .map(|event| event.data["note"].to_string())
+        .collect();
+    assert!(fought.is_empty(), "the autoscaler was fought: {fought:?}");
     shop.close().await;
 }
 

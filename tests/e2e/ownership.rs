@@ -212,19 +212,20 @@ async fn orphan(fleet: &Fleet, federation: &Federation) {
             (&after["metadata"]["uid"], &after["spec"], &after["data"])
         );
     }
-    let bindings = async || {
-        shop.on_hub("WorkloadBinding")
-            .list(&ListParams::default())
-            .await
-            .unwrap()
-            .items
-            .len()
-    };
     eventually(SOON, "the bindings are gone", async || {
-        if bindings().await == 0 {
+        let bindings = shop
+            .on_hub("WorkloadBinding")
+            .list(&ListParams::default())
+            .await?
+            .items;
+        if bindings.is_empty() {
             Ok(())
         } else {
-            Err(NotYet::from("there are some"))
+            let told: Vec<String> = bindings
+                .iter()
+                .map(|binding| value(binding).to_string())
+                .collect();
+            Err(NotYet(told.join("\n")))
         }
     })
     .await;
