@@ -85,7 +85,7 @@ fn shapes() -> Vec<Arc<PodShape>> {
         let mut spec = json!({
             "containers": [{"resources": {"requests": {"cpu": format!("{}m", 50 + number % 20 * 25), "memory": format!("{}Mi", 32 + number)}}}],
         });
-        if number % 4 == 0 {
+        if number.is_multiple_of(4) {
             spec["nodeSelector"] = json!({"disk": "ssd"});
         }
         Arc::new(PodShape::of(&spec))

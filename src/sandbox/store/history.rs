@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::watch::Change;
-use super::{HISTORY, Key, Object};
+use super::{HISTORY, Key};
 
 /// What a watch asks for is not remembered any more: list again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

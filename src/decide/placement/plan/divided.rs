@@ -172,7 +172,7 @@ fn shares(plan: &Plan) -> Vec<(&str, u64)> {
         .collect()
 }
 
-fn by(&how: &Value) -> Value {
+fn by(how: &Value) -> Value {
     json!({"replicas": {"mode": "Divided", "divide": how}})
 }
 
