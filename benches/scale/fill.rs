@@ -12,7 +12,7 @@ use crate::fleet::{Large, namespace_of};
 use crate::harness::Usage;
 
 const IN_FLIGHT: usize = 16;
-const WITHIN: Duration = Duration::from_mins(60);
+const WITHIN: Duration = Duration::from_hours(1);
 
 /// What it took.
 #[derive(Clone, Debug)]

@@ -190,7 +190,7 @@ async fn podinfo(fleet: &Fleet, federation: &Federation) {
         .success();
     let members: Vec<usize> = (0..fleet.members().len()).collect();
     shop.within(
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         &members,
         "Deployment",
         "podinfo",

@@ -24,6 +24,7 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// A custom resource of a scenario.
+#[expect(clippy::struct_field_names, reason = "the kind of a kind is called so in manifests")]
 struct Kind {
     group: &'static str,
     version: &'static str,
