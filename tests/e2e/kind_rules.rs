@@ -24,7 +24,10 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 }
 
 /// A custom resource of a scenario.
-#[expect(clippy::struct_field_names, reason = "the kind of a kind is called so in manifests")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the kind of a kind is called so in manifests"
+)]
 struct Kind {
     group: &'static str,
     version: &'static str,

@@ -65,6 +65,9 @@ impl Actor for Volumes {
                 wake.add_all(claims_of(pod).map(|name| CLAIMS.key(namespace, name)));
             }
         } else if (VOLUMES.is(&change.key) || CLASSES.is(&change.key)) && change.new.is_some() {
+            if VOLUMES.is(&change.key) {
+                wake.add(change.key.clone());
+            }
             let waiting = desk
                 .list(CLAIMS, None)
                 .into_iter()
@@ -74,6 +77,9 @@ impl Actor for Volumes {
     }
 
     fn reconcile(&mut self, key: &Key, desk: &Desk<'_>) -> Result<Option<Duration>, Failure> {
+        if VOLUMES.is(key) {
+            return offer(key, desk).map(|()| None);
+        }
         let Some(claim) = desk.get(key) else {
             return let_go(key, desk).map(|()| None);
         };
@@ -127,7 +133,8 @@ fn size(object: &Value, pointer: &str) -> Option<Amount> {
     object.pointer(pointer)?.as_str()?.parse().ok()
 }
 
-/// The smallest volume that fits; one that is kept for the claim before all others.
+/// One that is kept for the claim before all others; then, as upstream's index gives them, the one with the fewest
+/// access modes, and of those the smallest.
 fn volume_for(claim: &Value, volumes: &[Object]) -> Option<Object> {
     let spec = &claim["spec"];
     let wanted = size(claim, "/spec/resources/requests/storage")?;
@@ -163,6 +170,7 @@ fn volume_for(claim: &Value, volumes: &[Object]) -> Option<Object> {
         .min_by_key(|volume| {
             (
                 volume["spec"]["claimRef"].is_null(),
+                volume["spec"]["accessModes"].as_array().map_or(0, Vec::len),
                 size(volume, "/spec/capacity/storage"),
                 object::name(volume).to_owned(),
             )
@@ -178,6 +186,18 @@ fn reference(claim: &Value) -> Value {
     })
 }
 
+/// A volume that is nobody's says so.
+fn offer(key: &Key, desk: &Desk<'_>) -> Result<(), Failure> {
+    let Some(volume) = desk.get(key) else {
+        return Ok(());
+    };
+    let is_new = matches!(volume["status"]["phase"].as_str(), None | Some("Pending"));
+    if is_new && volume["spec"]["claimRef"].is_null() && !object::is_deleting(&volume) {
+        tell(&key.name, "Available", desk)?;
+    }
+    Ok(())
+}
+
 /// Marks a volume as the claim's.
 fn take(volume: &Object, claim: &Value, desk: &Desk<'_>) -> Result<Object, Failure> {
     if volume["spec"]["claimRef"]["uid"] != claim["metadata"]["uid"] {
@@ -190,7 +210,7 @@ fn take(volume: &Object, claim: &Value, desk: &Desk<'_>) -> Result<Object, Failu
         }
         desk.perform(&Act::Replace(VOLUMES, "", new))?;
     }
-    tell_bound(object::name(volume), desk)
+    tell(object::name(volume), "Bound", desk)
 }
 
 fn make(claim: &Value, class: &Value, desk: &Desk<'_>) -> Result<Object, Failure> {
@@ -212,17 +232,17 @@ fn make(claim: &Value, class: &Value, desk: &Desk<'_>) -> Result<Object, Failure
         });
         desk.perform(&Act::Create(VOLUMES, volume))?;
     }
-    tell_bound(&name, desk)
+    tell(&name, "Bound", desk)
 }
 
-/// The volume says that it is bound.
-fn tell_bound(volume: &str, desk: &Desk<'_>) -> Result<Object, Failure> {
+/// The volume says how it is.
+fn tell(volume: &str, phase: &str, desk: &Desk<'_>) -> Result<Object, Failure> {
     let key = VOLUMES.key("", volume);
     let missing = || Failure::not_found("", "persistentvolumes", volume);
     let found = desk.get(&key).ok_or_else(missing)?;
-    if found["status"]["phase"] != "Bound" {
+    if found["status"]["phase"] != phase {
         let mut new = (*found).clone();
-        new["status"]["phase"] = "Bound".into();
+        new["status"]["phase"] = phase.into();
         desk.perform(&Act::Replace(VOLUMES, "status", new))?;
     }
     desk.get(&key).ok_or_else(missing)
