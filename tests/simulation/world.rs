@@ -454,11 +454,23 @@ impl World {
         None
     }
 
+    /// What each binding says.
+    async fn statuses(&self) -> BTreeMap<String, String> {
+        let bindings = api(self.federation.hub().unfaulted(), "WorkloadBinding");
+        let bindings = bindings.list(&kube::api::ListParams::default()).await.unwrap();
+        let told = |binding: kube::api::DynamicObject| {
+            let name = binding.metadata.name.unwrap_or_default();
+            (name, binding.data["status"].to_string())
+        };
+        bindings.items.into_iter().map(told).collect()
+    }
+
     /// Where all is as it should be nothing is written, not even by a hub that has just begun.
     async fn is_at_rest(&mut self) {
         for restarts in [false, true] {
             tokio::time::sleep(CALM).await;
             let before = self.written();
+            let told = self.statuses().await;
             if restarts {
                 self.federation.kill().await;
                 self.federation.serve().await.unwrap();
@@ -467,12 +479,15 @@ impl World {
             let clusters = self.federation.clusters().zip(&before);
             for (cluster, before) in clusters {
                 let written = cluster.writes_since(*before).into_iter().find(counts);
-                assert_eq!(
-                    written,
-                    None,
-                    "at rest, in {}, restarted: {restarts}",
-                    cluster.name()
-                );
+                if let Some(written) = written {
+                    let mut now = self.statuses().await;
+                    now.retain(|name, status| told.get(name) != Some(status));
+                    let before: Vec<_> = now.keys().map(|name| told.get(name)).collect();
+                    panic!(
+                        "at rest, in {}, restarted: {restarts}: {written:?}\n{before:?}\n{now:?}",
+                        cluster.name()
+                    );
+                }
             }
         }
         assert_eq!(self.wrong().await, None);

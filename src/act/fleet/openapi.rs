@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{Arc, LazyLock, Weak},
 };
 
 use http::Request;
@@ -17,6 +17,7 @@ use super::Error;
 use crate::{
     act::wire,
     model::{
+        hash::Hash,
         name::{ClusterName, GroupVersionKind},
         schema::{SchemaRef, Schemas},
     },
@@ -86,7 +87,7 @@ impl Documents {
             .map(|(_, kept)| kept.clone());
         let schemas = match kept {
             Some(schemas) => schemas,
-            None => Arc::new(self.read(client, cluster, address).await?),
+            None => self.read(client, cluster, address).await?,
         };
         let mut state = self.state.lock();
         state
@@ -150,18 +151,33 @@ impl Documents {
         client: &kube::Client,
         cluster: &ClusterName,
         address: &str,
-    ) -> Result<Schemas, Error> {
-        let document: serde_json::Value = client
-            .request(get(address))
+    ) -> Result<Arc<Schemas>, Error> {
+        let text = client
+            .request_text(get(address))
             .await
             .map_err(|source| wire::Error::call(format!("read the OpenAPI document {address}"), source))?;
-        Schemas::from_openapi(&document).map_err(|source| Error::Document {
+        let wrong = |reason: String| Error::Document {
             cluster: cluster.clone(),
             what: "OpenAPI document",
-            reason: source.to_string(),
-        })
+            reason,
+        };
+        let hash = Hash::of_bytes(text.as_bytes());
+        if let Some(same) = PARSED.lock().get(&hash).and_then(Weak::upgrade) {
+            return Ok(same);
+        }
+        let document = serde_json::from_str(&text).map_err(|source| wrong(source.to_string()))?;
+        let schemas = Schemas::from_openapi(&document).map_err(|source| wrong(source.to_string()))?;
+        let schemas = Arc::new(schemas);
+        let mut parsed = PARSED.lock();
+        parsed.retain(|_, schemas| schemas.strong_count() > 0);
+        parsed.insert(hash, Arc::downgrade(&schemas));
+        Ok(schemas)
     }
 }
+
+/// Parsed, a document takes megabytes, and all members of one version publish the same: it is kept once. By the hash of
+/// what was read and not the one in its address, which is only the member's word.
+static PARSED: LazyLock<Mutex<HashMap<Hash, Weak<Schemas>>>> = LazyLock::new(Mutex::default);
 
 fn get(path: &str) -> Request<Vec<u8>> {
     let mut request = Request::new(Vec::new());

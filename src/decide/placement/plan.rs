@@ -342,7 +342,14 @@ impl<'a> Planner<'a> {
                 || (Filter::Term, "another term of the policy is used".to_owned()),
                 |(_, filter, message)| (*filter, message.clone()),
             );
-            let numbers = candidate.room.map(|room| ("room.pods".to_owned(), pods(room)));
+            // Of one that was merely not needed the room says nothing, and it changes all the time.
+            let full = sharing
+                .as_ref()
+                .is_some_and(|sharing| sharing.cap(candidate) < sharing.min.max(1));
+            let numbers = candidate
+                .room
+                .filter(|_| full)
+                .map(|room| ("room.pods".to_owned(), pods(room)));
             plan.reasons.push(Reason {
                 cluster: candidate.member.name.clone(),
                 filter,
