@@ -7,16 +7,16 @@ use super::suspended::keep_decision;
 use crate::{
     act::propagate::Scheduling,
     decide::{
-        placement::{self, Moving, Plan, Request, Rooms, Workload},
+        placement::{self, Filter, Moving, Plan, Request, Rooms, Workload},
         policy::{Governed, Overrides, Policies, Policy, Refused},
         render,
         tenancy::{ActsAs, Tenants},
     },
     model::{
         api::{
-            BindingCluster, BundledObject, ClusterSelector, ConditionStatus, Deletion, Drift, PolicyDeletion,
-            PolicyKind, Reason, ReplicasMode, RequiredBy, ScaleRange, TemplateRef, WorkloadBinding,
-            WorkloadBindingSpec,
+            BindingCluster, BundledObject, ClusterSelector, ConditionStatus, Deletion, Drift,
+            PlacementReason, PolicyDeletion, PolicyKind, Reason, ReplicasMode, RequiredBy, ScaleRange,
+            TemplateRef, WorkloadBinding, WorkloadBindingSpec,
         },
         clock::Timestamp,
         fleet::{BindingKey, Snapshot},
@@ -398,8 +398,20 @@ fn clusters(
     clusters
 }
 
+/// How many refusals a binding keeps: of a hundred members each would be another hundred in every binding.
+const REASONS: usize = 20;
+
+/// The refusals that are kept, by member: that the policy does not choose a member says the least.
+fn kept_reasons(plan: &Plan) -> Vec<PlacementReason> {
+    let mut reasons: Vec<_> = plan.reasons.iter().collect();
+    reasons.sort_by_key(|reason| reason.filter == Filter::ClusterSelection);
+    reasons.truncate(REASONS);
+    reasons.sort_by_key(|reason| &reason.cluster);
+    reasons.into_iter().cloned().map(Into::into).collect()
+}
+
 fn scheduling(plan: &Plan, members: usize, why: &str) -> Scheduling {
-    let reasons = plan.reasons.iter().cloned().map(Into::into).collect();
+    let reasons = kept_reasons(plan);
     let chosen = plan.clusters.len();
     let (status, reason) = match &plan.waiting {
         Some(waiting) if chosen > 0 || waiting.replicas.is_some() => {
@@ -447,4 +459,35 @@ pub(super) fn all_removing(spec: &WorkloadBindingSpec) -> WorkloadBindingSpec {
         cluster.removing = true;
     }
     spec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::placement;
+
+    #[test]
+    fn of_many_refusals_the_telling_ones_are_kept_by_member() {
+        let refused = |number: usize| placement::Reason {
+            cluster: format!("member-{number:03}").parse().unwrap(),
+            filter: if number == 77 {
+                Filter::Held
+            } else {
+                Filter::ClusterSelection
+            },
+            message: String::new(),
+            numbers: BTreeMap::new(),
+        };
+        let plan = Plan {
+            reasons: (0..100).map(refused).collect(),
+            ..Plan::default()
+        };
+        let kept = kept_reasons(&plan);
+        assert_eq!(kept.len(), REASONS);
+        assert!(kept.is_sorted_by_key(|reason| reason.cluster.clone()));
+        assert_eq!(
+            kept.last().map(|reason| reason.cluster.as_str()),
+            Some("member-077")
+        );
+    }
 }

@@ -61,7 +61,6 @@ impl Rows {
     }
 }
 
-const SHOWN: usize = 100;
 /// A server may answer with any number of words; the schema of a binding takes 32,768, and a write that it refuses
 /// would be the last one of that status.
 const WORDS: usize = 4096;
@@ -94,7 +93,7 @@ pub fn binding_status(
         .collect();
     if let Some(scheduling) = scheduling {
         let before = std::mem::take(&mut status.reasons);
-        let shown = scheduling.reasons.iter().take(SHOWN).cloned();
+        let shown = scheduling.reasons.iter().cloned();
         status.reasons = shown.map(|reason| reason.steadied_by(&before)).collect();
     }
     status.placed = Some(binding.placed(&status.clusters));
